@@ -1,0 +1,73 @@
+/**
+ * The arrows of docs/architecture.md, held by `npm run check:imports`:
+ *
+ *   domain <- ports <- (ingest, workers, admin) <- resolvers <- server
+ *   adapters (embedded, jetstream, scylla) -> ports, domain
+ *   only app.ts imports adapters
+ */
+
+/** @param {string} name @param {string} from @param {string[]} allowed @param {string} comment */
+const only = (name, from, allowed, comment) => ({
+  name,
+  comment,
+  severity: "error",
+  from: { path: `^src/${from}/` },
+  to: { path: "^src/", pathNot: [`^src/${from}/`, ...allowed.map((folder) => `^src/${folder}`)] },
+});
+
+export default {
+  forbidden: [
+    only("domain-is-pure", "domain", [], "domain/ imports nothing of ours"),
+    only("ports-know-only-domain", "ports", ["domain/"], "a port speaks in domain types"),
+    only("ingest-above-ports", "ingest", ["domain/", "ports/"], "ingest/ reaches engines through ports"),
+    only("admin-above-ports", "admin", ["domain/", "ports/", "telemetry/"], "admin/ reaches engines through ports"),
+    only("workers-above-ports", "workers", ["domain/", "ports/", "telemetry/"], "workers/ reaches engines through ports"),
+    only(
+      "resolvers-above-ports",
+      "resolvers",
+      ["domain/", "ports/", "ingest/", "admin/", "errors.ts"],
+      "resolvers/ reaches engines through ports",
+    ),
+    only(
+      "server-serves-resolvers",
+      "server",
+      ["domain/", "ports/", "resolvers/", "telemetry/", "errors.ts"],
+      "server/ is HTTP around resolvers/",
+    ),
+    ...["embedded", "jetstream", "scylla"].map((adapter) =>
+      only(`${adapter}-implements-ports`, adapter, ["domain/", "ports/"], "an adapter sees ports and domain only"),
+    ),
+    {
+      name: "only-the-composition-root-names-adapters",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(app\\.ts|embedded/|jetstream/|scylla/)" },
+      to: { path: "^src/(embedded|jetstream|scylla)/" },
+    },
+    {
+      name: "nats-stays-in-jetstream",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/jetstream/" },
+      to: { path: "node_modules/nats/" },
+    },
+    {
+      name: "cassandra-stays-in-scylla",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/scylla/" },
+      to: { path: "node_modules/cassandra-driver/" },
+    },
+    {
+      name: "domain-does-no-io",
+      severity: "error",
+      from: { path: "^src/domain/" },
+      to: { path: "^node:|^fs$|^net$|^http$|^worker_threads$", pathNot: "^(node:)?crypto$", dependencyTypes: ["core"] },
+    },
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    { name: "no-orphans", severity: "error", from: { orphan: true, pathNot: "\\.d\\.ts$" }, to: {} },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: "node_modules" },
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: { extensions: [".ts", ".js"], exportsFields: ["exports"], conditionNames: ["node", "import"] },
+  },
+};
