@@ -1,0 +1,95 @@
+import type { DeadLetters } from "./dead-letters.ts";
+
+/**
+ * The durable work queue between the API and the workers.
+ *
+ * Promises, held by test/contract/queue on every adapter:
+ * - What `publish` resolved for is durable: it survives the death of every process at any moment.
+ * - A published message is delivered until it is acknowledged, at least once, to one puller at a time.
+ * - A full queue refuses the new message; it never drops an old one.
+ * - After `close`, every call rejects with QueueUnavailableError.
+ */
+export interface ImpressionQueue {
+  /** Name of the stream; with a sequence it identifies a message for ever. */
+  readonly stream: string;
+  readonly deadLetters: DeadLetters;
+
+  /**
+   * Stores a message and resolves once it is durable. Publishing the same id again within the duplicate window
+   * (2 minutes) stores nothing and resolves all the same.
+   *
+   * @throws QueueFullError the byte limit is reached; nothing is stored.
+   * @throws QueueUnavailableError no confirmation; the message may be stored. Publish again with the same id.
+   */
+  publish(message: OutgoingMessage): Promise<void>;
+
+  /**
+   * Takes messages that nobody holds, oldest first, and holds them for the caller for `ackWaitMs`. Waits up to
+   * `waitMs` for the first one; resolves with an empty list when there is none or `signal` aborts.
+   *
+   * @throws QueueUnavailableError back off and pull again.
+   */
+  pull(request: PullRequest): Promise<Delivery[]>;
+
+  /** Settles messages for good. Acknowledging one twice, or one that was delivered again since, does no harm. */
+  ack(deliveries: readonly Delivery[]): Promise<void>;
+
+  /** Gives messages back; they are delivered again after `delayMs`. */
+  nak(deliveries: readonly Delivery[], delayMs: number): Promise<void>;
+
+  /** Tells that the work goes on: holds the messages for another `ackWaitMs` from now. */
+  extend(deliveries: readonly Delivery[]): Promise<void>;
+
+  /** Sequence of the newest stored message; 0 where there never was one. */
+  newestSequence(): Promise<number>;
+
+  /** Whether every message up to and including this sequence is settled. */
+  hasSettledThrough(sequence: number): Promise<boolean>;
+
+  stats(): Promise<QueueStats>;
+
+  /** Whether the queue can be reached now, and why not; for readiness, never throws. */
+  health(): Promise<Health>;
+
+  /** Releases everything. Repeated calls wait for the first. */
+  close(): Promise<void>;
+}
+
+export interface OutgoingMessage {
+  /** Unique for the content; kept over retries of one publish. */
+  readonly id: string;
+  /** See domain/queue-message. */
+  readonly body: string;
+}
+
+export interface PullRequest {
+  /** At least 1. */
+  readonly maxMessages: number;
+  /** The pull stops before the message that would exceed it, but always takes one. */
+  readonly maxBytes: number;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** One message in the hands of a worker. */
+export interface Delivery {
+  /** Its place in the stream: positive, increasing, never used again. */
+  readonly sequence: number;
+  readonly body: Uint8Array;
+  /** How often it has been delivered, this time included: 1 at first. Rises for naks and crashes alike. */
+  readonly deliveries: number;
+  readonly publishedAtMs: number;
+}
+
+export interface QueueStats {
+  /** Messages stored and not yet settled, those in flight included. */
+  readonly pending: number;
+  /** Messages that a worker holds now. */
+  readonly inFlight: number;
+  /** Age of the oldest unsettled message; 0 where there is none. */
+  readonly oldestPendingSeconds: number;
+  readonly bytes: number;
+  readonly limitBytes: number;
+}
+
+export type Health = { readonly healthy: true } | { readonly healthy: false; readonly reason: string };

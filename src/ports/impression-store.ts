@@ -1,0 +1,70 @@
+import type { Erasure } from "../domain/erasure.ts";
+import type { View } from "../domain/impression.ts";
+import type { PostViewerRow, SeenPostRow, SeenRule, WalkPage, WalkRequest } from "../domain/walk.ts";
+import type { Health } from "./impression-queue.ts";
+
+/**
+ * Where views live until their retention ends.
+ *
+ * Promises, held by test/contract/store on every adapter:
+ * - Writes are idempotent and commutative: repeated, reordered and concurrent writes lead to the same answers. Of two
+ *   views with one identity the one with the greater receivedAtUs stays, as a whole.
+ * - A view is written in two steps, `writeViewers` and then `writeHistory`; the second is its commit point. Before it,
+ *   no read shows the view; once both resolved, every read does, and it is durable.
+ * - Ids are ordered by their UTF-8 bytes.
+ * - A view whose retention is over is gone from every read, and from the disk in the end.
+ * - After `close`, every call rejects with StoreUnavailableError.
+ *
+ * Every call may throw StoreUnavailableError (transient), every write StoreRefusedError (permanent).
+ */
+export interface ImpressionStore {
+  /**
+   * First step: enters the views of **one post** among its viewers.
+   *
+   * @param views at most 100, all of this post.
+   */
+  writeViewers(postId: string, views: readonly View[]): Promise<void>;
+
+  /**
+   * Second step, the commit point: enters the views of **one user** into the user's history. Views received before
+   * the user was erased are passed over.
+   *
+   * @param views at most 100, all of this user.
+   */
+  writeHistory(userId: string, views: readonly View[]): Promise<void>;
+
+  /** A page of the posts that the user `ownerId` has seen; see domain/walk. */
+  seenPosts(request: WalkRequest): Promise<WalkPage<SeenPostRow>>;
+
+  /** A page of the users who viewed the post `ownerId`; see domain/walk. */
+  postViewers(request: WalkRequest): Promise<WalkPage<PostViewerRow>>;
+
+  /** Those of the posts that the user has seen by the rule. @param postIds at most 1,000. */
+  seenAmong(userId: string, postIds: readonly string[], rule: SeenRule): Promise<ReadonlySet<string>>;
+
+  /** All stored views in the store's own order, for export. @param after where the page before ended, null at first. */
+  scan(after: ScanPosition | null, limit: number): Promise<ScanPage>;
+
+  /** Deletes everything of a user that was received up to this instant, and keeps out what is still on its way. */
+  eraseUser(userId: string, throughReceivedAtUs: number): Promise<{ readonly rowsDeleted: number }>;
+
+  /** Writes or replaces an erasure's receipt. */
+  saveErasure(erasure: Erasure): Promise<void>;
+  findErasure(id: string): Promise<Erasure | null>;
+  /** Erasures that are neither DONE nor FAILED, oldest first: what a restart goes on with. */
+  unfinishedErasures(): Promise<Erasure[]>;
+
+  /** Whether the store can be reached now, and why not; never throws. */
+  health(): Promise<Health>;
+
+  /** Releases everything. Repeated calls wait for the first. */
+  close(): Promise<void>;
+}
+
+/** Opaque to everyone but the adapter; JSON-serializable. */
+export type ScanPosition = string;
+
+export interface ScanPage {
+  readonly views: readonly View[];
+  readonly next: ScanPosition | null;
+}
