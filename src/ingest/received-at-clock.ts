@@ -1,0 +1,18 @@
+import type { Clock } from "../domain/time.ts";
+
+/** Stamps receivedAt. */
+export interface ReceivedAtClock {
+  /** Epoch microseconds, strictly greater than every earlier answer of this process. */
+  nextUs(): number;
+}
+
+/** Two mutations of one process never share a receivedAt, even in one millisecond or when the host's clock steps back. */
+export function createReceivedAtClock(clock: Clock): ReceivedAtClock {
+  let lastUs = 0;
+  return {
+    nextUs() {
+      lastUs = Math.max(lastUs + 1, Math.floor(clock.nowMs() * 1_000));
+      return lastUs;
+    },
+  };
+}

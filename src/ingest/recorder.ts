@@ -1,0 +1,52 @@
+import type { Impression } from "../domain/impression.ts";
+import { clockShiftMs, microsToMillis } from "../domain/time.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { ReceivedAtClock } from "./received-at-clock.ts";
+
+/** A list of impressions as a client sends it, its structure checked already. */
+export interface RecordRequest {
+  readonly userId: string;
+  /** 1 to 500; `viewedAtMs` by the sender's clock. */
+  readonly impressions: readonly Impression[];
+  /** The sender's clock at this attempt; null where it did not say. */
+  readonly sentAtMs: number | null;
+}
+
+export interface RecordResult {
+  readonly accepted: number;
+  readonly receivedAtMs: number;
+  readonly flushAfterMs: number;
+}
+
+/** The write side of the API. */
+export interface Recorder {
+  /**
+   * Stamps the list, corrects its times, and resolves once the queue holds it durably.
+   *
+   * @throws OverloadedError too much is waiting already, or the queue is full; nothing was enqueued.
+   * @throws SubmissionTooLargeError the list is larger than a queue message may be.
+   * @throws QueueUnavailableError the queue did not confirm; resending the same list is harmless.
+   */
+  record(request: RecordRequest): Promise<RecordResult>;
+}
+
+export function createRecorder(deps: {
+  readonly groupCommit: GroupCommit;
+  readonly receivedAt: ReceivedAtClock;
+  /** When the client should send next; see domain/pressure. */
+  readonly flushAfterMs: () => number;
+}): Recorder {
+  return {
+    async record({ userId, impressions, sentAtMs }) {
+      const receivedAtUs = deps.receivedAt.nextUs();
+      const receivedAtMs = microsToMillis(receivedAtUs);
+      const shiftMs = clockShiftMs(receivedAtMs, sentAtMs);
+      const corrected =
+        shiftMs === 0
+          ? impressions
+          : impressions.map((impression) => ({ ...impression, viewedAtMs: impression.viewedAtMs + shiftMs }));
+      await deps.groupCommit.add({ userId, receivedAtUs, impressions: corrected });
+      return { accepted: impressions.length, receivedAtMs, flushAfterMs: deps.flushAfterMs() };
+    },
+  };
+}
