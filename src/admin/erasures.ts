@@ -1,0 +1,144 @@
+import { setTimeout as sleepUnaborted } from "node:timers/promises";
+import { type Erasure, erasedThroughUs } from "../domain/erasure.ts";
+import type { Clock } from "../domain/time.ts";
+import { StoreRefusedError } from "../ports/errors.ts";
+import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import type { ImpressionStore } from "../ports/impression-store.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** How often a waiting erasure looks whether the queue has settled what was received before it. */
+const QUEUE_CHECK_INTERVAL_MS = 250;
+/** An idle runner looks for erasures that another process accepted. */
+const IDLE_CHECK_INTERVAL_MS = 30_000;
+const RETRY_DELAY_MS_MIN = 500;
+const RETRY_DELAY_MS_MAX = 30_000;
+const DEAD_LETTERS_PER_PAGE = 200;
+
+/** Forgets users everywhere: what is queued, the dead letters, and every stored row. */
+export interface Erasures {
+  /**
+   * Writes the receipt, durably, and answers; the erasure goes on by itself and survives a restart.
+   *
+   * @throws StoreUnavailableError nothing was requested.
+   */
+  request(userId: string): Promise<Erasure>;
+  /** @throws StoreUnavailableError */
+  find(id: string): Promise<Erasure | null>;
+}
+
+/** Works through the receipts that are not finished, oldest first, one at a time. */
+export interface ErasureRunner {
+  /** Looks for new receipts now. */
+  wake(): void;
+  stop(): Promise<void>;
+}
+
+export function createErasures(deps: {
+  readonly store: ImpressionStore;
+  readonly newId: () => string;
+  /** The clock of receivedAt, so that "received before the request" has one meaning. */
+  readonly receivedAt: { nextUs(): number };
+  /** Called when a receipt is written. */
+  readonly onRequest: () => void;
+}): Erasures {
+  return {
+    async request(userId) {
+      const erasure: Erasure = {
+        id: deps.newId(),
+        userId,
+        requestedAtUs: deps.receivedAt.nextUs(),
+        status: "WAITING_FOR_QUEUE",
+        rowsDeleted: 0,
+        finishedAtMs: null,
+      };
+      await deps.store.saveErasure(erasure);
+      deps.onRequest();
+      return erasure;
+    },
+    find: (id) => deps.store.findErasure(id),
+  };
+}
+
+export function startErasureRunner(deps: {
+  readonly store: ImpressionStore;
+  readonly queue: ImpressionQueue;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): ErasureRunner {
+  const { store, queue, clock, logger } = deps;
+  const stopping = new AbortController();
+  let wakeUp = new AbortController();
+
+  /**
+   * The order makes a crash at any point resumable: the rows go last, and the receipt is DONE only after them. The
+   * queue's mark is taken anew after a restart, which can only make the wait longer.
+   */
+  async function erase(erasure: Erasure): Promise<void> {
+    const mark = await queue.newestSequence();
+    while (!(await queue.hasSettledThrough(mark))) {
+      await sleep(QUEUE_CHECK_INTERVAL_MS, stopping.signal);
+      if (stopping.signal.aborted) return;
+    }
+    await store.saveErasure({ ...erasure, status: "DELETING" });
+    await removeDeadLettersOf(erasure.userId);
+    const { rowsDeleted } = await store.eraseUser(erasure.userId, erasedThroughUs(erasure));
+    const finishedAtMs = clock.nowMs();
+    await store.saveErasure({
+      ...erasure,
+      status: "DONE",
+      rowsDeleted: erasure.rowsDeleted + rowsDeleted,
+      finishedAtMs,
+    });
+    logger.info({ erasure: erasure.id, rowsDeleted }, "a user was erased");
+  }
+
+  async function removeDeadLettersOf(userId: string): Promise<void> {
+    let before: number | null = null;
+    do {
+      const page = await queue.deadLetters.page({ filter: { userId }, before, limit: DEAD_LETTERS_PER_PAGE });
+      await queue.deadLetters.remove(page.letters.map(({ id }) => id));
+      before = page.next;
+    } while (before !== null);
+  }
+
+  async function run(): Promise<void> {
+    let retryDelayMs = RETRY_DELAY_MS_MIN;
+    while (!stopping.signal.aborted) {
+      wakeUp = new AbortController();
+      let current: Erasure | undefined;
+      try {
+        [current] = await store.unfinishedErasures();
+        if (current === undefined) {
+          await sleep(IDLE_CHECK_INTERVAL_MS, AbortSignal.any([stopping.signal, wakeUp.signal]));
+          continue;
+        }
+        await erase(current);
+        retryDelayMs = RETRY_DELAY_MS_MIN;
+      } catch (error) {
+        if (current !== undefined && error instanceof StoreRefusedError) {
+          logger.error({ err: error, erasure: current.id }, "an erasure failed for good");
+          await store
+            .saveErasure({ ...current, status: "FAILED", finishedAtMs: clock.nowMs() })
+            .catch(() => undefined);
+        } else {
+          logger.warn({ err: error, retryDelayMs }, "an erasure could not go on; it is tried again");
+        }
+        await sleep(retryDelayMs, stopping.signal);
+        retryDelayMs = Math.min(retryDelayMs * 2, RETRY_DELAY_MS_MAX);
+      }
+    }
+  }
+
+  const running = run();
+  return {
+    wake: () => wakeUp.abort(),
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+async function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
+  await sleepUnaborted(delayMs, undefined, { signal }).catch(() => undefined);
+}

@@ -1,0 +1,53 @@
+/** Failed writes in a row, over all loops of the process, after which pulling pauses. */
+const FAILURES_TO_OPEN = 10;
+const PROBE_DELAY_MS_MIN = 500;
+const PROBE_DELAY_MS_MAX = 15_000;
+
+/**
+ * Stops the workers from pulling while the store is down, so that the backlog waits in the queue instead of in
+ * memory. It opens after a run of failed writes and closes when a probe finds the store healthy.
+ */
+export interface Breaker {
+  succeeded(): void;
+  failed(): void;
+  isOpen(): boolean;
+  /** Resolves when the store may be used again, or `signal` aborts. At once while the breaker is closed. */
+  closed(signal: AbortSignal): Promise<void>;
+}
+
+export function createBreaker(deps: {
+  /** Whether the store answers now. */
+  readonly probe: () => Promise<boolean>;
+  readonly sleep: (delayMs: number, signal: AbortSignal) => Promise<void>;
+  readonly random: () => number;
+  readonly onChange: (open: boolean) => void;
+}): Breaker {
+  let failures = 0;
+  let open = false;
+
+  function close(): void {
+    failures = 0;
+    if (!open) return;
+    open = false;
+    deps.onChange(false);
+  }
+
+  return {
+    succeeded: close,
+    failed() {
+      failures++;
+      if (open || failures < FAILURES_TO_OPEN) return;
+      open = true;
+      deps.onChange(true);
+    },
+    isOpen: () => open,
+    async closed(signal) {
+      let delayMs = PROBE_DELAY_MS_MIN;
+      while (open && !signal.aborted) {
+        await deps.sleep(delayMs * (0.5 + deps.random() / 2), signal);
+        if (open && !signal.aborted && (await deps.probe())) close();
+        delayMs = Math.min(delayMs * 2, PROBE_DELAY_MS_MAX);
+      }
+    },
+  };
+}

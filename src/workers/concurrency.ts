@@ -1,0 +1,67 @@
+/** Writes slower than this tell that the store is falling behind. */
+const SLOW_WRITE_MS = 250;
+const CONCURRENCY_START = 32;
+/** The limit is cut at most once in this time: one slow moment is one signal, however many writes it slows. */
+const CUT_INTERVAL_MS = 500;
+const CUT_FACTOR = 0.7;
+
+/**
+ * Bounds how many store writes run at once and finds the bound by itself: one more after each round of writes that
+ * were fast while every slot was in use, a cut by 30 % when a write is slow or fails (additive increase,
+ * multiplicative decrease). Shared by the worker loops of a process.
+ */
+export interface ConcurrencyLimit {
+  /** Runs the write when a slot is free; slots are given in the order of asking. */
+  run<T>(write: () => Promise<T>): Promise<T>;
+  /** Writes that may run at once now. */
+  current(): number;
+}
+
+export function createConcurrencyLimit(options: {
+  readonly min: number;
+  readonly max: number;
+  /** Monotonic milliseconds. */
+  readonly monotonicMs: () => number;
+}): ConcurrencyLimit {
+  let limit = Math.max(options.min, Math.min(CONCURRENCY_START, options.max));
+  let running = 0;
+  let fastWrites = 0;
+  let lastCutMs = Number.NEGATIVE_INFINITY;
+  const waiting: (() => void)[] = [];
+
+  function learn(fast: boolean, wasFull: boolean): void {
+    if (!fast) {
+      const nowMs = options.monotonicMs();
+      if (nowMs - lastCutMs < CUT_INTERVAL_MS) return;
+      lastCutMs = nowMs;
+      fastWrites = 0;
+      limit = Math.max(options.min, Math.floor(limit * CUT_FACTOR));
+    } else if (wasFull && ++fastWrites >= limit) {
+      fastWrites = 0;
+      limit = Math.min(options.max, limit + 1);
+    }
+  }
+
+  return {
+    async run(write) {
+      if (running < limit) running++;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      const wasFull = running >= limit;
+      const startedMs = options.monotonicMs();
+      let fast = false;
+      try {
+        const result = await write();
+        fast = options.monotonicMs() - startedMs <= SLOW_WRITE_MS;
+        return result;
+      } finally {
+        learn(fast, wasFull);
+        running--;
+        while (running < limit && waiting.length > 0) {
+          running++;
+          waiting.shift()?.();
+        }
+      }
+    },
+    current: () => limit,
+  };
+}

@@ -1,0 +1,181 @@
+import { type DeadLetter, deadLetterId } from "../domain/dead-letter.ts";
+import { identityOf, laterReceived, type View } from "../domain/impression.ts";
+import { decodeMessage, type UnjudgedSubmission } from "../domain/queue-message.ts";
+import { isExpired, judge, type UnjudgedImpression } from "../domain/validation.ts";
+import type { Delivery } from "../ports/impression-queue.ts";
+
+/**
+ * Pure: what to do with a pull. All messages are planned together, so that in a campaign the thousand viewers of one
+ * post become a few batches of that post's partition.
+ */
+
+/** Rows in one batch; measured on Cassandra, larger ones gain nothing and 50 KiB is its limit. */
+const BATCH_ROWS_MAX = 100;
+const BATCH_BYTES_MAX = 30 * 1024;
+/** What a row weighs beside its texts: times, numbers and CQL framing. */
+const ROW_OVERHEAD_BYTES = 64;
+
+export interface PlanRules {
+  readonly stream: string;
+  readonly retentionMs: number;
+  readonly nowMs: number;
+}
+
+/** Where an impression stood: which message, and its place in it, from 0. */
+export interface Source {
+  readonly delivery: Delivery;
+  readonly index: number;
+  readonly view: View;
+}
+
+/** A view to store, and every impression of the pull that it stands for (exact duplicates and older versions). */
+export interface PlannedView {
+  readonly view: View;
+  readonly sources: readonly Source[];
+}
+
+/** Rows of one partition. */
+export interface PlannedBatch {
+  /** The post of a viewers batch, the user of a history batch. */
+  readonly owner: string;
+  readonly views: readonly PlannedView[];
+}
+
+export interface PlannedLetter {
+  readonly delivery: Delivery;
+  readonly letter: DeadLetter;
+}
+
+export interface Plan {
+  readonly letters: readonly PlannedLetter[];
+  readonly viewerBatches: readonly PlannedBatch[];
+  readonly historyBatches: readonly PlannedBatch[];
+  /** Impressions whose retention ended while they waited: settled without a trace but this count. */
+  readonly expired: number;
+}
+
+export function planPull(deliveries: readonly Delivery[], rules: PlanRules): Plan {
+  const letters: PlannedLetter[] = [];
+  const views = new Map<string, { view: View; sources: Source[] }>();
+  let expired = 0;
+
+  for (const delivery of deliveries) {
+    const message = decodeMessage(delivery.body);
+    if (message.kind === "unreadable") {
+      letters.push({ delivery, letter: unreadableLetter(delivery, message.detail, rules) });
+      continue;
+    }
+    let index = 0;
+    for (const submission of message.submissions) {
+      for (const impression of submission.impressions) {
+        const source = { delivery, index: index++ };
+        const judgement = judge(submission.userId, submission.receivedAtUs, impression, rules.retentionMs);
+        if (judgement.kind === "rejected") {
+          letters.push({
+            delivery,
+            letter: {
+              ...letterBase(source, rules),
+              ...judgement.rejection,
+              userId: typeof submission.userId === "string" ? submission.userId : null,
+              receivedAtUs: submission.receivedAtUs,
+              payload: payloadOf(submission, impression),
+            },
+          });
+        } else if (isExpired(judgement.view, rules.nowMs, rules.retentionMs)) {
+          expired++;
+        } else {
+          addView(views, { ...source, view: judgement.view });
+        }
+      }
+    }
+  }
+
+  const planned = [...views.values()];
+  return {
+    letters,
+    viewerBatches: batchesBy(planned, (view) => view.postId),
+    historyBatches: batchesBy(planned, (view) => view.userId),
+    expired,
+  };
+}
+
+/** The dead letter of a valid view that the store refuses. */
+export function refusedLetter(source: Source, detail: string, rules: PlanRules): DeadLetter {
+  const { userId, receivedAtUs, ...impression } = source.view;
+  return {
+    ...letterBase(source, rules),
+    reason: "REJECTED_BY_STORE",
+    detail,
+    userId,
+    receivedAtUs,
+    payload: { userId, receivedAtUs, impression },
+  };
+}
+
+function addView(views: Map<string, { view: View; sources: Source[] }>, source: Source): void {
+  const identity = identityOf(source.view);
+  const known = views.get(identity);
+  if (known === undefined) {
+    views.set(identity, { view: source.view, sources: [source] });
+  } else {
+    known.view = laterReceived(known.view, source.view);
+    known.sources.push(source);
+  }
+}
+
+function batchesBy(views: readonly PlannedView[], ownerOf: (view: View) => string): PlannedBatch[] {
+  const batches: PlannedBatch[] = [];
+  const filling = new Map<string, { views: PlannedView[]; bytes: number }>();
+  for (const planned of views) {
+    const owner = ownerOf(planned.view);
+    const bytes = rowBytes(planned.view);
+    let batch = filling.get(owner);
+    if (
+      batch === undefined ||
+      batch.views.length >= BATCH_ROWS_MAX ||
+      batch.bytes + bytes > BATCH_BYTES_MAX
+    ) {
+      batch = { views: [], bytes: 0 };
+      filling.set(owner, batch);
+      batches.push({ owner, views: batch.views });
+    }
+    batch.views.push(planned);
+    batch.bytes += bytes;
+  }
+  return batches;
+}
+
+function rowBytes(view: View): number {
+  return (
+    Buffer.byteLength(view.userId) +
+    Buffer.byteLength(view.postId) +
+    Buffer.byteLength(view.surface ?? "") +
+    ROW_OVERHEAD_BYTES
+  );
+}
+
+function unreadableLetter(delivery: Delivery, detail: string, rules: PlanRules): DeadLetter {
+  return {
+    ...letterBase({ delivery, index: 0 }, rules),
+    reason: "UNREADABLE_MESSAGE",
+    detail,
+    userId: null,
+    receivedAtUs: null,
+    payload: { base64: Buffer.from(delivery.body).toString("base64") },
+  };
+}
+
+function letterBase(
+  { delivery, index }: { delivery: Delivery; index: number },
+  { stream, nowMs }: PlanRules,
+) {
+  return {
+    id: deadLetterId(stream, delivery.sequence, index),
+    failedAtMs: nowMs,
+    deliveries: delivery.deliveries,
+  };
+}
+
+function payloadOf({ userId, receivedAtUs }: UnjudgedSubmission, impression: UnjudgedImpression) {
+  return { userId, receivedAtUs, impression };
+}

@@ -1,0 +1,77 @@
+import type { Delivery } from "../ports/impression-queue.ts";
+
+/**
+ * Counts, for each message in hand, what must still be stored or dead-lettered, and settles the message as soon as
+ * the last part is through: it does not wait for the rest of the pull.
+ */
+export interface Settlement {
+  /** One more part of this message is on its way. Expect all parts before the first one ends. */
+  expect(delivery: Delivery): void;
+  succeeded(delivery: Delivery): void;
+  failed(delivery: Delivery): void;
+  /** Settles the messages that have no part at all. Call once, when every part is expected. */
+  begin(): void;
+  /** Messages that are not settled yet, for the queue's `extend`. */
+  unsettled(): readonly Delivery[];
+  /** Resolves when every message is settled and the queue has been told. */
+  finished(): Promise<void>;
+}
+
+export function createSettlement(
+  deliveries: readonly Delivery[],
+  settle: {
+    readonly ack: (done: Delivery[]) => Promise<void>;
+    readonly giveBack: (failed: Delivery[]) => Promise<void>;
+  },
+): Settlement {
+  const open = new Map(deliveries.map((delivery) => [delivery, { parts: 0, failed: false }]));
+  const finished = Promise.withResolvers<void>();
+  let ackable: Delivery[] = [];
+  let returnable: Delivery[] = [];
+  let flushScheduled = false;
+  let flushing: Promise<void> = Promise.resolve();
+
+  function end(delivery: Delivery, failed: boolean): void {
+    open.delete(delivery);
+    (failed ? returnable : ackable).push(delivery);
+    if (flushScheduled) return;
+    flushScheduled = true;
+    // Messages that end in the same turn are settled in one call.
+    setImmediate(flush);
+  }
+
+  function flush(): void {
+    flushScheduled = false;
+    const [done, failed] = [ackable, returnable];
+    ackable = [];
+    returnable = [];
+    const telling = [flushing];
+    if (done.length > 0) telling.push(settle.ack(done));
+    if (failed.length > 0) telling.push(settle.giveBack(failed));
+    flushing = Promise.all(telling).then(() => undefined);
+    if (open.size === 0) flushing.then(finished.resolve, finished.reject);
+  }
+
+  function partEnded(delivery: Delivery, failed: boolean): void {
+    const state = open.get(delivery);
+    if (state === undefined) return;
+    state.parts--;
+    state.failed ||= failed;
+    if (state.parts === 0) end(delivery, state.failed);
+  }
+
+  return {
+    expect(delivery) {
+      const state = open.get(delivery);
+      if (state !== undefined) state.parts++;
+    },
+    succeeded: (delivery) => partEnded(delivery, false),
+    failed: (delivery) => partEnded(delivery, true),
+    begin() {
+      if (open.size === 0) finished.resolve();
+      for (const [delivery, { parts }] of open) if (parts === 0) end(delivery, false);
+    },
+    unsettled: () => [...open.keys()],
+    finished: () => finished.promise,
+  };
+}

@@ -1,0 +1,35 @@
+import { StoreRefusedError } from "../ports/errors.ts";
+
+/** Tries of one write while its messages are in hand; after that they go back to the queue. */
+const ATTEMPTS_MAX = 6;
+const BACKOFF_MS_MIN = 100;
+const BACKOFF_MS_MAX = 5_000;
+const GIVE_BACK_DELAY_MS = 5_000;
+
+/**
+ * What a failed write calls for. RETRY: the same write again, soon. GIVE_BACK: its messages return to the queue.
+ * ISOLATE: find the row that the store refuses, and dead-letter it alone.
+ */
+export type FailureVerdict = "RETRY" | "GIVE_BACK" | "ISOLATE";
+
+/**
+ * Pure: whatever may pass by itself is tried again and then given back, however long it lasts; only a row that the
+ * store refuses for what it is ends in the dead letters.
+ *
+ * @param attempt 1 for the first try.
+ * @param storeIsDown whether the breaker is open: further tries would only add load.
+ */
+export function verdictOf(error: unknown, attempt: number, storeIsDown: boolean): FailureVerdict {
+  if (error instanceof StoreRefusedError) return "ISOLATE";
+  return attempt < ATTEMPTS_MAX && !storeIsDown ? "RETRY" : "GIVE_BACK";
+}
+
+/** Exponential with full jitter: 0 to 100 ms after the first failure, 0 to 5 s at most. */
+export function backoffMs(attempt: number, random: number): number {
+  return Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (attempt - 1)) * random;
+}
+
+/** How long messages that are given back stay away: 2.5 to 5 s. */
+export function giveBackDelayMs(random: number): number {
+  return Math.round(GIVE_BACK_DELAY_MS * (0.5 + random / 2));
+}

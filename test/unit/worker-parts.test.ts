@@ -1,0 +1,181 @@
+import { describe, expect, test } from "vitest";
+import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
+import type { Delivery } from "../../src/ports/impression-queue.ts";
+import { createBreaker } from "../../src/workers/breaker.ts";
+import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
+import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
+import { createSettlement } from "../../src/workers/settlement.ts";
+import { backoffMs, giveBackDelayMs, verdictOf } from "../../src/workers/verdict.ts";
+
+const delivery = (sequence: number): Delivery => ({
+  sequence,
+  body: Buffer.from(""),
+  deliveries: 1,
+  publishedAtMs: 0,
+});
+
+describe("verdict", () => {
+  test("only a row that the store refuses is isolated; everything else is tried again, then given back", () => {
+    expect(verdictOf(new StoreRefusedError("no"), 1, false)).toBe("ISOLATE");
+    for (const error of [new StoreUnavailableError("down"), new TypeError("a bug")]) {
+      expect(verdictOf(error, 1, false)).toBe("RETRY");
+      expect(verdictOf(error, 6, false)).toBe("GIVE_BACK");
+      expect(verdictOf(error, 1, true)).toBe("GIVE_BACK");
+    }
+  });
+
+  test("delays are bounded and jittered", () => {
+    expect(backoffMs(1, 1)).toBe(100);
+    expect(backoffMs(50, 1)).toBe(5_000);
+    expect(backoffMs(3, 0)).toBe(0);
+    expect([giveBackDelayMs(0), giveBackDelayMs(1)]).toEqual([2_500, 5_000]);
+  });
+});
+
+describe("settlement", () => {
+  function settlementOf(deliveries: Delivery[]) {
+    const acked: number[] = [];
+    const returned: number[] = [];
+    const settlement = createSettlement(deliveries, {
+      ack: async (done) => void acked.push(...done.map(({ sequence }) => sequence)),
+      giveBack: async (failed) => void returned.push(...failed.map(({ sequence }) => sequence)),
+    });
+    return { acked, returned, settlement };
+  }
+
+  test("a message is acknowledged with its last part, without waiting for the others", async () => {
+    const [one, two] = [delivery(1), delivery(2)];
+    const { acked, settlement } = settlementOf([one, two]);
+    for (const part of [one, one, two]) settlement.expect(part);
+    settlement.begin();
+    settlement.succeeded(one);
+    settlement.succeeded(one);
+    await expect.poll(() => acked).toEqual([1]);
+    expect(settlement.unsettled()).toEqual([two]);
+    settlement.succeeded(two);
+    await settlement.finished();
+    expect(acked).toEqual([1, 2]);
+  });
+
+  test("one failed part gives the whole message back, once all parts have ended", async () => {
+    const one = delivery(1);
+    const { acked, returned, settlement } = settlementOf([one]);
+    settlement.expect(one);
+    settlement.expect(one);
+    settlement.begin();
+    settlement.failed(one);
+    expect(settlement.unsettled()).toEqual([one]);
+    settlement.succeeded(one);
+    await settlement.finished();
+    expect([acked, returned]).toEqual([[], [1]]);
+  });
+
+  test("a message with nothing to store is acknowledged at once", async () => {
+    const { acked, settlement } = settlementOf([delivery(9)]);
+    settlement.begin();
+    await settlement.finished();
+    expect(acked).toEqual([9]);
+  });
+});
+
+describe("concurrency limit", () => {
+  const settings = { min: 2, max: 64 };
+
+  test("never runs more than its limit at once and starts in order", async () => {
+    const limit = createConcurrencyLimit({ min: 1, max: 3, monotonicMs: () => 0 });
+    let running = 0;
+    let most = 0;
+    const started: number[] = [];
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        limit.run(async () => {
+          started.push(index);
+          most = Math.max(most, ++running);
+          await new Promise((resolve) => setImmediate(resolve));
+          running--;
+        }),
+      ),
+    );
+    expect(most).toBe(3);
+    expect(started).toEqual(Array.from({ length: 20 }, (_, index) => index));
+  });
+
+  test("grows by one after a full round of fast writes, up to the maximum", async () => {
+    const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => 0 });
+    const round = () =>
+      Promise.all(Array.from({ length: 2 * limit.current() }, () => limit.run(async () => undefined)));
+    const before = limit.current();
+    await round();
+    expect(limit.current()).toBeGreaterThan(before);
+    for (let rounds = 0; rounds < 100; rounds++) await round();
+    expect(limit.current()).toBe(settings.max);
+  });
+
+  test("does not grow while slots are idle", async () => {
+    const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => 0 });
+    const before = limit.current();
+    for (let writes = 0; writes < 500; writes++) await limit.run(async () => undefined);
+    expect(limit.current()).toBe(before);
+  });
+
+  test("a slow or failed write cuts it by 30 %, once in half a second, down to the minimum", async () => {
+    let nowMs = 0;
+    const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => nowMs });
+    const fail = () => limit.run(() => Promise.reject(new Error("slow"))).catch(() => undefined);
+    await Promise.all([fail(), fail(), fail()]);
+    expect(limit.current()).toBe(22);
+    nowMs += 500;
+    await limit.run(async () => {
+      nowMs += 251;
+    });
+    expect(limit.current()).toBe(15);
+    for (let cuts = 0; cuts < 20; cuts++) {
+      nowMs += 500;
+      await fail();
+    }
+    expect(limit.current()).toBe(settings.min);
+  });
+});
+
+describe("breaker", () => {
+  test("opens after ten failures in a row, probes until the store answers, and closes", async () => {
+    const probes = [false, false, true];
+    const delays: number[] = [];
+    const changes: boolean[] = [];
+    const breaker = createBreaker({
+      probe: async () => probes.shift() ?? true,
+      sleep: async (delayMs) => void delays.push(delayMs),
+      random: () => 1,
+      onChange: (open) => changes.push(open),
+    });
+    const { signal } = new AbortController();
+    for (let failures = 0; failures < 9; failures++) breaker.failed();
+    breaker.succeeded();
+    for (let failures = 0; failures < 9; failures++) breaker.failed();
+    expect(breaker.isOpen()).toBe(false);
+    breaker.failed();
+    expect(breaker.isOpen()).toBe(true);
+    await breaker.closed(signal);
+    expect(breaker.isOpen()).toBe(false);
+    expect(delays).toEqual([500, 1_000, 2_000]);
+    expect(changes).toEqual([true, false]);
+  });
+});
+
+describe("in-memory board", () => {
+  test("shows each worker's newest report and drops one that is silent for 15 s", () => {
+    let nowMs = 0;
+    const board = createInMemoryBoard({ nowMs: () => nowMs });
+    const report = { state: "IDLE", impressionsStored: 0, concurrency: 1, storeHealthy: true } as const;
+    board.report({ ...report, id: "a" });
+    nowMs = 10_000;
+    board.report({ ...report, id: "b", impressionsStored: 1 });
+    board.report({ ...report, id: "b", impressionsStored: 2 });
+    expect(board.current().map(({ id, impressionsStored }) => [id, impressionsStored])).toEqual([
+      ["a", 0],
+      ["b", 2],
+    ]);
+    nowMs = 15_001;
+    expect(board.current().map(({ id }) => id)).toEqual(["b"]);
+  });
+});

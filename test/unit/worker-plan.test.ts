@@ -1,0 +1,150 @@
+import { describe, expect, test } from "vitest";
+import { DAY_MS } from "../../src/domain/time.ts";
+import type { Delivery } from "../../src/ports/impression-queue.ts";
+import { planPull } from "../../src/workers/plan.ts";
+
+const NOW_MS = 1_790_000_000_000;
+const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS };
+
+type Fields = Record<string, unknown>;
+
+function delivery(sequence: number, body: string | object, deliveries = 1): Delivery {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return { sequence, body: Buffer.from(text), deliveries, publishedAtMs: NOW_MS };
+}
+
+function message(...submissions: { userId: unknown; receivedAtUs?: number; impressions: Fields[] }[]) {
+  return { v: 1, submissions: submissions.map((s) => ({ receivedAtUs: NOW_MS * 1_000, ...s })) };
+}
+
+const view = (postId: string, viewedAtMs = NOW_MS - 1_000, fields: Fields = {}) => ({
+  postId,
+  viewedAtMs,
+  ...fields,
+});
+
+describe("planning a pull", () => {
+  test("groups rows by partition across all messages", () => {
+    const plan = planPull(
+      [
+        delivery(1, message({ userId: "a", impressions: [view("hot"), view("x")] })),
+        delivery(
+          2,
+          message({ userId: "b", impressions: [view("hot")] }, { userId: "a", impressions: [view("y")] }),
+        ),
+      ],
+      RULES,
+    );
+    const shape = (batches: typeof plan.viewerBatches) =>
+      batches.map(({ owner, views }) => [
+        owner,
+        views.map(({ view: { userId, postId } }) => `${userId}:${postId}`),
+      ]);
+    expect(shape(plan.viewerBatches)).toEqual([
+      ["hot", ["a:hot", "b:hot"]],
+      ["x", ["a:x"]],
+      ["y", ["a:y"]],
+    ]);
+    expect(shape(plan.historyBatches)).toEqual([
+      ["a", ["a:hot", "a:x", "a:y"]],
+      ["b", ["b:hot"]],
+    ]);
+  });
+
+  test("splits a partition at 100 rows and at 30 KiB", () => {
+    const impressions = Array.from({ length: 250 }, (_, index) => view(`p${index}`));
+    const byRows = planPull([delivery(1, message({ userId: "u", impressions }))], RULES);
+    expect(byRows.historyBatches.map(({ views }) => views.length)).toEqual([100, 100, 50]);
+
+    const longIds = Array.from({ length: 100 }, (_, index) => view(`${"😀".repeat(124)}${index}`));
+    const byBytes = planPull([delivery(1, message({ userId: "u", impressions: longIds }))], RULES);
+    expect(byBytes.historyBatches.map(({ views }) => views.length)).toEqual([54, 46]);
+  });
+
+  test("one identity is written once, as it was received last, and stands for every message that holds it", () => {
+    const older = delivery(
+      1,
+      message({
+        userId: "u",
+        receivedAtUs: NOW_MS * 1_000 - 1,
+        impressions: [view("p", NOW_MS, { surface: "OLD" })],
+      }),
+    );
+    const newer = delivery(2, message({ userId: "u", impressions: [view("p", NOW_MS, { surface: "NEW" })] }));
+    for (const order of [
+      [older, newer],
+      [newer, older],
+    ]) {
+      const plan = planPull(order, RULES);
+      const [planned, ...others] = plan.historyBatches.flatMap(({ views }) => views);
+      expect(others).toEqual([]);
+      expect(planned?.view.surface).toBe("NEW");
+      expect(planned?.sources.map(({ delivery: { sequence } }) => sequence)).toEqual(
+        order.map((d) => d.sequence),
+      );
+    }
+  });
+
+  test("inside one mutation the last of one identity wins", () => {
+    const impressions = [view("p", NOW_MS, { position: 1 }), view("p", NOW_MS, { position: 2 })];
+    const plan = planPull([delivery(1, message({ userId: "u", impressions }))], RULES);
+    expect(plan.historyBatches[0]?.views.map(({ view: { position } }) => position)).toEqual([2]);
+  });
+
+  test("a bad impression becomes one dead letter and costs its neighbours nothing", () => {
+    const impressions = [view("good"), view("null"), view("good2", NOW_MS, { position: -1 })];
+    const plan = planPull([delivery(7, message({ userId: "u", impressions }), 3)], RULES);
+    expect(plan.historyBatches[0]?.views.map(({ view: { postId } }) => postId)).toEqual(["good"]);
+    expect(plan.letters.map(({ letter }) => letter)).toEqual([
+      expect.objectContaining({
+        reason: "INVALID_POST_ID",
+        userId: "u",
+        receivedAtUs: NOW_MS * 1_000,
+        failedAtMs: NOW_MS,
+        deliveries: 3,
+        payload: { userId: "u", receivedAtUs: NOW_MS * 1_000, impression: impressions[1] },
+      }),
+      expect.objectContaining({
+        reason: "INVALID_FIELD",
+        payload: expect.objectContaining({ impression: impressions[2] }),
+      }),
+    ]);
+  });
+
+  test("a dead letter's id depends on the message and the place in it alone", () => {
+    const idsOf = (sequence: number, nowMs: number) =>
+      planPull([delivery(sequence, message({ userId: "u", impressions: [view(""), view("")] }))], {
+        ...RULES,
+        nowMs,
+      }).letters.map(({ letter }) => letter.id);
+    const [first, second] = idsOf(1, NOW_MS);
+    expect(first).not.toBe(second);
+    expect(idsOf(1, NOW_MS + 5)).toEqual([first, second]);
+    expect(idsOf(2, NOW_MS)).not.toContain(first);
+  });
+
+  test.each([
+    ["not JSON", "nonsense"],
+    ["another version", { v: 2, submissions: [] }],
+    ["no submissions", { v: 1 }],
+    ["no receivedAt", { v: 1, submissions: [{ userId: "u", impressions: [] }] }],
+  ])("a message that is %s is one dead letter with its bytes", (_, body) => {
+    const bad = delivery(3, body);
+    const plan = planPull([bad, delivery(4, message({ userId: "u", impressions: [view("p")] }))], RULES);
+    expect(plan.letters).toHaveLength(1);
+    expect(plan.letters[0]?.letter).toMatchObject({
+      reason: "UNREADABLE_MESSAGE",
+      payload: { base64: Buffer.from(bad.body).toString("base64") },
+    });
+    expect(plan.historyBatches).toHaveLength(1);
+  });
+
+  test("what expired while it waited is counted, neither stored nor dead-lettered", () => {
+    const receivedAtUs = (NOW_MS - 2 * DAY_MS) * 1_000;
+    const impressions = [view("late", NOW_MS - 91 * DAY_MS), view("fresh", NOW_MS - 3 * DAY_MS)];
+    const plan = planPull([delivery(1, message({ userId: "u", receivedAtUs, impressions }))], RULES);
+    expect(plan.expired).toBe(1);
+    expect(plan.letters).toEqual([]);
+    expect(plan.historyBatches[0]?.views.map(({ view: { postId } }) => postId)).toEqual(["fresh"]);
+  });
+});
