@@ -1,8 +1,8 @@
 /**
  * The arrows of docs/architecture.md, held by `npm run check:imports`:
  *
- *   domain <- ports <- (ingest, workers, admin) <- resolvers <- server
- *   adapters (embedded, jetstream, scylla) -> ports, domain
+ *   domain <- ports <- (ingest, workers, admin, transfer) <- resolvers <- server <- cli
+ *   adapters (embedded, jetstream, scylla) -> ports, domain, telemetry
  *   only app.ts imports adapters
  */
 
@@ -20,8 +20,24 @@ export default {
     only("domain-is-pure", "domain", [], "domain/ imports nothing of ours"),
     only("ports-know-only-domain", "ports", ["domain/"], "a port speaks in domain types"),
     only("ingest-above-ports", "ingest", ["domain/", "ports/"], "ingest/ reaches engines through ports"),
-    only("admin-above-ports", "admin", ["domain/", "ports/", "telemetry/"], "admin/ reaches engines through ports"),
-    only("workers-above-ports", "workers", ["domain/", "ports/", "telemetry/"], "workers/ reaches engines through ports"),
+    only(
+      "admin-above-ports",
+      "admin",
+      ["domain/", "ports/", "telemetry/"],
+      "admin/ reaches engines through ports",
+    ),
+    only(
+      "transfer-above-ports",
+      "transfer",
+      ["domain/", "ports/", "ingest/"],
+      "import and export reach engines through ports",
+    ),
+    only(
+      "workers-above-ports",
+      "workers",
+      ["domain/", "ports/", "telemetry/"],
+      "workers/ reaches engines through ports",
+    ),
     only(
       "resolvers-above-ports",
       "resolvers",
@@ -35,7 +51,12 @@ export default {
       "server/ is HTTP around resolvers/",
     ),
     ...["embedded", "jetstream", "scylla"].map((adapter) =>
-      only(`${adapter}-implements-ports`, adapter, ["domain/", "ports/"], "an adapter sees ports and domain only"),
+      only(
+        `${adapter}-implements-ports`,
+        adapter,
+        ["domain/", "ports/", "telemetry/"],
+        "an adapter sees ports and domain, and logs",
+      ),
     ),
     {
       name: "only-the-composition-root-names-adapters",
@@ -59,15 +80,24 @@ export default {
       name: "domain-does-no-io",
       severity: "error",
       from: { path: "^src/domain/" },
-      to: { path: "^node:|^fs$|^net$|^http$|^worker_threads$", pathNot: "^(node:)?crypto$", dependencyTypes: ["core"] },
+      to: {
+        path: "^node:|^fs$|^net$|^http$|^worker_threads$",
+        pathNot: "^(node:)?crypto$",
+        dependencyTypes: ["core"],
+      },
     },
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
     { name: "no-orphans", severity: "error", from: { orphan: true, pathNot: "\\.d\\.ts$" }, to: {} },
   ],
   options: {
+    parser: "swc",
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
     tsConfig: { fileName: "tsconfig.json" },
-    enhancedResolveOptions: { extensions: [".ts", ".js"], exportsFields: ["exports"], conditionNames: ["node", "import"] },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js"],
+      exportsFields: ["exports"],
+      conditionNames: ["node", "import"],
+    },
   },
 };
