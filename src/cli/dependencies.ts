@@ -1,0 +1,36 @@
+import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
+import type { Config } from "../config.ts";
+import type { Engine } from "../engine.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+export type { Engine } from "../engine.ts";
+
+/** What the composition root hands to the commands, so that none of them names an adapter. */
+export interface CliDependencies {
+  /** @throws ConfigError */
+  loadConfig(): Config;
+  /** @throws EngineStartError */
+  openEngine(config: Config): Promise<Engine>;
+  startWorkers(engine: Engine, config: Config): { stop(): Promise<void> };
+  /** @throws EngineStartError, or why the address cannot be listened on. */
+  startService(config: Config, logger: Logger): Promise<RunningService>;
+  /** The admin API without a running service: opens the engine and answers in this process. */
+  openLocalAdmin(config: Config): Promise<AdminApi>;
+}
+
+export interface RunningService {
+  /** Where the API listens. */
+  readonly url: string;
+  /** Repeated calls wait for the first. */
+  stop(): Promise<void>;
+}
+
+/** The GraphQL API as an operator command calls it. */
+export interface AdminApi {
+  /** @throws CommandError with what the API answered. */
+  request<Result, Variables extends Record<string, unknown>>(
+    document: TypedDocumentNode<Result, Variables>,
+    variables: Variables,
+  ): Promise<Result>;
+  close(): Promise<void>;
+}

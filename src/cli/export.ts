@@ -1,0 +1,101 @@
+import { createWriteStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import type { Command } from "commander";
+import { systemClock } from "../domain/time.ts";
+import { type ExportOptions, exportFile, exportLines } from "../transfer/exporter.ts";
+import { untilSettled } from "../transfer/settlement.ts";
+import type { CliDependencies } from "./dependencies.ts";
+import { CommandError } from "./failure.ts";
+import { EXIT, runTransfer, say, withEngine } from "./transfer-command.ts";
+import { formatCount, linesPerSecond, startTransferProgress } from "./transfer-progress.ts";
+
+const STDOUT = "-";
+
+interface ExportFlags {
+  readonly overwrite?: boolean;
+  readonly wait: boolean;
+}
+
+export function registerExport(program: Command, deps: CliDependencies): void {
+  program
+    .command("export")
+    .description("write all stored impressions as newline-delimited JSON")
+    .argument("<file>", "where to; compressed if the name ends in .gz; - for standard output")
+    .option("--overwrite", "replace the file if there is one")
+    .option("--no-wait", "leave out what the workers have not stored yet, instead of waiting for it")
+    .addHelpText(
+      "after",
+      `
+One view a line, in the store's own order, as \`impressions import\` reads it:
+  {"userId":"u1","postId":"p1","viewedAt":"2026-11-22T10:15:30.123Z","receivedAt":"2026-11-22T10:15:31.123456Z"}
+Only what is within the retention. Dead letters are not exported. What arrives meanwhile may be in it or not.
+The file appears under its name once it is complete.
+
+The embedded engine can be opened by one process only: stop the service first.
+
+Examples:
+  impressions export views.ndjson.gz
+  impressions export - | jq -r .postId | sort | uniq -c | sort -rn | head`,
+    )
+    .action((file: string, flags: ExportFlags) =>
+      runTransfer((signal) => exportCommand(file, flags, deps, signal)),
+    );
+}
+
+async function exportCommand(
+  file: string,
+  flags: ExportFlags,
+  deps: CliDependencies,
+  signal: AbortSignal,
+): Promise<number> {
+  const config = deps.loadConfig();
+  const existing = file === STDOUT ? null : await stat(file).catch(() => null);
+  if (existing?.isFile() === true && flags.overwrite !== true) {
+    throw new CommandError(`${file} exists; name another file, or add --overwrite`);
+  }
+  if (existing?.isDirectory() === true) throw new CommandError(`${file} is a folder`);
+
+  return withEngine(deps, config, async ({ engine }) => {
+    const bar = startTransferProgress(process.stderr, null, 0);
+    try {
+      if (flags.wait) {
+        const onWaiting = (pending: number) =>
+          bar.phase(`waiting until all is stored, ${formatCount(pending)} messages left`);
+        await untilSettled({ queue: engine.queue, signal, onWaiting });
+      }
+      const startedAtMs = performance.now();
+      const options: ExportOptions = {
+        store: engine.store,
+        clock: systemClock,
+        retentionMs: config.retentionMs,
+        signal,
+        onProgress: (lines) => bar.update({ bytes: 0, lines }),
+      };
+      // A device or a named pipe cannot be replaced by a finished file.
+      const output = existing === null || existing.isFile() ? null : createWriteStream(file);
+      const lines =
+        file === STDOUT
+          ? await exportLines(options, process.stdout)
+          : output === null
+            ? await exportFile(options, file)
+            : await exportLines(options, output);
+      output?.end();
+      const letters = await engine.queue.deadLetters.count();
+      bar.stop();
+      const elapsedMs = performance.now() - startedAtMs;
+      say(
+        `${formatCount(lines)} lines in ${(elapsedMs / 1_000).toFixed(1)} s (${linesPerSecond(lines, elapsedMs)})`,
+      );
+      if (letters > 0)
+        say(`not exported: ${formatCount(letters)} dead letters (see \`impressions dead-letters list\`)`);
+      return EXIT.done;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      bar.stop();
+      say(file === STDOUT ? "interrupted" : "interrupted; no file was written");
+      return EXIT.interrupted;
+    } finally {
+      bar.stop();
+    }
+  });
+}

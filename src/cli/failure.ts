@@ -1,0 +1,38 @@
+import { ConfigError } from "../config.ts";
+import { EngineStartError } from "../ports/errors.ts";
+
+/** A command cannot do what it was asked to. The message is one line that says what to do instead. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+}
+
+/** What a person is told when a command fails: one line for what they can mend, the stack for what they cannot. */
+export function explainFailure(error: unknown): string {
+  if (error instanceof ConfigError) {
+    return error.message
+      .split("\n")
+      .map((line) => `impressions: configuration: ${line}`)
+      .join("\n");
+  }
+  if (error instanceof EngineStartError || error instanceof CommandError)
+    return `impressions: ${error.message}`;
+  if (isListenError(error)) return `impressions: ${listenFailure(error)}`;
+  return `impressions: unexpected failure: ${error instanceof Error ? error.stack : String(error)}`;
+}
+
+interface ListenError extends NodeJS.ErrnoException {
+  readonly address?: string;
+  readonly port?: number;
+}
+
+function isListenError(error: unknown): error is ListenError {
+  return error instanceof Error && (error as NodeJS.ErrnoException).syscall === "listen";
+}
+
+function listenFailure({ code, address, port }: ListenError): string {
+  const where = `${address ?? "HOST"}:${port ?? "PORT"}`;
+  if (code === "EADDRINUSE") return `${where} is in use: stop what listens there, or set PORT`;
+  if (code === "EACCES") return `${where} may not be listened on by this user: set PORT to 1024 or above`;
+  if (code === "EADDRNOTAVAIL") return `${where} is not an address of this machine: set HOST`;
+  return `cannot listen on ${where} (${code})`;
+}

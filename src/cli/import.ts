@@ -1,0 +1,336 @@
+import { realpath } from "node:fs/promises";
+import { resolve } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Config } from "../config.ts";
+import { systemClock } from "../domain/time.ts";
+import { createReceivedAtClock } from "../ingest/received-at-clock.ts";
+import {
+  type Checkpoint,
+  type ImportProgress,
+  loadCheckpoint,
+  removeCheckpoint,
+  saveCheckpoint,
+  whyNotResumable,
+} from "../transfer/checkpoint.ts";
+import { BadLineError, TransferError } from "../transfer/errors.ts";
+import { type ImportOptions, type ImportOutcome, importLines } from "../transfer/importer.ts";
+import { type ImportInput, openFileInput, streamInput } from "../transfer/input.ts";
+import {
+  openRejectsFile,
+  REJECTS_SHOWN_MAX,
+  type RejectedLine,
+  type Rejects,
+  sampleRejects,
+} from "../transfer/rejects.ts";
+import { untilSettled } from "../transfer/settlement.ts";
+import { createSubmissionBuilder } from "../transfer/submission-builder.ts";
+import { BACKLOG_MESSAGES_MAX, createSubmissionSender } from "../transfer/submission-sender.ts";
+import { EMPTY_TALLY, rejectedLines } from "../transfer/tally.ts";
+import type { CliDependencies } from "./dependencies.ts";
+import { CommandError } from "./failure.ts";
+import { EXIT, runTransfer, say, type TransferEngine, withEngine } from "./transfer-command.ts";
+import { formatCount, linesPerSecond, startTransferProgress } from "./transfer-progress.ts";
+
+const STDIN = "-";
+const REJECTS_SUFFIX = ".rejects.ndjson";
+const CHECKPOINT_SUFFIX = ".import-checkpoint.json";
+const START: ImportProgress = { offset: 0, line: 0, tally: EMPTY_TALLY, rejectsBytes: 0 };
+
+interface ImportFlags {
+  readonly rejects?: string;
+  readonly checkpoint?: string;
+  readonly restart?: boolean;
+  readonly strict?: boolean;
+  readonly dryRun?: boolean;
+  readonly backlog: number;
+  readonly wait: boolean;
+}
+
+export function registerImport(program: Command, deps: CliDependencies): void {
+  program
+    .command("import")
+    .description("bring in impressions from a file of newline-delimited JSON")
+    .argument("<file>", "what to import, compressed with gzip or not; - for standard input")
+    .option("--dry-run", "only check the lines and count them; opens no engine")
+    .option("--strict", "stop at the first line that cannot be imported")
+    .option("--rejects <file>", `where such lines go (default: <file>${REJECTS_SUFFIX})`)
+    .option(
+      "--checkpoint <file>",
+      `where to note how far the import is (default: <file>${CHECKPOINT_SUFFIX})`,
+    )
+    .option("--restart", "begin at the first line even if an earlier import of the file was interrupted")
+    .option(
+      "--backlog <messages>",
+      "pause while more messages than this wait for the workers",
+      wholeNumber,
+      BACKLOG_MESSAGES_MAX,
+    )
+    .option("--no-wait", "end as soon as all is safe in the queue, before the workers have stored it")
+    .addHelpText(
+      "after",
+      `
+One impression a line. userId, postId and viewedAt are needed, the rest may be left out:
+  {"userId":"u1","postId":"p1","viewedAt":"2026-11-22T10:15:30.123Z","surface":"HOME","position":3,"dwellMs":1200}
+viewedAt may also be milliseconds since 1970. receivedAt, as \`impressions export\` writes it, is kept.
+
+Interrupted? Run the same command again: it goes on where it was. Importing a line twice changes nothing, except
+that a line without receivedAt counts as received anew. Views older than the retention are counted and left out.
+Lines that cannot be imported stop nothing: they are written to the rejects file with the reason.
+
+The embedded engine can be opened by one process only: stop the service first.
+
+Exit code: 0 all lines imported, 2 some lines rejected, 1 failed (run it again to go on), 130 interrupted.
+
+Examples:
+  impressions import views.ndjson --dry-run    see what would be imported
+  impressions import views.ndjson
+  mysql --batch --raw --skip-column-names --quick -e "$(cat export.sql)" app | impressions import -`,
+    )
+    .action((file: string, flags: ImportFlags) =>
+      runTransfer((signal) => importCommand(file, flags, deps, signal)),
+    );
+}
+
+async function importCommand(
+  file: string,
+  flags: ImportFlags,
+  deps: CliDependencies,
+  signal: AbortSignal,
+): Promise<number> {
+  const config = deps.loadConfig();
+  const input = file === STDIN ? streamInput(process.stdin) : await openFileInput(file);
+  if (input.identity === null && flags.checkpoint !== undefined) {
+    throw new CommandError("--checkpoint needs a file: a stream cannot be read again from the middle");
+  }
+  const paths = pathsFor(file, flags, input);
+  await refuseSamePaths(file, paths);
+  if (flags.dryRun === true) return dryRun({ input, flags, config, signal });
+  return withEngine(deps, config, (opened) => importInto(opened, { input, paths, flags, config, signal }));
+}
+
+interface ImportPaths {
+  /** Null: a few are shown in the summary. */
+  readonly rejects: string | null;
+  /** Null: cannot be resumed. */
+  readonly checkpoint: string | null;
+}
+
+interface ImportRun {
+  readonly input: ImportInput;
+  readonly paths: ImportPaths;
+  readonly flags: ImportFlags;
+  readonly config: Config;
+  readonly signal: AbortSignal;
+}
+
+/** A stream has no name to put files beside. */
+function pathsFor(file: string, flags: ImportFlags, input: ImportInput): ImportPaths {
+  if (input.identity === null) return { rejects: flags.rejects ?? null, checkpoint: null };
+  return {
+    rejects: flags.rejects ?? `${file}${REJECTS_SUFFIX}`,
+    checkpoint: flags.checkpoint ?? `${file}${CHECKPOINT_SUFFIX}`,
+  };
+}
+
+/** Both are overwritten: a slip of the keyboard must not cost the dump itself. */
+async function refuseSamePaths(file: string, { rejects, checkpoint }: ImportPaths): Promise<void> {
+  const real = async (path: string) => realpath(path).catch(() => resolve(path));
+  const named = await Promise.all([file, rejects, checkpoint].filter((path) => path !== null).map(real));
+  if (new Set(named).size < named.length) {
+    throw new CommandError("the file to import, --rejects and --checkpoint must be different files");
+  }
+}
+
+/** Judges every line by the configured retention and sends nothing. */
+async function dryRun({ input, flags, config, signal }: Omit<ImportRun, "paths">): Promise<number> {
+  const rejects = flags.rejects === undefined ? sampleRejects() : await openRejectsFile(flags.rejects, null);
+  const builder = createSubmissionBuilder({
+    receivedAt: createReceivedAtClock(systemClock),
+    clock: systemClock,
+    retentionMs: config.retentionMs,
+  });
+  const nothing = async () => undefined;
+  return runImport({ input, flags, config, signal }, START, {
+    rejects,
+    builder,
+    room: nothing,
+    send: nothing,
+    save: nothing,
+    afterwards: nothing,
+    rejectsPath: flags.rejects ?? null,
+  });
+}
+
+async function importInto({ engine, groupCommit, target }: TransferEngine, run: ImportRun): Promise<number> {
+  const { input, paths, flags, config, signal } = run;
+  const { checkpoint: checkpointPath } = paths;
+  const origin = { file: input.identity ?? { bytes: 0, headSha256: "" }, target };
+  const start = await whereToStart(run, origin, await engine.queue.newestSequence());
+
+  async function save(progress: ImportProgress): Promise<void> {
+    if (checkpointPath === null) return;
+    const queueSequence = await engine.queue.newestSequence();
+    await saveCheckpoint(checkpointPath, { ...origin, queueSequence, rejects: paths.rejects, progress });
+  }
+
+  const sender = createSubmissionSender({
+    groupCommit,
+    queue: engine.queue,
+    backlogMessagesMax: flags.backlog,
+  });
+  // Before the first line: a folder that cannot be written is better known now than in an hour.
+  await save(start.progress);
+  const rejects =
+    paths.rejects === null ? sampleRejects() : await openRejectsFile(paths.rejects, start.rejectsBytes);
+  return runImport({ input, flags, config, signal }, start.progress, {
+    rejects,
+    builder: createSubmissionBuilder({
+      receivedAt: engine.receivedAt,
+      clock: systemClock,
+      retentionMs: config.retentionMs,
+    }),
+    room: sender.room,
+    send: sender.send,
+    save,
+    rejectsPath: paths.rejects,
+    async afterwards(onWaiting) {
+      if (flags.wait) await untilSettled({ queue: engine.queue, signal, onWaiting });
+      if (checkpointPath !== null) await removeCheckpoint(checkpointPath);
+    },
+  });
+}
+
+interface Beginning {
+  readonly progress: ImportProgress;
+  /** As much of the rejects file as is kept; null to start it afresh. */
+  readonly rejectsBytes: number | null;
+}
+
+/** The beginning, or where an interrupted import of the same file into the same engine stopped. */
+async function whereToStart(
+  { paths, flags }: ImportRun,
+  origin: Pick<Checkpoint, "file" | "target">,
+  queueSequence: number,
+): Promise<Beginning> {
+  const afresh: Beginning = { progress: START, rejectsBytes: null };
+  // Read even with --restart: what is no checkpoint must not be overwritten.
+  const checkpoint = paths.checkpoint === null ? null : await loadCheckpoint(paths.checkpoint);
+  if (checkpoint === null || checkpoint.progress.offset === 0) return afresh;
+  if (flags.restart === true) {
+    say("starting at the first line (--restart)");
+    return afresh;
+  }
+  const reason = whyNotResumable(checkpoint, { ...origin, queueSequence });
+  if (reason !== null) {
+    say(`an earlier import was interrupted, but cannot go on: ${reason}; starting at the first line`);
+    return afresh;
+  }
+  const { progress } = checkpoint;
+  say(
+    `going on behind line ${formatCount(progress.line)}, where an earlier import of this file was interrupted`,
+  );
+  const isSameRejectsFile = checkpoint.rejects === paths.rejects;
+  return { progress, rejectsBytes: isSameRejectsFile ? progress.rejectsBytes : null };
+}
+
+interface ImportParts extends Pick<ImportOptions, "builder" | "room" | "send" | "save"> {
+  readonly rejects: Rejects & { readonly shown?: readonly RejectedLine[] };
+  readonly rejectsPath: string | null;
+  /** Once every line is durable. */
+  readonly afterwards: (onWaiting: (pending: number) => void) => Promise<void>;
+}
+
+async function runImport(
+  { input, flags, signal }: Omit<ImportRun, "paths">,
+  start: ImportProgress,
+  parts: ImportParts,
+): Promise<number> {
+  const startedAtMs = performance.now();
+  const bar = startTransferProgress(process.stderr, input.totalBytes, start.tally.lines);
+  let reached = start;
+  let outcome: ImportOutcome;
+  try {
+    outcome = await importLines({
+      ...parts,
+      chunks: input.open(start.offset, signal),
+      start,
+      strict: flags.strict === true,
+      signal,
+      onProgress(progress) {
+        reached = progress;
+        bar.update({ bytes: input.bytesRead(), lines: progress.tally.lines });
+      },
+    });
+    if (outcome.isComplete) {
+      await parts.afterwards((pending) =>
+        bar.phase(`waiting until all is stored, ${formatCount(pending)} messages left`),
+      );
+    }
+  } catch (error) {
+    bar.stop();
+    if (signal.aborted) return interrupted(reached, input, flags);
+    if (!(error instanceof BadLineError)) throw resumable(error, input, flags);
+    const before = flags.dryRun === true ? "" : ", the lines before it are imported";
+    say(`impressions: ${error.message}; stopped there (--strict)${before}`);
+    return EXIT.withRejects;
+  } finally {
+    bar.stop();
+    await parts.rejects.close();
+  }
+  if (!outcome.isComplete) return interrupted(outcome.progress, input, flags);
+  const elapsedMs = performance.now() - startedAtMs;
+  summarize(outcome.progress, start, elapsedMs, parts, flags);
+  return rejectedLines(outcome.progress.tally) > 0 ? EXIT.withRejects : EXIT.done;
+}
+
+function summarize(
+  { tally }: ImportProgress,
+  start: ImportProgress,
+  elapsedMs: number,
+  parts: ImportParts,
+  flags: ImportFlags,
+): void {
+  const rejected = rejectedLines(tally);
+  const speed = linesPerSecond(tally.lines - start.tally.lines, elapsedMs);
+  say(`${formatCount(tally.lines)} lines in ${(elapsedMs / 1_000).toFixed(1)} s (${speed})`);
+  say(`  ${flags.dryRun === true ? "valid   " : "accepted"}  ${formatCount(tally.accepted)}`);
+  if (tally.old > 0)
+    say(`  too old   ${formatCount(tally.old)}  (older than the retention: nothing to store)`);
+  if (rejected === 0) return;
+  say(`  rejected  ${formatCount(rejected)}`);
+  for (const [reason, count] of Object.entries(tally.rejected))
+    say(`    ${reason.padEnd(20)}  ${formatCount(count)}`);
+  if (parts.rejectsPath !== null) say(`Rejected lines, with reasons: ${parts.rejectsPath}`);
+  for (const { line, rejection } of parts.rejects.shown ?? []) {
+    say(`  line ${line.number}: ${rejection.reason}: ${rejection.detail}`);
+  }
+  const hidden = parts.rejects.shown === undefined ? 0 : rejected - parts.rejects.shown.length;
+  if (hidden > 0)
+    say(
+      `  and ${formatCount(hidden)} more; the first ${REJECTS_SHOWN_MAX} are shown, --rejects FILE keeps all`,
+    );
+}
+
+function interrupted(reached: ImportProgress, input: ImportInput, flags: ImportFlags): number {
+  say(`interrupted behind line ${formatCount(reached.line)}${howToGoOn(input, flags)}`);
+  return EXIT.interrupted;
+}
+
+/** Adds to a failure what becomes of the import. */
+function resumable(error: unknown, input: ImportInput, flags: ImportFlags): unknown {
+  if (!(error instanceof TransferError)) return error;
+  return new CommandError(`${error.message}${howToGoOn(input, flags)}`, { cause: error });
+}
+
+function howToGoOn(input: ImportInput, flags: ImportFlags): string {
+  if (flags.dryRun === true) return "";
+  if (input.identity === null)
+    return "; a stream cannot be resumed, importing it again from the start is harmless";
+  return "; run the same command again to go on from there";
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new InvalidArgumentError("must be a whole number from 1 to 999999999");
+  return Number(text);
+}

@@ -1,0 +1,95 @@
+import { resolve } from "node:path";
+import type { Config } from "../config.ts";
+import type { GroupCommit } from "../ingest/group-commit.ts";
+import { QueueUnavailableError, StoreUnavailableError } from "../ports/errors.ts";
+import { TransferError } from "../transfer/errors.ts";
+import type { CliDependencies, Engine } from "./dependencies.ts";
+import { CommandError } from "./failure.ts";
+
+/** What `import` and `export` end with; a failure is 1, as for every command. */
+export const EXIT = {
+  done: 0,
+  /** Everything that can be imported is; some lines cannot. */
+  withRejects: 2,
+  /** What shells give for Ctrl-C. */
+  interrupted: 130,
+} as const;
+
+/**
+ * Runs a command that Ctrl-C (or SIGTERM) stops in an orderly way and a second one at once, and sets the exit code.
+ *
+ * @param body gets a signal that aborts when the command shall stop; gives the exit code.
+ * @throws CommandError for what a person can mend.
+ */
+export async function runTransfer(body: (signal: AbortSignal) => Promise<number>): Promise<void> {
+  const controller = new AbortController();
+  // `once`: the second signal finds no handler and ends the process.
+  const stop = () => controller.abort();
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  try {
+    process.exitCode = await body(controller.signal);
+  } catch (error) {
+    throw toCommandError(error);
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+}
+
+/** An opened engine with a way into its queue. */
+export interface TransferEngine {
+  readonly engine: Engine;
+  readonly groupCommit: GroupCommit;
+  /** Names the engine, to tell whether an import goes on into the one it began with. */
+  readonly target: string;
+}
+
+/**
+ * Opens the engine for the time of `body`. The embedded engine works in one process only, so the workers run here
+ * too; a cluster's workers run elsewhere.
+ */
+export async function withEngine<Result>(
+  deps: CliDependencies,
+  config: Config,
+  body: (opened: TransferEngine) => Promise<Result>,
+): Promise<Result> {
+  const engine = await deps.openEngine(config);
+  const isEmbedded = engine.name === "embedded";
+  const workers = isEmbedded ? deps.startWorkers(engine, config) : null;
+  const groupCommit = engine.newGroupCommit();
+  const target = isEmbedded
+    ? `embedded, ${resolve(config.DATA_DIR)}`
+    : `${engine.name}, ${engine.queue.stream}`;
+  try {
+    return await body({ engine, groupCommit, target });
+  } finally {
+    await groupCommit.drain();
+    await workers?.stop();
+    await engine.close();
+  }
+}
+
+/** Says one line on stderr; stdout is for data. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function toCommandError(error: unknown): unknown {
+  if (error instanceof TransferError) return new CommandError(error.message, { cause: error });
+  if (error instanceof QueueUnavailableError || error instanceof StoreUnavailableError) {
+    return new CommandError(`the engine does not answer: ${error.message}`, { cause: error });
+  }
+  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  const isSystemError = error instanceof Error && code !== undefined && syscall !== undefined;
+  if (isSystemError) return new CommandError(systemFailure(error.message, code, path), { cause: error });
+  return error;
+}
+
+function systemFailure(message: string, code: string, path: string | undefined): string {
+  if (code === "EPIPE") return "who read the output has gone away";
+  if (path === undefined) return message;
+  if (code === "ENOENT") return `${path} does not exist`;
+  if (code === "EACCES" || code === "EPERM") return `${path}: no permission`;
+  if (code === "EROFS") return `${path} lies on a disk that cannot be written`;
+  if (code === "EISDIR") return `${path} is a folder`;
+  return message;
+}

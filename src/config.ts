@@ -1,0 +1,138 @@
+import { z } from "zod";
+import { DAY_MS } from "./domain/time.ts";
+
+/**
+ * The one place that reads the environment. Every setting has a name, a unit, bounds and a default; `impressions
+ * config` prints them, and a wrong one stops the start with a line that says what is expected.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+const integer = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`)
+    .default(fallback);
+
+const SIZE = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/;
+const SIZE_UNITS: Record<string, number> = { B: 1, KiB: KIB, MiB: MIB, GiB: GIB, TiB: 1024 * GIB };
+const bytes = (fallback: number, min: number) =>
+  z
+    .string()
+    .regex(SIZE, "must be a size like 512MiB or 10GiB")
+    .transform((text) => {
+      const [, digits, unit] = SIZE.exec(text) ?? [];
+      return Number(digits) * (SIZE_UNITS[unit ?? "B"] ?? 1);
+    })
+    .refine((value) => value >= min, `must be at least ${min} bytes`)
+    .default(fallback);
+
+const flag = z
+  .enum(["on", "off", "true", "false", "1", "0"], "must be on or off")
+  .transform((text) => text === "on" || text === "true" || text === "1");
+
+const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
+
+/** Settings in the order in which `impressions config` prints them. */
+const SETTINGS = {
+  ENGINE: z.enum(["embedded"], "must be embedded").default("embedded"),
+  HOST: text("127.0.0.1"),
+  PORT: integer(4000, 0, 65_535),
+  DATA_DIR: text("./data"),
+  WORKERS: integer(2, 1, 64),
+  WORKER_PULL: integer(500, 1, 4_000),
+  WORKER_CONCURRENCY_MAX: integer(256, 1, 2_048),
+  QUEUE_MAX_BYTES: bytes(10 * GIB, MIB),
+  DEAD_LETTER_DAYS: integer(30, 1, 3_650),
+  DEAD_LETTER_MAX_BYTES: bytes(GIB, MIB),
+  RETENTION_DAYS: integer(90, 1, 3_650),
+  PENDING_MUTATIONS_MAX: integer(10_000, 1, 1_000_000),
+  PENDING_BYTES_MAX: bytes(32 * MIB, MIB),
+  PUBLISH_TIMEOUT_MS: integer(5_000, 100, 60_000),
+  SHUTDOWN_TIMEOUT_MS: integer(20_000, 1_000, 600_000),
+  AUTH: z.enum(["off"], "must be off").default("off"),
+  ALLOW_INSECURE: flag.default(false),
+  PLAYGROUND: flag.optional(),
+  INTROSPECTION: flag.optional(),
+  IMPRESSIONS_URL: z.url({ protocol: /^https?$/, error: "must be an http or https address" }).optional(),
+  IMPRESSIONS_TOKEN: z.string().optional(),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+} as const;
+
+const schema = z.object(SETTINGS);
+/** Settings that are never printed or logged. */
+const SECRETS: ReadonlySet<string> = new Set<keyof typeof SETTINGS>(["IMPRESSIONS_TOKEN"]);
+
+type Settings = z.output<typeof schema>;
+
+/** The names of all settings, in the order in which `impressions config` prints them. */
+const SETTING_NAMES = Object.keys(SETTINGS) as (keyof Settings)[];
+
+/** The settings by their environment names, plus what follows from them. */
+export interface Config extends Settings {
+  readonly PLAYGROUND: boolean;
+  readonly INTROSPECTION: boolean;
+  readonly retentionMs: number;
+}
+
+/** Something in the environment is wrong. The message has one line for each setting. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/**
+ * Reads the configuration.
+ *
+ * @throws ConfigError where a setting cannot be used, naming it, what it holds and what is expected.
+ */
+export function readConfig(environment: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(
+    SETTING_NAMES.flatMap((name) => {
+      const value = environment[name]?.trim();
+      return value === undefined || value === "" ? [] : [[name, value]];
+    }),
+  );
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => {
+      const name = String(issue.path[0]);
+      return `${name}=${given[name]}: ${issue.message}`;
+    });
+    throw new ConfigError(lines.join("\n"));
+  }
+  const settings = parsed.data;
+  const open = settings.AUTH === "off";
+  if (open && !isLoopback(settings.HOST) && !settings.ALLOW_INSECURE) {
+    throw new ConfigError(
+      `HOST=${settings.HOST}: with AUTH=off anyone who reaches this address can read and write everything. ` +
+        "Listen on 127.0.0.1, or set ALLOW_INSECURE=1 if something in front of the service checks access.",
+    );
+  }
+  return {
+    ...settings,
+    PLAYGROUND: settings.PLAYGROUND ?? open,
+    INTROSPECTION: settings.INTROSPECTION ?? open,
+    retentionMs: settings.RETENTION_DAYS * DAY_MS,
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** The settings in force, a line each, as the environment would give them; secrets redacted. */
+export function describeConfig(config: Config): string[] {
+  return SETTING_NAMES.map((name) => {
+    const value = config[name];
+    if (value === undefined) return `${name}=`;
+    return `${name}=${SECRETS.has(name) ? "(set)" : printable(value)}`;
+  });
+}
+
+function printable(value: string | number | boolean): string {
+  return typeof value === "boolean" ? (value ? "on" : "off") : String(value);
+}

@@ -1,0 +1,18 @@
+import type { Config } from "./config.ts";
+import type { GroupCommit } from "./ingest/group-commit.ts";
+import type { ReceivedAtClock } from "./ingest/received-at-clock.ts";
+import type { ImpressionQueue } from "./ports/impression-queue.ts";
+import type { ImpressionStore } from "./ports/impression-store.ts";
+import type { WorkerBoard } from "./ports/worker-board.ts";
+
+/** An opened engine: a queue and a store, whichever adapters they are. */
+export interface Engine {
+  readonly name: Config["ENGINE"];
+  readonly queue: ImpressionQueue;
+  readonly store: ImpressionStore;
+  readonly workerBoard: WorkerBoard;
+  readonly receivedAt: ReceivedAtClock;
+  /** A group commit stage in front of the queue, with the configured limits. */
+  newGroupCommit(): GroupCommit;
+  close(): Promise<void>;
+}

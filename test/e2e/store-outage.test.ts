@@ -1,0 +1,165 @@
+import { randomUUID } from "node:crypto";
+import { afterEach, describe, expect, test } from "vitest";
+import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
+import { DAY_MS, systemClock } from "../../src/domain/time.ts";
+import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import type { DeadLetters } from "../../src/ports/dead-letters.ts";
+import { DeadLettersFullError, StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
+import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
+import type { ImpressionStore } from "../../src/ports/impression-store.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
+import { startWorkers } from "../../src/workers/workers.ts";
+import { createTemporaryDirectory } from "../support/directory.ts";
+
+const RETENTION_MS = 90 * DAY_MS;
+const closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+});
+
+/** A real engine whose store and dead letters fail where the test says so, with the workers running on it. */
+async function workersOnFaultyEngine() {
+  const directory = createTemporaryDirectory();
+  closers.push(async () => directory.remove());
+  const engine = await openEmbeddedEngine({
+    dataDir: directory.path,
+    queueMaxBytes: 64 * 1024 * 1024,
+    deadLetterMaxBytes: 1024 * 1024,
+    deadLetterDays: 30,
+    retentionMs: RETENTION_MS,
+    clock: systemClock,
+  });
+  closers.push(() => engine.close());
+  const faults = {
+    /** The whole store is down. */
+    storeDown: false,
+    refusedPost: null as string | null,
+    deadLettersFull: false,
+    writes: 0,
+  };
+  const check = (postIds: readonly string[]) => {
+    faults.writes++;
+    if (faults.storeDown) throw new StoreUnavailableError("down");
+    if (faults.refusedPost !== null && postIds.includes(faults.refusedPost))
+      throw new StoreRefusedError("row refused");
+  };
+  const store: ImpressionStore = {
+    ...engine.store,
+    async writeViewers(postId, views) {
+      check([postId]);
+      return engine.store.writeViewers(postId, views);
+    },
+    async writeHistory(userId, views) {
+      check(views.map(({ postId }) => postId));
+      return engine.store.writeHistory(userId, views);
+    },
+    health: async () => (faults.storeDown ? { healthy: false, reason: "down" } : engine.store.health()),
+  };
+  const deadLetters: DeadLetters = {
+    ...engine.queue.deadLetters,
+    async add(letters) {
+      if (faults.deadLettersFull) throw new DeadLettersFullError("full");
+      return engine.queue.deadLetters.add(letters);
+    },
+  };
+  const queue: ImpressionQueue = { ...engine.queue, deadLetters };
+  const board = createInMemoryBoard(systemClock);
+  const workers = startWorkers({
+    queue,
+    store,
+    board,
+    clock: systemClock,
+    random: Math.random,
+    processId: "test",
+    loops: 2,
+    messagesPerPull: 100,
+    concurrencyMax: 64,
+    retentionMs: RETENTION_MS,
+    logger: createLogger("silent"),
+  });
+  closers.push(() => workers.stop());
+
+  const seen = (userId: string, postIds: readonly string[]) =>
+    engine.store
+      .seenAmong(userId, postIds, { minViews: 1, minDwellMs: 0, sinceMs: 0 })
+      .then((found) => postIds.filter((postId) => found.has(postId)));
+  const send = (userId: string, postIds: readonly string[]) =>
+    engine.queue.publish({
+      id: randomUUID(),
+      body: joinSubmissions([
+        encodeSubmission({
+          userId,
+          receivedAtUs: Date.now() * 1_000,
+          impressions: postIds.map((postId) => ({
+            postId,
+            viewedAtMs: Date.now(),
+            surface: null,
+            position: null,
+            dwellMs: null,
+          })),
+        }),
+      ]),
+    });
+  return { engine, faults, workers, board, seen, send };
+}
+
+describe("workers on a store that fails", () => {
+  test("an outage opens the breaker, dead-letters nothing, and everything is stored afterwards", async () => {
+    const { engine, faults, workers, seen, send } = await workersOnFaultyEngine();
+    faults.storeDown = true;
+    const users = Array.from({ length: 30 }, (_, index) => `u${index}`);
+    for (const user of users) await send(user, ["p1", "p2"]);
+    await expect.poll(() => workers.paused(), { timeout: 60_000 }).toBe(true);
+    expect((await engine.queue.stats()).pending).toBe(users.length);
+    expect(await engine.queue.deadLetters.count()).toBe(0);
+
+    faults.storeDown = false;
+    await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
+    for (const user of users) expect(await seen(user, ["p1", "p2"])).toEqual(["p1", "p2"]);
+    expect(await engine.queue.deadLetters.count()).toBe(0);
+    expect(workers.paused()).toBe(false);
+  });
+
+  test("a row that the store refuses is dead-lettered alone", async () => {
+    const { engine, faults, seen, send } = await workersOnFaultyEngine();
+    faults.refusedPost = "poison";
+    await send("u", ["before", "poison", "after"]);
+    await send("v", ["poison", "other"]);
+    await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
+    expect(await seen("u", ["before", "poison", "after"])).toEqual(["before", "after"]);
+    expect(await seen("v", ["poison", "other"])).toEqual(["other"]);
+    const { letters } = await engine.queue.deadLetters.page({ filter: {}, before: null, limit: 10 });
+    expect(letters.map(({ reason, userId }) => [reason, userId]).sort()).toEqual([
+      ["REJECTED_BY_STORE", "u"],
+      ["REJECTED_BY_STORE", "v"],
+    ]);
+    expect(letters[0]?.payload).toMatchObject({ impression: { postId: "poison" } });
+  });
+
+  test("while the dead letters are full, poison stays in the queue and the healthy flow goes on", async () => {
+    const { engine, faults, seen, send } = await workersOnFaultyEngine();
+    faults.deadLettersFull = true;
+    await send("bad", ["null", "good neighbour"]);
+    await send("fine", ["p"]);
+    await expect.poll(() => seen("fine", ["p"]), { timeout: 60_000 }).toEqual(["p"]);
+    await expect.poll(() => seen("bad", ["good neighbour"]), { timeout: 60_000 }).toEqual(["good neighbour"]);
+    expect((await engine.queue.stats()).pending).toBe(1);
+
+    faults.deadLettersFull = false;
+    await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
+    expect(await engine.queue.deadLetters.count()).toBe(1);
+  });
+
+  test("stopping finishes what is in hand: nothing that was stored is delivered again", async () => {
+    const { engine, workers, seen, send } = await workersOnFaultyEngine();
+    const users = Array.from({ length: 50 }, (_, index) => `u${index}`);
+    for (const user of users) await send(user, ["p"]);
+    await workers.stop();
+    const stored = [];
+    for (const user of users) if ((await seen(user, ["p"])).length > 0) stored.push(user);
+    expect((await engine.queue.stats()).pending).toBe(users.length - stored.length);
+    expect((await engine.queue.stats()).inFlight).toBe(0);
+  });
+});

@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const ROOT = join(import.meta.dirname, "../..");
+const READY_TIMEOUT_MS = 60_000;
+
+/** `impressions serve` in a process of its own, as a user runs it. */
+export interface ServiceProcess {
+  readonly url: string;
+  readonly pid: number;
+  /** The log so far, a JSON object a line. */
+  readonly log: readonly string[];
+  /** Sends the signal and resolves with how the process ended. */
+  kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+/** Starts the built service on a free port and resolves when it says that it is ready. */
+export async function startServiceProcess(environment: {
+  readonly DATA_DIR: string;
+  readonly [name: string]: string;
+}): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [join(ROOT, "dist/main.js"), "serve"], {
+    env: { PATH: process.env.PATH, PORT: "0", ...environment },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const log: string[] = [];
+  const url = await readyUrl(child, log);
+  return {
+    url,
+    pid: child.pid ?? -1,
+    log,
+    async kill(signal) {
+      if (child.exitCode === null && child.signalCode === null) {
+        const exited = once(child, "exit");
+        child.kill(signal);
+        await exited;
+      }
+      return { code: child.exitCode, signal: child.signalCode };
+    },
+  };
+}
+
+function readyUrl(child: ChildProcess, log: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string) => {
+      child.kill("SIGKILL");
+      reject(new Error(`${why}; its log:\n${log.join("\n")}`));
+    };
+    const timer = setTimeout(() => fail("the service was not ready in time"), READY_TIMEOUT_MS);
+    child.once("exit", (code) => {
+      clearTimeout(timer);
+      fail(`the service exited with ${code}`);
+    });
+    if (child.stderr === null) throw new Error("stderr is piped");
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      log.push(line);
+      if (!line.includes('"msg":"ready"')) return;
+      clearTimeout(timer);
+      child.removeAllListeners("exit");
+      resolve((JSON.parse(line) as { url: string }).url);
+    });
+  });
+}
