@@ -1,0 +1,263 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Client, types } from "cassandra-driver";
+import { connect, type NatsConnection } from "nats";
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from "vitest";
+import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
+import { CASSANDRA_PORT_OFFSETS } from "../support/servers/cassandra-config.ts";
+import type {} from "../support/servers/global-setup.ts";
+import { type NatsServers, startNats } from "../support/servers/nats.ts";
+import { natsPortOffsets } from "../support/servers/nats-config.ts";
+import { freeBasePort } from "../support/servers/ports.ts";
+import type { ServerNode } from "../support/servers/server-node.ts";
+import { serversAreGiven } from "../support/servers/shared-servers.ts";
+import { waitUntil } from "../support/servers/wait.ts";
+
+// What every test and chaos test on real servers takes for granted.
+
+const DEADLINE_MS = 60_000;
+
+async function natsClient(
+  servers: string[],
+  options: Partial<NatsServers["connection"]> = {},
+): Promise<NatsConnection> {
+  const client = await connect({ servers, ...options, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+async function cassandraClient(cassandra: Pick<CassandraServers, "clientOptions">): Promise<Client> {
+  const client = new Client(cassandra.clientOptions);
+  onTestFinished(() => client.shutdown());
+  await client.connect();
+  return client;
+}
+
+describe("the test run's shared servers", () => {
+  it("answer at the addresses that are provided", async () => {
+    const nats = await natsClient(inject("natsServers"));
+    const jetStream = await nats.jetstreamManager();
+    expect((await jetStream.getAccountInfo()).limits).toBeDefined();
+
+    const cassandra = await cassandraClient({
+      clientOptions: {
+        contactPoints: inject("scyllaContactPoints"),
+        localDataCenter: inject("scyllaLocalDc"),
+      },
+    });
+    const { rows } = await cassandra.execute("SELECT release_version FROM system.local");
+    expect(rows).toHaveLength(1);
+  });
+});
+
+describe("without any way to run servers", () => {
+  it("a start fails and says what to install", async () => {
+    vi.stubEnv("PATH", "/nonexistent");
+    vi.stubEnv(
+      "IMPRESSIONS_TEST_CACHE",
+      fileURLToPath(new URL("../../node_modules/.cache/none", import.meta.url)),
+    );
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(startNats()).rejects.toThrow(
+      /docker.*not installed[\s\S]*go.*not installed[\s\S]*install Go/,
+    );
+  });
+});
+
+// Whoever gives addresses says that this run is to start nothing.
+describe.skipIf(serversAreGiven())("one node", () => {
+  let nats: NatsServers;
+  let cassandra: CassandraServers;
+
+  beforeAll(async () => {
+    const config = { auth: true, tls: true };
+    [nats, cassandra] = await Promise.all([
+      startNats({ config: { syncAlways: true, user: "someone", password: "secret", tls: true } }),
+      startCassandra({ config }),
+    ]);
+  });
+  afterAll(() => Promise.all([nats?.stop(), cassandra?.stop()]));
+
+  it("asks for the password and the TLS that were configured", async () => {
+    await expect(connect({ servers: nats.servers, tls: { ...nats.connection.tls } })).rejects.toThrow(
+      /Authorization/,
+    );
+    const { tls, ...withoutTls } = nats.connection;
+    expect(tls).toBeDefined();
+    await expect(connect({ servers: nats.servers, ...withoutTls })).rejects.toThrow();
+
+    const { authProvider, ...withoutUser } = cassandra.clientOptions;
+    expect(authProvider).toBeDefined();
+    const client = new Client(withoutUser);
+    await expect(client.connect()).rejects.toThrow();
+    await client.shutdown();
+  });
+
+  it("NATS keeps a message over SIGKILL and restart, at the same address", async () => {
+    const client = await natsClient(nats.servers, nats.connection);
+    const manager = await client.jetstreamManager();
+    await manager.streams.add({ name: "KEPT", subjects: ["kept"] });
+    await client.jetstream().publish("kept", "before the kill");
+
+    const node = firstNode(nats);
+    const { pid, port } = node;
+    await node.kill();
+    expect(isAlive(pid)).toBe(false);
+    await node.restart();
+    expect(node.port).toBe(port);
+
+    const again = await natsClient(nats.servers, nats.connection);
+    const message = await (await again.jetstreamManager()).streams.getMessage("KEPT", {
+      last_by_subj: "kept",
+    });
+    expect(message.string()).toBe("before the kill");
+  });
+
+  it("Cassandra keeps a row over SIGKILL and restart, at the same address", async () => {
+    const client = await cassandraClient(cassandra);
+    await client.execute(
+      "CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 1}",
+    );
+    await client.execute("CREATE TABLE k.kept (id int PRIMARY KEY, text text)");
+    await client.execute("INSERT INTO k.kept (id, text) VALUES (1, 'before the kill')");
+
+    const node = firstNode(cassandra);
+    const { pid, port } = node;
+    await node.kill();
+    expect(isAlive(pid)).toBe(false);
+    await node.restart();
+    expect(node.port).toBe(port);
+
+    const again = await cassandraClient(cassandra);
+    const { rows } = await again.execute("SELECT text FROM k.kept WHERE id = 1");
+    expect(rows[0]?.text).toBe("before the kill");
+  });
+
+  it("a paused node answers nothing until it is resumed", async () => {
+    const client = await natsClient(nats.servers, nats.connection);
+    const node = firstNode(nats);
+    await node.pause();
+    const answer = client.flush().then(() => "answered");
+    expect(await Promise.race([answer, setTimeout(500, "silent")])).toBe("silent");
+    await node.resume();
+    expect(await answer).toBe("answered");
+  });
+});
+
+describe.skipIf(serversAreGiven())("three nodes", () => {
+  let nats: NatsServers;
+  let cassandra: CassandraServers;
+
+  beforeAll(async () => {
+    [nats, cassandra] = await Promise.all([startNats({ nodes: 3 }), startCassandra({ nodes: 3 })]);
+  });
+  afterAll(() => Promise.all([nats?.stop(), cassandra?.stop()]));
+
+  it("NATS: a stream of three replicas goes on without a dead node, which catches up", async () => {
+    const client = await natsClient(nats.servers.slice(1));
+    const manager = await client.jetstreamManager();
+    await manager.streams.add({ name: "WHOLE", subjects: ["whole"], num_replicas: 3 });
+
+    await nats.nodes[0]?.kill();
+    await waitUntil({
+      what: "a publish without the dead node",
+      probe: async () => void (await client.jetstream().publish("whole", "while one is dead")),
+      deadlineMs: DEADLINE_MS,
+    });
+    await nats.nodes[0]?.restart();
+    await nats.ready();
+
+    await waitUntil({
+      what: "every replica of the stream is current",
+      probe: async () => {
+        const { cluster, state } = await manager.streams.info("WHOLE");
+        expect(cluster?.replicas).toMatchObject([{ current: true }, { current: true }]);
+        expect(state.messages).toBeGreaterThan(0);
+      },
+      deadlineMs: DEADLINE_MS,
+    });
+  });
+
+  it("Cassandra: a quorum goes on without a dead node, which answers again after its restart", async () => {
+    const client = await cassandraClient(cassandra);
+    await client.execute(
+      "CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 3}",
+    );
+    await client.execute("CREATE TABLE k.whole (id int PRIMARY KEY, text text)");
+
+    await cassandra.nodes[2]?.kill();
+    const insert = "INSERT INTO k.whole (id, text) VALUES (1, 'while one is dead')";
+    await client.execute(insert, [], { consistency: types.consistencies.localQuorum, isIdempotent: true });
+    await cassandra.nodes[2]?.restart();
+    await cassandra.ready();
+
+    const { rows } = await client.execute("SELECT text FROM k.whole WHERE id = 1", [], {
+      consistency: types.consistencies.all,
+    });
+    expect(rows[0]?.text).toBe("while one is dead");
+  });
+});
+
+describe.skipIf(serversAreGiven())("a process that is killed with SIGKILL", () => {
+  it("leaves no server, no supervisor and no data behind", async () => {
+    const natsPort = await freeBasePort(["127.0.0.1"], natsPortOffsets(1));
+    const cassandraPort = await freeBasePort(["127.0.0.1"], CASSANDRA_PORT_OFFSETS);
+    const services = startServices(["--nats-port", `${natsPort}`, "--cassandra-port", `${cassandraPort}`]);
+    const lines = await linesUntil(services, /running/);
+
+    const servers = [...lines.matchAll(/^# pid (\d+) /gm)].map(([, pid]) => Number(pid));
+    const directories = /^# data (\S+) and (\S+)$/m.exec(lines)?.slice(1) ?? [];
+    const supervisors = servers.map(parentOf);
+    expect(servers).toHaveLength(2);
+    expect([...servers, ...supervisors].filter(isAlive)).toHaveLength(4);
+    expect(directories.map(existsSync)).toEqual([true, true]);
+
+    services.kill("SIGKILL");
+    await waitUntil({
+      what: "everything is gone",
+      probe: async () => {
+        const left = [...servers, ...supervisors].filter(isAlive).map(String);
+        left.push(...directories.filter((directory) => existsSync(directory)));
+        if (left.length > 0) throw new Error(`left: ${left.join(", ")}`);
+      },
+      deadlineMs: DEADLINE_MS,
+    });
+  });
+});
+
+function firstNode({ nodes }: { nodes: ServerNode[] }): ServerNode {
+  return nodes[0] ?? expect.fail("no node");
+}
+
+function startServices(args: string[]): ChildProcess {
+  const script = fileURLToPath(new URL("../support/servers/services.ts", import.meta.url));
+  const services = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void services.kill("SIGKILL"));
+  return services;
+}
+
+/** What a process has printed, once a line of it matches. */
+async function linesUntil(child: ChildProcess, last: RegExp): Promise<string> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout ?? expect.fail("no output") })) {
+    lines.push(line);
+    if (last.test(line)) return lines.join("\n");
+  }
+  throw new Error(`ended before it printed ${last}:\n${lines.join("\n")}`);
+}
+
+function parentOf(pid: number): number {
+  return Number(execFileSync("ps", ["-o", "ppid=", "-p", `${pid}`], { encoding: "utf8" }));
+}
+
+/** A zombie is dead: in a container without an init process nobody may ever bury it. */
+function isAlive(pid: number): boolean {
+  try {
+    return !execFileSync("ps", ["-o", "stat=", "-p", `${pid}`], { encoding: "utf8" }).startsWith("Z");
+  } catch {
+    return false;
+  }
+}
