@@ -60,18 +60,16 @@ function encode(scope: CursorScope, content: readonly (string | number)[]): stri
 
 function decode(scope: CursorScope, cursor: string): readonly unknown[] | null {
   if (cursor.length > CURSOR_CHARACTERS_MAX) return null;
-  const bytes = Buffer.from(cursor, "base64url");
-  // Buffer skips characters that are not base64url: only the exact text that encode() gave is a cursor.
-  if (bytes.toString("base64url") !== cursor) return null;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(bytes.toString("utf8"));
+    parsed = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
   } catch {
     return null;
   }
   if (!Array.isArray(parsed)) return null;
   const content = parsed.slice(0, -1) as (string | number)[];
-  return parsed.at(-1) === checkOf(scope, content) ? content : null;
+  // Base64, UTF-8 and JSON all read some damaged texts as if they were whole: only what encode() gives is a cursor.
+  return encode(scope, content) === cursor ? content : null;
 }
 
 function checkOf(scope: CursorScope, content: readonly (string | number)[]): string {

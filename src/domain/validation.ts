@@ -120,7 +120,12 @@ function surfaceProblem(surface: unknown): string | null {
 function integerProblem(field: string, value: unknown, max: number): string | null {
   if (value === null) return null;
   const fits = Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max;
-  return fits ? null : `${field} must be an integer from 0 to ${max}, not ${String(value).slice(0, 32)}`;
+  return fits ? null : `${field} must be an integer from 0 to ${max}, not ${shown(value)}`;
+}
+
+/** A value in a sentence. Not every value has a text: an object may come with a `toString` that is no function. */
+function shown(value: unknown): string {
+  return typeof value === "object" ? "an object" : String(value).slice(0, 32);
 }
 
 function rejected(reason: RejectionReason, detail: string): Judgement {

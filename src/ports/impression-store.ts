@@ -42,7 +42,12 @@ export interface ImpressionStore {
   /** Those of the posts that the user has seen by the rule. @param postIds at most 1,000. */
   seenAmong(userId: string, postIds: readonly string[], rule: SeenRule): Promise<ReadonlySet<string>>;
 
-  /** All stored views in the store's own order, for export. @param after where the page before ended, null at first. */
+  /**
+   * All stored views in the store's own order, for export. A page may hold fewer than `limit`, even none, while `next`
+   * is not null.
+   *
+   * @param after where the page before ended, null at first.
+   */
   scan(after: ScanPosition | null, limit: number): Promise<ScanPage>;
 
   /** Deletes everything of a user that was received up to this instant, and keeps out what is still on its way. */

@@ -6,7 +6,9 @@ export interface Answer<Data> {
   readonly status: number;
   readonly headers: Headers;
   readonly data: Data | null | undefined;
-  readonly errors: readonly { message: string; extensions?: { code?: string; retryAfterMs?: number } }[] | undefined;
+  readonly errors:
+    | readonly { message: string; extensions?: { code?: string; retryAfterMs?: number } }[]
+    | undefined;
 }
 
 /** One GraphQL request over HTTP, as a small client would send it. Rejects only where there is no HTTP answer. */

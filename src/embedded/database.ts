@@ -1,0 +1,139 @@
+import { closeSync, openSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { EngineStartError } from "../ports/errors.ts";
+import type { Schema } from "./schema.ts";
+
+/** Only the user who runs the service reads the files: they tell who viewed what. */
+const FILE_MODE = 0o600;
+/** How long a statement waits where another program (a `sqlite3` shell, a backup) holds the file. */
+const BUSY_TIMEOUT_MS = 5_000;
+/** Page cache of the writing connection: new rows land all over the indexes, and each miss reads a page. */
+const WRITER_CACHE_KIB = 64 * 1_024;
+const READER_CACHE_KIB = 32 * 1_024;
+/** The log is cut back to this after a checkpoint, so that one burst does not hold the disk for ever. */
+const LOG_BYTES_KEPT = 64 * 1_024 * 1_024;
+
+/** SQLite's primary result codes that say something about the file or the row, not about our statement. */
+const SQLITE_BUSY = 5;
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_TOOBIG = 18;
+const SQLITE_CONSTRAINT = 19;
+const SQLITE_MISMATCH = 20;
+const SQLITE_NOTADB = 26;
+
+/**
+ * Creates the file where there is none and brings its schema up to date.
+ *
+ * @throws EngineStartError where the file cannot be used; its message says what to do.
+ */
+export function prepareDatabase(file: string, schema: Schema): void {
+  try {
+    // SQLite gives its log and shared-memory files the mode of the database, so the database is created first.
+    closeSync(openSync(file, "a", FILE_MODE));
+    const database = openForWriting(file);
+    try {
+      migrate(database, file, schema);
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    throw error instanceof EngineStartError ? error : startError(file, error);
+  }
+}
+
+/** The one connection that writes; in the thread that owns it. */
+export function openForWriting(file: string): DatabaseSync {
+  const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    // FULL: a commit returns when the log is on the disk. NORMAL would lose the last commits with the power.
+    database.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA cache_size = -${WRITER_CACHE_KIB};
+      PRAGMA journal_size_limit = ${LOG_BYTES_KEPT};
+    `);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** A connection for reads beside the writer: it sees every commit at once and neither waits for the other. */
+export function openForReading(file: string): DatabaseSync {
+  const database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+  database.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}`);
+  return database;
+}
+
+/** Writes what is there already. It has to reach the disk all the same, so it fails where any write would. */
+export function touch(database: DatabaseSync): void {
+  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
+  database.exec(`PRAGMA user_version = ${version}`);
+}
+
+function migrate(database: DatabaseSync, file: string, schema: Schema): void {
+  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
+  if (version > schema.steps.length) {
+    throw new EngineStartError(
+      `${file} was written by a newer version of impressions (format ${version}, this one reads up to ` +
+        `${schema.steps.length}): run that version, or set DATA_DIR to another directory`,
+    );
+  }
+  const tables = Number(database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get()?.tables);
+  if (version === 0 && tables > 0) {
+    throw new EngineStartError(
+      `${file} is a database of another program: move it away, or set DATA_DIR to another directory`,
+    );
+  }
+  for (const [index, step] of schema.steps.slice(version).entries()) {
+    // The step and its number in one transaction: a crash in between leaves the file as it was.
+    database.exec(`BEGIN IMMEDIATE; ${step}; PRAGMA user_version = ${version + index + 1}; COMMIT;`);
+  }
+}
+
+/** What SQLite or the file system says, as one line that tells an operator what to do. */
+export function startError(path: string, error: unknown): EngineStartError {
+  const directory = dirname(path);
+  return new EngineStartError(`${startProblem(path, directory, error)} (${messageOf(error)})`, {
+    cause: error,
+  });
+}
+
+function startProblem(path: string, directory: string, error: unknown): string {
+  switch (primaryCode(error)) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return `${path} is damaged: restore ${basename(path)} from a backup, or move it away to start with an empty one`;
+    case SQLITE_BUSY:
+      return `${path} is in use by another program: close that program first`;
+    case SQLITE_FULL:
+      return `the disk of ${directory} is full: make room, or set DATA_DIR to another disk`;
+    default:
+      return `cannot write ${path}: set DATA_DIR to a directory that this user may write`;
+  }
+}
+
+/**
+ * Whether a write failed for what it is, now and always: a value that the table cannot hold. Everything else (a full
+ * disk, a busy file, a read error) may pass.
+ */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("code" in error && (error.code === "ERR_INVALID_ARG_TYPE" || error.code === "ERR_INVALID_ARG_VALUE"))
+    return true;
+  const code = primaryCode(error);
+  return code === SQLITE_TOOBIG || code === SQLITE_CONSTRAINT || code === SQLITE_MISMATCH;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** SQLite's result code without the extended part, or null where the error is not SQLite's. */
+function primaryCode(error: unknown): number | null {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return null;
+  return error.errcode & 0xff;
+}

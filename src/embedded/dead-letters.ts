@@ -1,0 +1,120 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { DeadLetter } from "../domain/dead-letter.ts";
+import { type Clock, DAY_MS } from "../domain/time.ts";
+import type { DeadLetterFilter, DeadLetters, StoredDeadLetter } from "../ports/dead-letters.ts";
+import { DeadLettersFullError } from "../ports/errors.ts";
+import type { DeadLetterRecord, QueueWrites } from "./queue-writes.ts";
+import type { Writer } from "./writer.ts";
+
+/** Letters that one page looks at; it may end short of its limit there. */
+const SCANNED_LETTERS_MAX = 2_000;
+
+export interface EmbeddedDeadLettersDeps {
+  readonly reader: DatabaseSync;
+  readonly writer: Writer<QueueWrites>;
+  /** Runs a read and turns what SQLite throws into the port's error. */
+  readonly read: <Result>(query: () => Result) => Result;
+  /** @throws QueueUnavailableError after `close`. */
+  readonly assertOpen: () => void;
+  readonly clock: Clock;
+  readonly maxBytes: number;
+  readonly days: number;
+}
+
+export interface EmbeddedDeadLetters extends DeadLetters {
+  /** Letters that arrived at or before this instant are over. */
+  expiredThroughMs(): number;
+}
+
+/** The dead letters in a table beside the queue's. A letter's days count from its arrival here. */
+export function createDeadLetters(deps: EmbeddedDeadLettersDeps): EmbeddedDeadLetters {
+  const { reader, writer, read, assertOpen, clock, maxBytes } = deps;
+  const columns = "sequence, reason, user_id_json, failed_at, added_at, letter";
+  const newestFirst = "sequence < :before AND added_at > :expired ORDER BY sequence DESC LIMIT :limit";
+  const scans = {
+    byId: reader.prepare(
+      `SELECT ${columns} FROM dead_letters WHERE id IN (SELECT value FROM json_each(:ids)) AND ${newestFirst}`,
+    ),
+    byUser: reader.prepare(
+      `SELECT ${columns} FROM dead_letters WHERE user_id_json = :user AND ${newestFirst}`,
+    ),
+    byReason: reader.prepare(`SELECT ${columns} FROM dead_letters WHERE reason = :reason AND ${newestFirst}`),
+    all: reader.prepare(`SELECT ${columns} FROM dead_letters WHERE ${newestFirst}`),
+  };
+  const totals = reader.prepare("SELECT items FROM totals WHERE name = 'dead_letters'");
+
+  const expiredThroughMs = () => clock.nowMs() - deps.days * DAY_MS;
+
+  /** The rows below `before` by the narrowest index that the filter allows. */
+  function scan(filter: DeadLetterFilter, before: number) {
+    const range = { before, expired: expiredThroughMs(), limit: SCANNED_LETTERS_MAX + 1 };
+    if (filter.ids != null) return scans.byId.iterate({ ...range, ids: JSON.stringify(filter.ids) });
+    if (filter.userId != null) return scans.byUser.iterate({ ...range, user: JSON.stringify(filter.userId) });
+    if (filter.reason != null) return scans.byReason.iterate({ ...range, reason: filter.reason });
+    return scans.all.iterate(range);
+  }
+
+  return {
+    expiredThroughMs,
+
+    async add(letters) {
+      assertOpen();
+      if (letters.length === 0) return;
+      const addedAtMs = clock.nowMs();
+      const records = letters.map((letter) => recordOf(letter, addedAtMs));
+      const weight = { rows: records.length, bytes: records.reduce((sum, { bytes }) => sum + bytes, 0) };
+      const outcome = await writer.run("addDeadLetters", { letters: records, limitBytes: maxBytes }, weight);
+      if (outcome === "full")
+        throw new DeadLettersFullError(`embedded dead letters: the limit is ${maxBytes} bytes`);
+    },
+
+    async page({ filter, before, limit }) {
+      return read(() => {
+        const letters: StoredDeadLetter[] = [];
+        let scanned = 0;
+        let last: number | null = null;
+        for (const row of scan(filter, before ?? Number.MAX_SAFE_INTEGER)) {
+          // One row more than may be emitted or scanned is looked at, only to know that there is one.
+          if (letters.length === limit || scanned === SCANNED_LETTERS_MAX) return { letters, next: last };
+          scanned++;
+          last = Number(row.sequence);
+          if (!matches(filter, row)) continue;
+          letters.push({ ...(JSON.parse(String(row.letter)) as DeadLetter), sequence: last });
+        }
+        return { letters, next: null };
+      });
+    },
+
+    async remove(ids) {
+      assertOpen();
+      if (ids.length === 0) return 0;
+      return writer.run("removeDeadLetters", { ids }, { rows: ids.length, bytes: 0 });
+    },
+
+    async count() {
+      return read(() => Number(totals.get()?.items ?? 0));
+    },
+  };
+}
+
+function recordOf(letter: DeadLetter, addedAtMs: number): DeadLetterRecord {
+  const text = JSON.stringify(letter);
+  return {
+    id: letter.id,
+    reason: letter.reason,
+    userIdJson: JSON.stringify(letter.userId),
+    failedAtMs: letter.failedAtMs,
+    addedAtMs,
+    bytes: Buffer.byteLength(text),
+    letter: text,
+  };
+}
+
+/** Every condition but the ids, which only an index can check cheaply; null and undefined conditions hold. */
+function matches(filter: DeadLetterFilter, row: Record<string, unknown>): boolean {
+  const failedAtMs = Number(row.failed_at);
+  if (filter.reason != null && row.reason !== filter.reason) return false;
+  if (filter.userId != null && row.user_id_json !== JSON.stringify(filter.userId)) return false;
+  if (filter.sinceMs != null && failedAtMs < filter.sinceMs) return false;
+  return filter.untilMs == null || failedAtMs < filter.untilMs;
+}

@@ -1,0 +1,285 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { Clock } from "../domain/time.ts";
+import { QueueFullError, QueueUnavailableError } from "../ports/errors.ts";
+import type { Delivery, ImpressionQueue, PullRequest } from "../ports/impression-queue.ts";
+import { messageOf, openForReading } from "./database.ts";
+import { createDeadLetters } from "./dead-letters.ts";
+import { createLeases, type QueuedMessage } from "./leases.ts";
+import type { QueueWrites } from "./queue-writes.ts";
+import { startSweeper } from "./sweeper.ts";
+import { createWakeUp } from "./wake-up.ts";
+import { openWriter } from "./writer.ts";
+
+/** How long a message's id is remembered, as the port promises. */
+const DUPLICATE_WINDOW_MS = 2 * 60_000;
+/**
+ * Messages that are held or wait for their delay. Pulls stop there, as they do on JetStream (`max_ack_pending`): it
+ * bounds what one outage of the store can take out of the queue into this process.
+ */
+const IN_FLIGHT_MESSAGES_MAX = 10_000;
+/** Bodies that a pull reads before it lets the event loop go on. */
+const READ_SLICE_BYTES = 512 * 1_024;
+const SWEEP_INTERVAL_MS = 10_000;
+/** Rows of each kind that one sweeping transaction deletes. */
+const SWEEP_ROWS = 500;
+/** Rows that a settled or counted delivery changes, for the writer's transactions. */
+const DELIVERY_BYTES = 100;
+
+export interface EmbeddedQueueOptions {
+  readonly file: string;
+  readonly queueMaxBytes: number;
+  readonly deadLetterMaxBytes: number;
+  readonly deadLetterDays: number;
+  readonly ackWaitMs: number;
+  readonly clock: Clock;
+}
+
+export interface EmbeddedQueue extends ImpressionQueue {
+  /** Deletes what is out of date now; otherwise a timer does it. */
+  sweep(): Promise<void>;
+}
+
+/**
+ * The queue in one SQLite file. Messages stay in the table until they are settled. A message at or below `frontier` is
+ * somebody's business and stands among the leases; those above it nobody has touched since this process started. So a
+ * pull never searches: it takes what the leases set free, then goes on at the frontier.
+ *
+ * @param options.file a file that `prepareDatabase` has brought up to date.
+ */
+export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<EmbeddedQueue> {
+  const { clock, ackWaitMs } = options;
+  const unavailable = (reason: string) => new QueueUnavailableError(`embedded queue: ${reason}`);
+  const writer = await openWriter<QueueWrites>(
+    { database: "queue", file: options.file },
+    { unavailable, refused: unavailable },
+  );
+  const reader = openForReading(options.file);
+  const untouched = reader.prepare(
+    "SELECT sequence, bytes FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
+  );
+  const content = reader.prepare("SELECT body, published_at FROM messages WHERE sequence = ?");
+  const oldest = reader.prepare("SELECT sequence, published_at FROM messages ORDER BY sequence LIMIT 1");
+  const newest = reader.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'messages'");
+  const totals = reader.prepare("SELECT items, bytes FROM totals WHERE name = 'messages'");
+
+  const leases = createLeases();
+  const wakeUp = createWakeUp();
+  let frontier = 0;
+  let closing: Promise<void> | null = null;
+
+  function assertOpen(): void {
+    if (closing !== null) throw unavailable("closed");
+  }
+
+  /** Runs a read; whatever SQLite throws becomes the port's error. */
+  function read<Result>(query: () => Result): Result {
+    assertOpen();
+    try {
+      return query();
+    } catch (error) {
+      throw unavailable(messageOf(error));
+    }
+  }
+
+  /** Takes the next messages out of everybody's reach, all in one go: nothing else runs in between. */
+  function reserve({ maxMessages, maxBytes }: PullRequest): QueuedMessage[] {
+    const reserved: QueuedMessage[] = [];
+    let bytes = 0;
+    const take = (message: QueuedMessage): boolean => {
+      bytes += message.bytes;
+      if (reserved.length > 0 && (reserved.length >= maxMessages || bytes > maxBytes)) return false;
+      leases.reserve(message);
+      reserved.push(message);
+      return true;
+    };
+    // What was held before is older than what nobody has touched yet.
+    for (const message of leases.free(performance.now())) if (!take(message)) return reserved;
+    const room = Math.min(maxMessages - reserved.length, IN_FLIGHT_MESSAGES_MAX - leases.size());
+    if (room <= 0) return reserved;
+    for (const row of untouched.iterate(frontier, room)) {
+      const message = { sequence: Number(row.sequence), bytes: Number(row.bytes) };
+      if (!take(message)) break;
+      frontier = message.sequence;
+    }
+    return reserved;
+  }
+
+  /** Counts the deliveries, durably, and only then hands the messages out: a crash must not hide one. */
+  async function deliver(reserved: readonly QueuedMessage[]): Promise<Delivery[]> {
+    const deliveries: Delivery[] = [];
+    try {
+      const sequences = reserved.map(({ sequence }) => sequence);
+      const counts = await writer.run("deliver", { sequences }, weightOf(sequences));
+      let slice = 0;
+      for (const [index, { sequence, bytes }] of reserved.entries()) {
+        const count = counts[index] ?? null;
+        const row = count === null ? undefined : read(() => content.get(sequence));
+        if (count === null || row === undefined) {
+          // Settled meanwhile, by a worker whose lease had run out.
+          leases.settle(sequence);
+          continue;
+        }
+        deliveries.push({
+          sequence,
+          body: row.body as Uint8Array,
+          deliveries: count,
+          publishedAtMs: Number(row.published_at),
+        });
+        slice += bytes;
+        if (slice >= READ_SLICE_BYTES) {
+          slice = 0;
+          await turn();
+        }
+      }
+    } catch (error) {
+      for (const { sequence } of reserved) leases.release(sequence);
+      wakeUp.all();
+      throw error;
+    }
+    const untilMs = performance.now() + ackWaitMs;
+    for (const delivery of deliveries) leases.lease(delivery, untilMs);
+    return deliveries;
+  }
+
+  function giveBackAll(deliveries: readonly Delivery[]): void {
+    for (const { sequence } of deliveries) leases.release(sequence);
+    wakeUp.all();
+  }
+
+  async function sweep(): Promise<void> {
+    const nowMs = clock.nowMs();
+    const input = {
+      idsForgottenThroughMs: nowMs - DUPLICATE_WINDOW_MS,
+      deadLettersThroughMs: deadLetters.expiredThroughMs(),
+      rows: SWEEP_ROWS,
+    };
+    while (closing === null && (await writer.run("sweep", input, { rows: SWEEP_ROWS, bytes: 0 })));
+  }
+
+  const deadLetters = createDeadLetters({
+    reader,
+    writer,
+    read,
+    assertOpen,
+    clock,
+    maxBytes: options.deadLetterMaxBytes,
+    days: options.deadLetterDays,
+  });
+  const sweeper = startSweeper(sweep, SWEEP_INTERVAL_MS);
+
+  return {
+    stream: "IMPRESSIONS",
+    deadLetters,
+    sweep,
+
+    async publish({ id, body }) {
+      assertOpen();
+      const bytes = new TextEncoder().encode(body);
+      const nowMs = clock.nowMs();
+      const input = {
+        id,
+        body: bytes,
+        nowMs,
+        forgottenThroughMs: nowMs - DUPLICATE_WINDOW_MS,
+        limitBytes: options.queueMaxBytes,
+      };
+      const outcome = await writer.run("publish", input, { rows: 1, bytes: bytes.byteLength });
+      if (outcome === "full") {
+        throw new QueueFullError(`embedded queue: ${options.queueMaxBytes} bytes are waiting already`);
+      }
+      if (outcome === "stored") wakeUp.all();
+    },
+
+    async pull(request) {
+      const deadlineMs = performance.now() + request.waitMs;
+      for (;;) {
+        assertOpen();
+        if (request.signal.aborted) return [];
+        const reserved = read(() => reserve(request));
+        if (reserved.length > 0) {
+          const deliveries = await deliver(reserved);
+          if (request.signal.aborted) giveBackAll(deliveries);
+          else if (deliveries.length > 0) return deliveries;
+          continue;
+        }
+        const nowMs = performance.now();
+        if (nowMs >= deadlineMs) return [];
+        const nextMs = Math.min(deadlineMs, leases.nextFreeMs() ?? deadlineMs);
+        await wakeUp.wait(nextMs - nowMs, request.signal);
+      }
+    },
+
+    async ack(deliveries) {
+      assertOpen();
+      if (deliveries.length === 0) return;
+      const sequences = deliveries.map(({ sequence }) => sequence);
+      await writer.run("settle", { sequences }, weightOf(sequences));
+      for (const sequence of sequences) leases.settle(sequence);
+      wakeUp.all();
+    },
+
+    async nak(deliveries, delayMs) {
+      assertOpen();
+      const dueMs = performance.now() + delayMs;
+      for (const delivery of deliveries) leases.giveBack(delivery, dueMs);
+      wakeUp.all();
+    },
+
+    async extend(deliveries) {
+      assertOpen();
+      const untilMs = performance.now() + ackWaitMs;
+      for (const delivery of deliveries) leases.extend(delivery, untilMs);
+    },
+
+    async newestSequence() {
+      return read(() => Number(newest.get()?.seq ?? 0));
+    },
+
+    async hasSettledThrough(sequence) {
+      return read(() => {
+        const row = oldest.get();
+        return row === undefined || Number(row.sequence) > sequence;
+      });
+    },
+
+    async stats() {
+      return read(() => {
+        const total = totals.get();
+        const first = oldest.get();
+        const ageMs = first === undefined ? 0 : Math.max(0, clock.nowMs() - Number(first.published_at));
+        return {
+          pending: Number(total?.items ?? 0),
+          inFlight: leases.heldCount(performance.now()),
+          oldestPendingSeconds: ageMs / 1_000,
+          bytes: Number(total?.bytes ?? 0),
+          limitBytes: options.queueMaxBytes,
+        };
+      });
+    },
+
+    async health() {
+      if (closing !== null) return { healthy: false, reason: "closed" };
+      try {
+        read(() => totals.get());
+      } catch (error) {
+        return { healthy: false, reason: messageOf(error) };
+      }
+      return writer.health();
+    },
+
+    close() {
+      closing ??= (async () => {
+        wakeUp.all();
+        await sweeper.stop();
+        reader.close();
+        // Last, so that this close brings the log into the file: a closed database is one file.
+        await writer.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+function weightOf(rows: readonly unknown[]): { rows: number; bytes: number } {
+  return { rows: rows.length, bytes: rows.length * DELIVERY_BYTES };
+}

@@ -1,0 +1,157 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { DAY_MS } from "../../src/domain/time.ts";
+import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
+import { scanAll } from "../contract/store/fixture.ts";
+import { storeContract } from "../contract/store/index.ts";
+import { openTemporaryEngine } from "../support/embedded.ts";
+import { EVERYTHING, recordViews, viewOf } from "../support/views.ts";
+
+storeContract({
+  name: "embedded",
+  async open(options) {
+    const engine = await openTemporaryEngine(options);
+    return {
+      store: engine.current().store,
+      reopen: async () => (await engine.reopen()).store,
+      dispose: () => engine.dispose(),
+    };
+  },
+});
+
+describe("embedded store", () => {
+  const NOW_MS = 1_790_000_000_000;
+  const RETENTION_MS = 30 * DAY_MS;
+
+  /** A store whose clock the test sets. */
+  async function openAt() {
+    const clock = { nowMs: () => time.nowMs };
+    const time = { nowMs: NOW_MS };
+    const engine = await openTemporaryEngine({ retentionMs: RETENTION_MS, clock });
+    onTestFinished(() => engine.dispose());
+    return { store: engine.current().store, time, storeFile: join(engine.dataDir, "store.sqlite") };
+  }
+
+  function rowsOnDisk(storeFile: string, table: string): number {
+    const database = new DatabaseSync(storeFile, { readOnly: true });
+    const rows = Number(database.prepare(`SELECT count(*) AS rows FROM ${table}`).get()?.rows);
+    database.close();
+    return rows;
+  }
+
+  it("hides a view from the instant at which its retention ends, and sweeps it from the disk", async () => {
+    const { store, time, storeFile } = await openAt();
+    const views = Array.from({ length: 1_500 }, (_, index) =>
+      viewOf({ userId: `u${index % 40}`, postId: "p", viewedAtMs: NOW_MS - index }),
+    );
+    const last = viewOf({ userId: "u0", postId: "last", viewedAtMs: NOW_MS + 1 });
+    await recordViews(store, [...views, last]);
+    const request = { window: EVERYTHING, after: null, limit: 500 };
+
+    time.nowMs = NOW_MS + RETENTION_MS - 1;
+    expect((await store.postViewers({ ...request, ownerId: "p" })).rows).toHaveLength(1);
+    expect(await scanAll(store)).toHaveLength(2);
+    time.nowMs = NOW_MS + RETENTION_MS;
+    expect((await store.postViewers({ ...request, ownerId: "p" })).rows).toEqual([]);
+    expect((await store.seenPosts({ ...request, ownerId: "u0" })).rows).toMatchObject([{ postId: "last" }]);
+    expect(await store.seenAmong("u0", ["p", "last"], { minViews: 1, minDwellMs: 0, sinceMs: 0 })).toEqual(
+      new Set(["last"]),
+    );
+    expect(await scanAll(store)).toEqual([last]);
+
+    const { rowsDeleted } = await store.sweep();
+    expect(rowsDeleted).toBeLessThanOrEqual(1_500);
+    expect(rowsOnDisk(storeFile, "views")).toBe(1);
+    expect(await store.sweep()).toEqual({ rowsDeleted: 0 });
+  });
+
+  it("sweeps by itself, and forgets who was erased when nothing received then can come any more", async () => {
+    const { store, time, storeFile } = await openAt();
+    await recordViews(store, [viewOf({ userId: "u", postId: "p", viewedAtMs: NOW_MS })]);
+    await store.eraseUser("erased", NOW_MS * 1_000);
+    expect(rowsOnDisk(storeFile, "erased_users")).toBe(1);
+    time.nowMs = NOW_MS + RETENTION_MS + 10 * 60_000;
+    await vi.waitFor(
+      () => {
+        expect(rowsOnDisk(storeFile, "views")).toBe(0);
+        expect(rowsOnDisk(storeFile, "erased_users")).toBe(0);
+      },
+      { timeout: 60_000, interval: 100 },
+    );
+  });
+
+  it("ends a walk with the page that holds its last row", async () => {
+    const { store } = await openAt();
+    await recordViews(
+      store,
+      Array.from({ length: 12 }, (_, index) =>
+        // Behind the newest views lie older ones of the same posts, which are not emitted again.
+        viewOf({ userId: `u${index % 4}`, postId: `p${index % 4}`, viewedAtMs: NOW_MS - index }),
+      ),
+    );
+    await recordViews(
+      store,
+      Array.from({ length: 12 }, (_, index) =>
+        viewOf({ userId: "u", postId: `p${index % 4}`, viewedAtMs: NOW_MS - index }),
+      ),
+    );
+    const page = await store.seenPosts({ ownerId: "u", window: EVERYTHING, after: null, limit: 4 });
+    expect(page.rows).toHaveLength(4);
+    expect(page.next).toBeNull();
+    const short = await store.seenPosts({ ownerId: "u", window: EVERYTHING, after: null, limit: 3 });
+    expect(short.next).toEqual({ viewedAtMs: NOW_MS - 2, id: "p2" });
+    expect(short.boundMs).toBe(NOW_MS + 1);
+  });
+
+  it("looks at no more than two thousand rows a page", async () => {
+    const { store } = await openAt();
+    await recordViews(
+      store,
+      Array.from({ length: 3_000 }, (_, index) =>
+        viewOf({ userId: "u", postId: "again", viewedAtMs: NOW_MS - 1 - index }),
+      ),
+    );
+    await recordViews(store, [viewOf({ userId: "u", postId: "first", viewedAtMs: NOW_MS - 4_000 })]);
+    const page = await store.seenPosts({ ownerId: "u", window: EVERYTHING, after: null, limit: 10 });
+    expect(page.rows).toMatchObject([{ postId: "again", views: 3_000 }]);
+    expect(page.next).toEqual({ viewedAtMs: NOW_MS - 2_000, id: "again" });
+    const rest = await store.seenPosts({
+      ownerId: "u",
+      window: { ...EVERYTHING, untilMs: page.boundMs },
+      after: page.next,
+      limit: 10,
+    });
+    expect(rest.rows).toMatchObject([{ postId: "first" }]);
+    expect(rest.next).toBeNull();
+  });
+
+  it("refuses a row that its table cannot hold, and stores those that wait beside it", async () => {
+    const { store } = await openAt();
+    const good = Array.from({ length: 20 }, (_, index) =>
+      viewOf({ userId: `u${index}`, postId: "p", viewedAtMs: NOW_MS - index }),
+    );
+    const bad = viewOf({ userId: "bad", postId: "p", viewedAtMs: NOW_MS + 0.5 });
+    const writes = [...good.slice(0, 10), bad, ...good.slice(10)].map((view) =>
+      store.writeHistory(view.userId, [view]),
+    );
+    const results = await Promise.allSettled(writes);
+    expect(results.filter(({ status }) => status === "rejected")).toHaveLength(1);
+    await expect(writes[10]).rejects.toThrow(StoreRefusedError);
+    expect(await scanAll(store)).toHaveLength(good.length);
+    expect(await store.health()).toEqual({ healthy: true });
+  });
+
+  it("refuses rather than piles up what waits for the disk", async () => {
+    const { store } = await openAt();
+    const writes = Array.from({ length: 25_000 }, (_, index) =>
+      store.writeHistory(`u${index}`, [viewOf({ userId: `u${index}`, postId: "p", viewedAtMs: NOW_MS })]),
+    );
+    const results = await Promise.allSettled(writes);
+    const refused = results.filter((result) => result.status === "rejected");
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.every((result) => result.reason instanceof StoreUnavailableError)).toBe(true);
+    await store.writeHistory("later", [viewOf({ userId: "later", postId: "p", viewedAtMs: NOW_MS })]);
+    expect((await scanAll(store, 2_000)).length).toBe(25_000 - refused.length + 1);
+  });
+});

@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { identityOf, laterReceived, type View } from "../../src/domain/impression.ts";
+import type { Window } from "../../src/domain/time.ts";
+import { DAY_MS } from "../../src/domain/time.ts";
+import { unseenAmong } from "../../src/domain/walk.ts";
+import type { ImpressionStore } from "../../src/ports/impression-store.ts";
+import { createOracle, type Oracle } from "../support/oracle.ts";
+import { createRandom, type Random } from "../support/random.ts";
+import { EVERYTHING, recordHalf, recordViews, viewOf, walkAll } from "../support/views.ts";
+import type { StoreContract } from "./store/index.ts";
+
+/**
+ * The randomized model test: seeded random histories, written the way workers write them and worse (twice, in any
+ * order, cut off between the two steps), and every question compared with an oracle that looks at all views in memory.
+ *
+ * A failure names its seed; `MODEL_FIRST_SEED=<seed> MODEL_SEEDS=1` repeats it.
+ */
+const SEEDS = Number(process.env.MODEL_SEEDS ?? 200);
+const FIRST_SEED = Number(process.env.MODEL_FIRST_SEED ?? 1);
+/** Walks and rules that are compared for each seed. */
+const WALKS_PER_SEED = 8;
+const RULES_PER_SEED = 4;
+const RETENTION_MS = 90 * DAY_MS;
+
+/** Ends of ids: UTF-16 and UTF-8 order some of them differently, some begin with others, some look alike. */
+const ID_ENDS = [
+  "",
+  "0",
+  "00",
+  "A",
+  "a",
+  "b",
+  "~",
+  "é",
+  "e\u0301",
+  "\u07ff",
+  "\u0800",
+  "\ud7ff",
+  "\ue000",
+  "\uff61",
+  "\uffee",
+  "\ufffd",
+  "\u{10000}",
+  "\u{1f600}",
+  "\u{1f600}\uff61",
+  "\u{10ffff}",
+];
+
+export function storeModel(contract: StoreContract): void {
+  describe(`${contract.name}: ImpressionStore against the model`, () => {
+    let opened: Awaited<ReturnType<StoreContract["open"]>>;
+    beforeAll(async () => {
+      opened = await contract.open({ retentionMs: RETENTION_MS });
+    });
+    afterAll(() => opened.dispose());
+
+    it(`answers as the oracle does for ${SEEDS} seeds from ${FIRST_SEED}`, { timeout: 600_000 }, async () => {
+      for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
+        try {
+          await checkSeed(opened.store, seed);
+        } catch (error) {
+          throw new Error(`seed ${seed} (MODEL_FIRST_SEED=${seed} MODEL_SEEDS=1): ${String(error)}`, {
+            cause: error,
+          });
+        }
+      }
+    });
+  });
+}
+
+/** What a seed's data is made of. The ids carry the seed, so that one store serves all seeds. */
+interface World {
+  readonly random: Random;
+  readonly users: readonly string[];
+  readonly posts: readonly string[];
+  readonly instantsMs: readonly number[];
+}
+
+async function checkSeed(store: ImpressionStore, seed: number): Promise<void> {
+  const random = createRandom(seed);
+  const world = createWorld(random, seed);
+  const oracle = createOracle();
+  await writeHistory(store, oracle, world);
+  for (let walk = 0; walk < WALKS_PER_SEED; walk++) {
+    if (random.chance(0.5)) await checkSeenPosts(store, oracle, world);
+    else await checkPostViewers(store, oracle, world);
+  }
+  for (let rule = 0; rule < RULES_PER_SEED; rule++) await checkUnseen(store, oracle, world);
+}
+
+function createWorld(random: Random, seed: number): World {
+  const idsOf = (kind: string, count: number) =>
+    random
+      .shuffle(ID_ENDS)
+      .slice(0, count)
+      .map((end) => `${kind}${seed}-${end}`);
+  const startMs = Math.floor(Date.now() - random.integer(2, 80) * DAY_MS);
+  // From all in one millisecond to weeks apart; few instants, so that many views share one.
+  const spreadMs = random.pick([0, 2, 50, 60_000, DAY_MS, 20 * DAY_MS]);
+  const latestMs = Date.now() - DAY_MS;
+  return {
+    random,
+    users: idsOf("u", random.integer(1, 8)),
+    posts: idsOf("p", random.integer(1, 12)),
+    instantsMs: Array.from({ length: random.integer(1, 25) }, () =>
+      Math.min(latestMs, startMs + random.integer(0, spreadMs)),
+    ),
+  };
+}
+
+/** Writes a history in waves, each of them in no order: what is in one wave arrives at once. */
+async function writeHistory(store: ImpressionStore, oracle: Oracle, world: World): Promise<void> {
+  const { random } = world;
+  const versions = new Map<string, View>();
+  const views = Array.from({ length: random.integer(1, 120) }, () => randomView(world, versions));
+  const lost = views.filter(() => random.chance(0.15));
+  // Of a lost view all copies are lost; other versions of it may be written.
+  const written = views.filter((view) => !lost.includes(view));
+  const waves = Map.groupBy(random.shuffle([...written, ...written.filter(() => random.chance(0.3))]), () =>
+    random.integer(1, 3),
+  );
+  const halves = recordHalf(store, lost);
+  for (const wave of waves.values()) {
+    const cutOff = wave.filter(() => random.chance(0.1));
+    await recordHalf(store, cutOff);
+    await recordViews(store, random.chance(0.5) ? wave : withoutOlderVersions(wave));
+  }
+  await halves;
+  for (const view of written) oracle.add(view);
+  // What stopped half-way is repeated, sometimes, and is complete then.
+  const repeated = lost.filter(() => random.chance(0.3));
+  await recordViews(store, repeated);
+  for (const view of repeated) oracle.add(view);
+}
+
+/** What a worker does with the versions of one view in its hands. */
+function withoutOlderVersions(views: readonly View[]): View[] {
+  const newest = new Map<string, View>();
+  for (const view of views) {
+    const key = identityOf(view);
+    const known = newest.get(key);
+    newest.set(key, known === undefined ? view : laterReceived(known, view));
+  }
+  return [...newest.values()];
+}
+
+/** A view; now and then another version of one that exists: never with its receivedAt and other content. */
+function randomView({ random, users, posts, instantsMs }: World, versions: Map<string, View>): View {
+  const base = {
+    userId: random.pick(users),
+    postId: random.pick(posts),
+    viewedAtMs: random.pick(instantsMs),
+  };
+  const view = viewOf({
+    ...base,
+    receivedAtUs: base.viewedAtMs * 1_000 + random.integer(0, 20_000),
+    surface: random.pick([null, "HOME", "SEARCH", "\u{1f600}"]),
+    position: random.pick([null, 0, 1, 100_000]),
+    dwellMs: random.pick([null, 0, 500, 1_000, 60_000]),
+  });
+  const version = `${identityOf(view)}\u0000${view.receivedAtUs}`;
+  const known = versions.get(version);
+  if (known !== undefined) return known;
+  versions.set(version, view);
+  return view;
+}
+
+async function checkSeenPosts(store: ImpressionStore, oracle: Oracle, world: World): Promise<void> {
+  const ownerId = world.random.pick(world.users);
+  const window = randomWindow(world);
+  const expected = oracle.seenPosts(ownerId, window);
+  const rows = await walkAll(
+    (request) => store.seenPosts(request),
+    { ownerId, window, limit: randomLimit(world.random) },
+    ({ boundMs }) =>
+      disturb(store, oracle, world, (viewedAtMs) => ({
+        userId: ownerId,
+        postId: world.random.pick(world.posts),
+        viewedAtMs: viewedAtMs + boundMs,
+      })),
+  );
+  expect(rows, `seenPosts of ${ownerId} in ${JSON.stringify(window)}`).toEqual(expected);
+}
+
+async function checkPostViewers(store: ImpressionStore, oracle: Oracle, world: World): Promise<void> {
+  const ownerId = world.random.pick(world.posts);
+  const window = randomWindow(world);
+  const expected = oracle.postViewers(ownerId, window);
+  const rows = await walkAll(
+    (request) => store.postViewers(request),
+    { ownerId, window, limit: randomLimit(world.random) },
+    ({ boundMs }) =>
+      disturb(store, oracle, world, (viewedAtMs) => ({
+        userId: world.random.pick(world.users),
+        postId: ownerId,
+        viewedAtMs: viewedAtMs + boundMs,
+      })),
+  );
+  expect(rows, `postViewers of ${ownerId} in ${JSON.stringify(window)}`).toEqual(expected);
+}
+
+/** Between two pages of a walk something new is seen, dated at the walk's bound or after it: it may change nothing. */
+async function disturb(
+  store: ImpressionStore,
+  oracle: Oracle,
+  { random }: World,
+  identity: (afterBoundMs: number) => Pick<View, "userId" | "postId" | "viewedAtMs">,
+): Promise<void> {
+  if (!random.chance(0.3)) return;
+  const view = viewOf(identity(random.integer(0, 3)));
+  if (view.viewedAtMs > Date.now()) return;
+  // A version received later than any that the seed's history holds for this instant.
+  const received = { ...view, receivedAtUs: view.viewedAtMs * 1_000 + 30_000 };
+  await recordViews(store, [received]);
+  oracle.add(received);
+}
+
+async function checkUnseen(store: ImpressionStore, oracle: Oracle, world: World): Promise<void> {
+  const { random, posts, users, instantsMs } = world;
+  const userId = random.pick(users);
+  const candidates = random.shuffle([
+    ...posts,
+    ...posts.filter(() => random.chance(0.3)),
+    `p-unknown-${userId}`,
+  ]);
+  const rule = {
+    minViews: random.pick([1, 1, 2, 3]),
+    minDwellMs: random.pick([0, 0, 1, 500, 1_000, 1_001]),
+    sinceMs: random.chance(0.5) ? 0 : random.pick(instantsMs) + random.integer(-1, 1),
+  };
+  const seen = await store.seenAmong(userId, candidates, rule);
+  const expected = oracle.seenAmong(userId, candidates, rule);
+  expect(seen, `seenAmong of ${userId} by ${JSON.stringify(rule)}`).toEqual(expected);
+  expect(unseenAmong(candidates, seen)).toEqual(
+    candidates.filter((postId, index) => !expected.has(postId) && candidates.indexOf(postId) === index),
+  );
+}
+
+/** Its ends lie at views, just beside them, or nowhere. */
+function randomWindow({ random, instantsMs }: World): Window {
+  const edge = () => random.pick(instantsMs) + random.integer(-1, 1);
+  return {
+    sinceMs: random.chance(0.5) ? EVERYTHING.sinceMs : edge(),
+    untilMs: random.chance(0.5) ? EVERYTHING.untilMs : edge(),
+  };
+}
+
+function randomLimit(random: Random): number {
+  return random.pick([1, 2, 3, 5, 500]);
+}

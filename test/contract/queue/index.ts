@@ -1,0 +1,22 @@
+import { describe } from "vitest";
+import { deadLetters } from "./dead-letters.ts";
+import type { QueueContract } from "./fixture.ts";
+import { lifecycle } from "./lifecycle.ts";
+import { publish } from "./publish.ts";
+import { pull } from "./pull.ts";
+import { settle } from "./settle.ts";
+import { stats } from "./stats.ts";
+
+export type { OpenedQueue, QueueContract, QueueLimits } from "./fixture.ts";
+
+/** Everything that ports/impression-queue and ports/dead-letters promise, for any adapter. */
+export function queueContract(contract: QueueContract): void {
+  describe(`${contract.name}: ImpressionQueue`, () => {
+    lifecycle(contract);
+    publish(contract);
+    pull(contract);
+    settle(contract);
+    deadLetters(contract);
+    stats(contract);
+  });
+}

@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { QueueUnavailableError } from "../../../src/ports/errors.ts";
+import type { ImpressionQueue } from "../../../src/ports/impression-queue.ts";
+import { letterOf } from "./dead-letters.ts";
+import { newId, only, openQueue, publishAll, pullCount, pullOf, type QueueContract } from "./fixture.ts";
+
+export function lifecycle(contract: QueueContract): void {
+  describe("lifecycle", () => {
+    it("opens queues that share nothing", async () => {
+      const [one, other] = await Promise.all([openQueue(contract), openQueue(contract)]);
+      await publishAll(one.queue, ["a"]);
+      await one.queue.deadLetters.add([letterOf({})]);
+      expect(await other.queue.stats()).toMatchObject({ pending: 0 });
+      expect(await other.queue.newestSequence()).toBe(0);
+      expect(await other.queue.deadLetters.count()).toBe(0);
+      expect((await one.queue.stats()).pending).toBe(1);
+    });
+
+    it("has a name for its stream that stays", async () => {
+      const opened = await openQueue(contract);
+      const { stream } = opened.queue;
+      expect(stream).not.toBe("");
+      expect((await opened.reopen()).stream).toBe(stream);
+    });
+
+    it("is healthy while it is open and says why when it is not", async () => {
+      const { queue } = await openQueue(contract);
+      expect(await queue.health()).toEqual({ healthy: true });
+      await queue.close();
+      const health = await queue.health();
+      expect(health.healthy).toBe(false);
+    });
+
+    it("closes once, whoever calls how often", async () => {
+      const { queue } = await openQueue(contract);
+      await Promise.all([queue.close(), queue.close()]);
+      await queue.close();
+    });
+
+    it("keeps what it resolved for before the close", async () => {
+      const opened = await openQueue(contract);
+      const published = Array.from({ length: 50 }, (_, index) =>
+        opened.queue.publish({ id: newId(), body: `${index}` }),
+      );
+      const [results, reopened] = await Promise.all([Promise.allSettled(published), opened.reopen()]);
+      const stored = results.filter(({ status }) => status === "fulfilled").length;
+      expect((await reopened.stats()).pending).toBeGreaterThanOrEqual(stored);
+    });
+
+    it("ends a pull that waits", async () => {
+      const { queue } = await openQueue(contract);
+      const pulled = queue.pull(pullOf()).then(
+        (deliveries) => deliveries.length,
+        (error: unknown) => error instanceof QueueUnavailableError,
+      );
+      await queue.close();
+      expect(await pulled).toBeOneOf([0, true]);
+    });
+
+    const calls: Record<string, (queue: ImpressionQueue) => Promise<unknown>> = {
+      publish: (queue) => queue.publish({ id: newId(), body: "a" }),
+      pull: (queue) => queue.pull(pullOf()),
+      newestSequence: (queue) => queue.newestSequence(),
+      hasSettledThrough: (queue) => queue.hasSettledThrough(0),
+      stats: (queue) => queue.stats(),
+      "deadLetters.add": (queue) => queue.deadLetters.add([letterOf({})]),
+      "deadLetters.page": (queue) => queue.deadLetters.page({ filter: {}, before: null, limit: 1 }),
+      "deadLetters.remove": (queue) => queue.deadLetters.remove(["a"]),
+      "deadLetters.count": (queue) => queue.deadLetters.count(),
+    };
+    it.each(Object.entries(calls))("refuses %s once it is closed", async (_name, call) => {
+      const { queue } = await openQueue(contract);
+      await queue.close();
+      await expect(call(queue)).rejects.toThrow(QueueUnavailableError);
+    });
+
+    it.each(["ack", "nak", "extend"] as const)("refuses %s once it is closed", async (name) => {
+      const { queue } = await openQueue(contract);
+      await publishAll(queue, ["a"]);
+      const held = [only(await pullCount(queue, 1))];
+      await queue.close();
+      const call = name === "nak" ? queue.nak(held, 0) : queue[name](held);
+      await expect(call).rejects.toThrow(QueueUnavailableError);
+    });
+  });
+}

@@ -1,0 +1,144 @@
+import { describe, expect, it } from "vitest";
+import type { Delivery } from "../../../src/ports/impression-queue.ts";
+import {
+  ACK_WAIT_SHORT_MS,
+  BRIEF_MS,
+  bodyOf,
+  only,
+  openQueue,
+  PATIENT_MS,
+  publishAll,
+  pullCount,
+  pullOf,
+  type QueueContract,
+} from "./fixture.ts";
+
+export function pull(contract: QueueContract): void {
+  describe("pull", () => {
+    it("gives the oldest first, with a first delivery counted as 1", async () => {
+      const { queue } = await openQueue(contract);
+      const bodies = Array.from({ length: 30 }, (_, index) => `message ${index}`);
+      await publishAll(queue, bodies);
+      const deliveries = await pullCount(queue, bodies.length);
+      expect(deliveries.map(bodyOf)).toEqual(bodies);
+      expect(deliveries.every(({ deliveries: count }) => count === 1)).toBe(true);
+    });
+
+    it("gives at most maxMessages", async () => {
+      const { queue } = await openQueue(contract);
+      await publishAll(queue, ["a", "b", "c"]);
+      const first = await queue.pull(pullOf({ maxMessages: 2 }));
+      expect(first.length).toBeGreaterThan(0);
+      expect(first.length).toBeLessThanOrEqual(2);
+    });
+
+    it("stops before maxBytes, but always takes one", async () => {
+      const { queue } = await openQueue(contract);
+      const body = "x".repeat(10_000);
+      await publishAll(queue, [body, body, body, body]);
+      const two = await queue.pull(pullOf({ maxBytes: 25_000 }));
+      expect(two.length).toBeGreaterThan(0);
+      expect(two.length).toBeLessThanOrEqual(2);
+      expect(await queue.pull(pullOf({ maxBytes: 1 }))).toHaveLength(1);
+    });
+
+    it("waits for the first message", async () => {
+      const { queue } = await openQueue(contract);
+      const pulled = queue.pull(pullOf());
+      await publishAll(queue, ["a"]);
+      expect((await pulled).map(bodyOf)).toEqual(["a"]);
+    });
+
+    it("wakes everybody who waits", async () => {
+      const { queue } = await openQueue(contract);
+      const pulls = Array.from({ length: 5 }, () => queue.pull(pullOf({ maxMessages: 1 })));
+      await publishAll(queue, ["a", "b", "c", "d", "e"]);
+      const bodies = (await Promise.all(pulls)).map((deliveries) => bodyOf(only(deliveries)));
+      expect(bodies.sort()).toEqual(["a", "b", "c", "d", "e"]);
+    });
+
+    it("resolves with nothing when its time is over", async () => {
+      const { queue } = await openQueue(contract);
+      expect(await queue.pull(pullOf({ waitMs: BRIEF_MS }))).toEqual([]);
+    });
+
+    it("resolves with nothing when it is aborted, before or meanwhile, and takes nothing along", async () => {
+      const { queue } = await openQueue(contract);
+      expect(await queue.pull(pullOf({ signal: AbortSignal.abort() }))).toEqual([]);
+      const controller = new AbortController();
+      const pulled = queue.pull(pullOf({ signal: controller.signal }));
+      controller.abort();
+      expect(await pulled).toEqual([]);
+      await publishAll(queue, ["a"]);
+      expect(only(await pullCount(queue, 1)).deliveries).toBe(1);
+    });
+
+    it("never gives a message to two pullers", async () => {
+      const { queue } = await openQueue(contract);
+      const count = 300;
+      const seen: number[] = [];
+      const puller = async () => {
+        for (;;) {
+          const deliveries = await queue.pull(pullOf({ maxMessages: 7, waitMs: 2_000 }));
+          if (deliveries.length === 0) return;
+          seen.push(...deliveries.map(({ sequence }) => sequence));
+          await queue.ack(deliveries);
+        }
+      };
+      const pullers = Array.from({ length: 6 }, puller);
+      await publishAll(
+        queue,
+        Array.from({ length: count }, (_, index) => `message ${index}`),
+      );
+      await Promise.all(pullers);
+      expect(seen).toHaveLength(count);
+      expect(new Set(seen).size).toBe(count);
+    });
+
+    it("does not give away what somebody holds", async () => {
+      const { queue } = await openQueue(contract);
+      await publishAll(queue, ["a"]);
+      await pullCount(queue, 1);
+      expect(await queue.pull(pullOf({ waitMs: BRIEF_MS }))).toEqual([]);
+    });
+
+    it("gives a message again when its holder let ackWait pass, and counts it", async () => {
+      const { queue } = await openQueue(contract, { ackWaitMs: ACK_WAIT_SHORT_MS });
+      await publishAll(queue, ["a"]);
+      const first = only(await pullCount(queue, 1));
+      // The pull below waits already when the lease ends: nothing but the lease's end can wake it.
+      const second = only(await queue.pull(pullOf()));
+      expect(second).toMatchObject({ sequence: first.sequence, deliveries: 2 });
+      expect(only(await queue.pull(pullOf())).deliveries).toBe(3);
+    });
+
+    it("delivers what was not settled again after a restart, and goes on counting", async () => {
+      const opened = await openQueue(contract, { ackWaitMs: ACK_WAIT_SHORT_MS });
+      await publishAll(opened.queue, ["a", "b"]);
+      const [a] = await pullCount(opened.queue, 2);
+      await opened.queue.ack([a as Delivery]);
+      const reopened = await opened.reopen();
+      const again = only(await reopened.pull(pullOf()));
+      expect(bodyOf(again)).toBe("b");
+      expect(again.deliveries).toBeGreaterThanOrEqual(2);
+    });
+
+    it("gives back to the next puller what was freed before what is new", async () => {
+      const { queue } = await openQueue(contract);
+      await publishAll(queue, ["old", "new"]);
+      const [old] = await queue.pull(pullOf({ maxMessages: 1 }));
+      await queue.nak([old as Delivery], 0);
+      const bodies = (await pullCount(queue, 2)).map(bodyOf);
+      expect(bodies.sort()).toEqual(["new", "old"]);
+    });
+
+    it("ends soon after its time also while others publish and pull", async () => {
+      const { queue } = await openQueue(contract);
+      const startedMs = performance.now();
+      const idle = queue.pull(pullOf({ waitMs: BRIEF_MS, maxMessages: 1 }));
+      const taken = await Promise.all([idle, publishAll(queue, ["a"])]);
+      expect(performance.now() - startedMs).toBeLessThan(PATIENT_MS);
+      expect(taken[0].length).toBeLessThanOrEqual(1);
+    });
+  });
+}

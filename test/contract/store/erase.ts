@@ -1,0 +1,157 @@
+import { describe, expect, it } from "vitest";
+import type { Erasure } from "../../../src/domain/erasure.ts";
+import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
+import { EVERYTHING, recordViews, viewOf } from "../../support/views.ts";
+import { openStore, type StoreContract, scanAll, someInstantMs } from "./fixture.ts";
+
+export function erase(contract: StoreContract): void {
+  const seenBy = async (store: ImpressionStore, userId: string) =>
+    (await store.seenPosts({ ownerId: userId, window: EVERYTHING, after: null, limit: 500 })).rows.map(
+      ({ postId }) => postId,
+    );
+  const viewersOf = async (store: ImpressionStore, postId: string) =>
+    (await store.postViewers({ ownerId: postId, window: EVERYTHING, after: null, limit: 500 })).rows.map(
+      ({ userId }) => userId,
+    );
+
+  describe("eraseUser", () => {
+    it("takes everything of the user out of every read, and nothing of anyone else", async () => {
+      const { store } = await openStore(contract);
+      const start = someInstantMs();
+      const views = ["u", "v"].flatMap((userId) =>
+        Array.from({ length: 20 }, (_, index) =>
+          viewOf({ userId, postId: `p${index % 10}`, viewedAtMs: start + index * 60_000 }),
+        ),
+      );
+      await recordViews(store, views);
+      const { rowsDeleted } = await store.eraseUser("u", Date.now() * 1_000);
+      expect(rowsDeleted).toBeGreaterThanOrEqual(20);
+      expect(await seenBy(store, "u")).toEqual([]);
+      expect(await viewersOf(store, "p3")).toEqual(["v"]);
+      expect(await store.seenAmong("u", ["p3"], { minViews: 1, minDwellMs: 0, sinceMs: 0 })).toEqual(
+        new Set(),
+      );
+      expect(await scanAll(store)).toHaveLength(20);
+      expect(await seenBy(store, "v")).toHaveLength(10);
+    });
+
+    it("keeps what was received later, and takes a later resend for a new view", async () => {
+      const { store } = await openStore(contract);
+      const viewedAtMs = someInstantMs();
+      const throughUs = viewedAtMs * 1_000 + 500;
+      const of = (postId: string, receivedAtUs: number) =>
+        viewOf({ userId: "u", postId, viewedAtMs, receivedAtUs });
+      await recordViews(store, [
+        of("before", throughUs - 1),
+        of("at", throughUs),
+        of("after", throughUs + 1),
+      ]);
+      await store.eraseUser("u", throughUs);
+      expect(await seenBy(store, "u")).toEqual(["after"]);
+      expect(await viewersOf(store, "at")).toEqual([]);
+      await recordViews(store, [of("before", throughUs + 2)]);
+      expect((await seenBy(store, "u")).sort()).toEqual(["after", "before"]);
+      expect(await viewersOf(store, "before")).toEqual(["u"]);
+    });
+
+    it("keeps out what was received before and is written only now", async () => {
+      const opened = await openStore(contract);
+      const viewedAtMs = someInstantMs();
+      const throughUs = viewedAtMs * 1_000 + 500;
+      const late = viewOf({ userId: "u", postId: "late", viewedAtMs, receivedAtUs: throughUs });
+      const fresh = viewOf({ userId: "u", postId: "fresh", viewedAtMs, receivedAtUs: throughUs + 1 });
+      await opened.store.eraseUser("u", throughUs);
+      await recordViews(opened.store, [late, fresh]);
+      expect(await seenBy(opened.store, "u")).toEqual(["fresh"]);
+      expect(await viewersOf(opened.store, "late")).toEqual([]);
+
+      const reopened = await opened.reopen();
+      await recordViews(reopened, [late]);
+      expect(await seenBy(reopened, "u")).toEqual(["fresh"]);
+    });
+
+    it("holds to the greatest instant of several", async () => {
+      const { store } = await openStore(contract);
+      const viewedAtMs = someInstantMs();
+      const throughUs = viewedAtMs * 1_000 + 500;
+      await store.eraseUser("u", throughUs);
+      await store.eraseUser("u", throughUs - 400);
+      await recordViews(store, [
+        viewOf({ userId: "u", postId: "p", viewedAtMs, receivedAtUs: throughUs - 1 }),
+      ]);
+      expect(await seenBy(store, "u")).toEqual([]);
+    });
+
+    it("can be repeated, and finds nothing of a user who is not there", async () => {
+      const { store } = await openStore(contract);
+      await recordViews(store, [viewOf({ userId: "u", postId: "p", viewedAtMs: someInstantMs() })]);
+      const throughUs = Date.now() * 1_000;
+      await store.eraseUser("u", throughUs);
+      await store.eraseUser("u", throughUs);
+      await store.eraseUser("nobody", throughUs);
+      expect(await scanAll(store)).toEqual([]);
+    });
+
+    it("takes a long history, while others are written", async () => {
+      const { store } = await openStore(contract);
+      const start = someInstantMs();
+      await recordViews(
+        store,
+        Array.from({ length: 2_500 }, (_, index) =>
+          viewOf({ userId: "u", postId: `p${index % 300}`, viewedAtMs: start + index }),
+        ),
+      );
+      const others = Array.from({ length: 20 }, (_, index) =>
+        viewOf({ userId: "v", postId: `p${index}`, viewedAtMs: start + index }),
+      );
+      const erased = store.eraseUser("u", Date.now() * 1_000);
+      await Promise.all([erased, ...others.map((view) => recordViews(store, [view]))]);
+      expect((await erased).rowsDeleted).toBeGreaterThanOrEqual(2_500);
+      expect(await seenBy(store, "u")).toEqual([]);
+      expect(await seenBy(store, "v")).toHaveLength(20);
+    });
+  });
+
+  describe("erasure receipts", () => {
+    const receiptOf = (given: Partial<Erasure>): Erasure => ({
+      id: "e1",
+      userId: "u",
+      requestedAtUs: 1_790_000_000_000_001,
+      status: "WAITING_FOR_QUEUE",
+      rowsDeleted: 0,
+      finishedAtMs: null,
+      ...given,
+    });
+
+    it("are found by id, replaced as a whole, and survive a restart", async () => {
+      const opened = await openStore(contract);
+      expect(await opened.store.findErasure("e1")).toBeNull();
+      await opened.store.saveErasure(receiptOf({}));
+      expect(await opened.store.findErasure("e1")).toEqual(receiptOf({}));
+      const done = receiptOf({ status: "DONE", rowsDeleted: 12, finishedAtMs: 1_790_000_001_000 });
+      await opened.store.saveErasure(done);
+      expect(await opened.store.findErasure("e1")).toEqual(done);
+      expect(await (await opened.reopen()).findErasure("e1")).toEqual(done);
+    });
+
+    it("are listed while they are not finished, oldest first", async () => {
+      const { store } = await openStore(contract);
+      expect(await store.unfinishedErasures()).toEqual([]);
+      const at = (requestedAtUs: number) => 1_790_000_000_000_000 + requestedAtUs;
+      await store.saveErasure(receiptOf({ id: "third", requestedAtUs: at(3), status: "DELETING" }));
+      await store.saveErasure(receiptOf({ id: "first", requestedAtUs: at(1) }));
+      await store.saveErasure(
+        receiptOf({ id: "done", requestedAtUs: at(0), status: "DONE", finishedAtMs: 1 }),
+      );
+      await store.saveErasure(
+        receiptOf({ id: "failed", requestedAtUs: at(0), status: "FAILED", finishedAtMs: 1 }),
+      );
+      await store.saveErasure(receiptOf({ id: "second", requestedAtUs: at(2) }));
+      expect((await store.unfinishedErasures()).map(({ id }) => id)).toEqual(["first", "second", "third"]);
+      await store.saveErasure(
+        receiptOf({ id: "second", requestedAtUs: at(2), status: "DONE", finishedAtMs: 2 }),
+      );
+      expect((await store.unfinishedErasures()).map(({ id }) => id)).toEqual(["first", "third"]);
+    });
+  });
+}

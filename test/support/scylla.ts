@@ -1,0 +1,123 @@
+import { randomBytes } from "node:crypto";
+import { Client } from "cassandra-driver";
+import { inject } from "vitest";
+import { DAY_MS, systemClock } from "../../src/domain/time.ts";
+import type { Log } from "../../src/scylla/log.ts";
+import { migrateScylla } from "../../src/scylla/migrate.ts";
+import type { ScyllaSettings } from "../../src/scylla/settings.ts";
+import { type OpenedScyllaStore, openScyllaStore, type ScyllaStoreOptions } from "../../src/scylla/store.ts";
+import type {} from "./servers/global-setup.ts";
+
+export const RETENTION_DAYS = 90;
+
+/** Tests that look at the log bring their own. */
+export const silentLog: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined };
+
+/** The test run's shared database, and a keyspace in it. */
+export function settingsFor(keyspace: string): ScyllaSettings {
+  return {
+    contactPoints: inject("scyllaContactPoints"),
+    localDataCenter: inject("scyllaLocalDc"),
+    keyspace,
+    // A schema change on a busy machine takes its time.
+    requestTimeoutMs: 30_000,
+  };
+}
+
+/** A name that no other suite of this or of another run has. */
+export function newKeyspaceName(): string {
+  return `test_${randomBytes(8).toString("hex")}`;
+}
+
+/** The options that most tests take as they are. */
+export function storeOptions(keyspace: string, given: Partial<ScyllaStoreOptions> = {}): ScyllaStoreOptions {
+  return {
+    ...settingsFor(keyspace),
+    retentionDays: RETENTION_DAYS,
+    inFlightMax: 256,
+    waitForConnection: true,
+    clock: systemClock,
+    logger: silentLog,
+    ...given,
+  };
+}
+
+/** A migrated keyspace of one test. */
+export interface TestKeyspace {
+  readonly name: string;
+  /** A driver on the keyspace, for looking at what is stored. */
+  readonly client: Client;
+  /** Opens a store on it: each is what a process of its own would have. */
+  open(given?: Partial<ScyllaStoreOptions>): Promise<OpenedScyllaStore>;
+  /** Closes every store opened on it, and empties it for the next test. */
+  dispose(): Promise<void>;
+}
+
+/** Keyspaces that are empty and free: emptying one takes a fifth of the time that making one takes. */
+const free: { readonly name: string; readonly client: Client }[] = [];
+
+export async function openTestKeyspace(): Promise<TestKeyspace> {
+  const keyspace = free.pop() ?? (await createKeyspace());
+  const { name, client } = keyspace;
+  const opened: OpenedScyllaStore[] = [];
+  return {
+    name,
+    client,
+    async open(given = {}) {
+      const store = await openScyllaStore(storeOptions(name, given));
+      opened.push(store);
+      return store;
+    },
+    async dispose() {
+      await Promise.all(opened.map((store) => store.close()));
+      for (const table of await dataTables(client, name)) await client.execute(`TRUNCATE ${table}`);
+      free.push(keyspace);
+    },
+  };
+}
+
+/** Removes the keyspaces that this file's tests have used. For `afterAll`. */
+export async function dropTestKeyspaces(): Promise<void> {
+  for (const { name, client } of free.splice(0)) {
+    await client.execute(`DROP KEYSPACE ${name}`);
+    await client.shutdown();
+  }
+}
+
+async function createKeyspace(): Promise<{ name: string; client: Client }> {
+  const name = newKeyspaceName();
+  const settings = settingsFor(name);
+  await migrateScylla({
+    settings,
+    retentionDays: RETENTION_DAYS,
+    createKeyspace: { replicationFactor: 1 },
+    logger: silentLog,
+  });
+  return { name, client: await connectTo(settings) };
+}
+
+/** A driver with nothing of the store's around it. */
+export async function connectTo(settings: ScyllaSettings, keyspace?: string): Promise<Client> {
+  const client = new Client({
+    contactPoints: [...settings.contactPoints],
+    localDataCenter: settings.localDataCenter,
+    keyspace: keyspace ?? settings.keyspace,
+    encoding: { useBigIntAsLong: true },
+    queryOptions: { prepare: true, isIdempotent: true },
+    socketOptions: { readTimeout: settings.requestTimeoutMs },
+  });
+  await client.connect();
+  return client;
+}
+
+async function dataTables(client: Client, keyspace: string): Promise<string[]> {
+  const { rows } = await client.execute(
+    "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?",
+    [keyspace],
+  );
+  return rows.map((row) => String(row.get("table_name"))).filter((name) => name !== "schema_migrations");
+}
+
+export function daysOf(retentionMs: number): number {
+  return retentionMs / DAY_MS;
+}

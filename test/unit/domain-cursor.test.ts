@@ -1,0 +1,100 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  type CursorScope,
+  decodeSequenceCursor,
+  decodeWalkCursor,
+  encodeSequenceCursor,
+  encodeWalkCursor,
+} from "../../src/domain/cursor.ts";
+
+const SCOPE: CursorScope = { connection: "seenPosts", owner: "u1", arguments: [1_000, null] };
+const CURSOR = { position: { viewedAtMs: 1_790_000_000_123, id: "post" }, boundMs: 1_790_000_000_999 };
+const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+describe("walk cursors", () => {
+  it("come back as they were, whatever the id", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "binary", minLength: 1, maxLength: 128 }),
+        fc.integer(),
+        fc.maxSafeInteger(),
+        (id, viewedAtMs, boundMs) => {
+          const cursor = { position: { viewedAtMs, id }, boundMs };
+          expect(decodeWalkCursor(SCOPE, encodeWalkCursor(SCOPE, cursor))).toEqual(cursor);
+        },
+      ),
+    );
+  });
+
+  it.each(["post", "\ufffd\ufffd\ufffd", "é\u{1f600}\uffff", '"\\'])(
+    "are refused with any one character of them changed, taken out or put in (%j)",
+    (id) => {
+      const whole = encodeWalkCursor(SCOPE, { ...CURSOR, position: { ...CURSOR.position, id } });
+      for (let at = 0; at < whole.length; at++) {
+        for (const character of `${BASE64URL}=+/ \n"é`) {
+          if (character !== whole[at]) {
+            const changed = whole.slice(0, at) + character + whole.slice(at + 1);
+            expect(decodeWalkCursor(SCOPE, changed), changed).toBeNull();
+          }
+          const longer = whole.slice(0, at) + character + whole.slice(at);
+          // Doubling a character puts in what stands there already, in one of two places: the same text.
+          if (longer !== whole) expect(decodeWalkCursor(SCOPE, longer), longer).toBeNull();
+        }
+        const shorter = whole.slice(0, at) + whole.slice(at + 1);
+        expect(decodeWalkCursor(SCOPE, shorter), shorter).toBeNull();
+      }
+      expect(decodeWalkCursor(SCOPE, `${whole}=`)).toBeNull();
+    },
+  );
+
+  it.each<[string, CursorScope]>([
+    ["another connection", { ...SCOPE, connection: "postViewers" }],
+    ["another owner", { ...SCOPE, owner: "u2" }],
+    ["another window", { ...SCOPE, arguments: [1_001, null] }],
+    ["a window with another end", { ...SCOPE, arguments: [1_000, 5] }],
+    ["arguments of another type", { ...SCOPE, arguments: ["1000", null] }],
+    ["arguments in another order", { ...SCOPE, arguments: [null, 1_000] }],
+  ])("are refused for %s", (_name, scope) => {
+    expect(decodeWalkCursor(scope, encodeWalkCursor(SCOPE, CURSOR))).toBeNull();
+  });
+
+  it("are refused where they belong to a list by sequence, and the other way round", () => {
+    expect(decodeWalkCursor(SCOPE, encodeSequenceCursor(SCOPE, 5))).toBeNull();
+    expect(decodeSequenceCursor(SCOPE, encodeWalkCursor(SCOPE, CURSOR))).toBeNull();
+  });
+
+  it.each(["", "x", "null", "W10", "e30", "=".repeat(10), "A".repeat(1_024), "A".repeat(100_000)])(
+    "are not: %.20s",
+    (text) => {
+      expect(decodeWalkCursor(SCOPE, text)).toBeNull();
+      expect(decodeSequenceCursor(SCOPE, text)).toBeNull();
+    },
+  );
+
+  it("are refused, never an exception, whatever the text", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.base64String()), (text) => {
+        expect(decodeWalkCursor(SCOPE, text)).toBeNull();
+      }),
+    );
+  });
+
+  it("fit the longest id that there is", () => {
+    const id = "\u{1f600}".repeat(128);
+    const cursor = encodeWalkCursor(SCOPE, { ...CURSOR, position: { ...CURSOR.position, id } });
+    expect(decodeWalkCursor(SCOPE, cursor)?.position.id).toBe(id);
+  });
+});
+
+describe("sequence cursors", () => {
+  it.each([0, 1, 42, Number.MAX_SAFE_INTEGER])("come back as they were (%d)", (sequence) => {
+    expect(decodeSequenceCursor(SCOPE, encodeSequenceCursor(SCOPE, sequence))).toBe(sequence);
+  });
+
+  it("are refused for another list", () => {
+    const scope: CursorScope = { connection: "deadLetters", owner: "", arguments: ["INVALID_FIELD"] };
+    const cursor = encodeSequenceCursor(scope, 7);
+    expect(decodeSequenceCursor({ ...scope, arguments: [null] }, cursor)).toBeNull();
+  });
+});

@@ -1,0 +1,97 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Submission } from "../../src/domain/impression.ts";
+import { decodeMessage, encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+const submission: fc.Arbitrary<Submission> = fc.record({
+  userId: fc.string({ unit: "binary" }),
+  receivedAtUs: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  impressions: fc.array(
+    fc.record({
+      postId: fc.string({ unit: "binary" }),
+      viewedAtMs: fc.maxSafeInteger(),
+      surface: fc.option(fc.string({ unit: "binary" })),
+      position: fc.option(fc.integer()),
+      dwellMs: fc.option(fc.integer()),
+    }),
+    { maxLength: 5 },
+  ),
+});
+
+describe("a queue message", () => {
+  it("gives back the submissions that were joined, without the fields that were null", () => {
+    fc.assert(
+      fc.property(fc.array(submission, { maxLength: 5 }), (submissions) => {
+        const decoded = decodeMessage(bytes(joinSubmissions(submissions.map(encodeSubmission))));
+        const expected = submissions.map(({ impressions, ...envelope }) => ({
+          ...envelope,
+          impressions: impressions.map((impression) =>
+            Object.fromEntries(Object.entries(impression).filter(([, value]) => value !== null)),
+          ),
+        }));
+        // Through JSON, which knows no -0.
+        expect(JSON.parse(JSON.stringify(decoded))).toEqual(
+          JSON.parse(JSON.stringify({ kind: "message", submissions: expected })),
+        );
+      }),
+    );
+  });
+
+  it("leaves what a submission holds to the judge", () => {
+    const message = {
+      v: 1,
+      submissions: [{ userId: null, receivedAtUs: 1, impressions: [5, null, [], { postId: {} }] }],
+    };
+    expect(decodeMessage(bytes(JSON.stringify(message)))).toEqual({
+      kind: "message",
+      submissions: [{ userId: null, receivedAtUs: 1, impressions: [{}, {}, {}, { postId: {} }] }],
+    });
+  });
+
+  it.each<[string, string, RegExp]>([
+    ["nothing", "", /JSON/],
+    ["text", "hello", /JSON/],
+    ["half of a message", '{"v":1,"submissions":[', /JSON/],
+    ["a number", "5", /object/],
+    ["null", "null", /object/],
+    ["a list", "[]", /object/],
+    ["no version", "{}", /version none/],
+    ["a newer version", '{"v":2,"submissions":[]}', /version 2/],
+    ["a version as text", '{"v":"1","submissions":[]}', /version "1"/],
+    ["no submissions", '{"v":1}', /submissions/],
+    ["submissions that are no list", '{"v":1,"submissions":{}}', /submissions/],
+    ["a submission that is none", '{"v":1,"submissions":[5]}', /impressions/],
+    ["a submission without impressions", '{"v":1,"submissions":[{"receivedAtUs":1}]}', /impressions/],
+    ["a submission without an instant", '{"v":1,"submissions":[{"impressions":[]}]}', /receivedAtUs/],
+    [
+      "an instant before all instants",
+      '{"v":1,"submissions":[{"impressions":[],"receivedAtUs":0}]}',
+      /receivedAtUs/,
+    ],
+    ["half an instant", '{"v":1,"submissions":[{"impressions":[],"receivedAtUs":1.5}]}', /receivedAtUs/],
+    [
+      "an instant beyond counting",
+      '{"v":1,"submissions":[{"impressions":[],"receivedAtUs":1e300}]}',
+      /receivedAtUs/,
+    ],
+  ])("is unreadable: %s", (_name, text, detail) => {
+    expect(decodeMessage(bytes(text))).toEqual({ kind: "unreadable", detail: expect.stringMatching(detail) });
+  });
+
+  it("is unreadable where it is not UTF-8", () => {
+    const whole = bytes(joinSubmissions([]));
+    expect(decodeMessage(new Uint8Array([...whole.slice(0, -1), 0xff, ...whole.slice(-1)])).kind).toBe(
+      "unreadable",
+    );
+  });
+
+  it("is read or called unreadable, never an exception, whatever the bytes", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.json().map(bytes)), (body) => {
+        expect(decodeMessage(body).kind).toBeOneOf(["message", "unreadable"]);
+      }),
+    );
+  });
+});

@@ -1,0 +1,95 @@
+import { parse } from "graphql";
+import { describe, expect, test } from "vitest";
+import { ApiError } from "../../src/errors.ts";
+import { createCandidates } from "../../src/resolvers/candidates.ts";
+import { checkDocument } from "../../src/resolvers/document-limits.ts";
+import { limitConcurrency } from "../../src/resolvers/limit-concurrency.ts";
+import { createDocumentStore } from "../../src/server/document-store.ts";
+import {
+  DOCUMENT_CHARACTERS_MAX,
+  DOCUMENTS_MAX,
+  STORED_DOCUMENT_CHARACTERS_MAX,
+} from "../../src/server/limits.ts";
+
+describe("limitConcurrency", () => {
+  test("runs so many at once, the others in order, and goes on after a failure", async () => {
+    const limit = limitConcurrency(2);
+    const started: number[] = [];
+    const gates = Array.from({ length: 5 }, () => Promise.withResolvers<number>());
+    const results = gates.map((gate, index) =>
+      limit(() => {
+        started.push(index);
+        return gate.promise;
+      }).catch(() => "failed"),
+    );
+    expect(started).toEqual([0, 1]);
+    gates[1]?.reject(new Error("no"));
+    await results[1];
+    expect(started).toEqual([0, 1, 2]);
+    for (const [index, gate] of gates.entries()) gate.resolve(index);
+    expect(await Promise.all(results)).toEqual([0, "failed", 2, 3, 4]);
+    expect(started).toEqual([0, 1, 2, 3, 4]);
+    expect(await limit(async () => "idle again")).toBe("idle again");
+  });
+});
+
+describe("checkDocument", () => {
+  const nested = (levels: number) => `${"{ a ".repeat(levels)}${"}".repeat(levels)}`;
+
+  test("counts levels and tokens, not what stands in texts and comments", () => {
+    expect(() => checkDocument(nested(64))).not.toThrow();
+    expect(() => checkDocument(nested(65))).toThrow(ApiError);
+    expect(() => checkDocument(`{ a(b: "${"{[(".repeat(500)}") # ${"{".repeat(500)}\n}`)).not.toThrow();
+    expect(() => checkDocument(`{ ${"a ".repeat(9_997)} }`)).not.toThrow();
+    expect(() => checkDocument(`{ ${"a ".repeat(9_999)} }`)).toThrow(/more than 10000 tokens/);
+    expect(() => checkDocument(`{ ${"[] ".repeat(200)} }`)).not.toThrow();
+  });
+
+  test("leaves broken syntax to the parser", () => {
+    expect(() => checkDocument('{ a(b: "')).not.toThrow();
+    expect(() => checkDocument("}}}}")).not.toThrow();
+  });
+});
+
+describe("candidates of one request", () => {
+  test("equal lists are one list, however they came", () => {
+    const candidates = createCandidates();
+    const given = ["b", "a", "b"];
+    const list = candidates.of(given);
+    expect(list.postIds).toEqual(["b", "a"]);
+    expect(candidates.of(given)).toBe(list);
+    expect(candidates.of(["b", "a"])).toBe(list);
+    expect(candidates.of(["a", "b"]).number).not.toBe(list.number);
+    expect(candidates.of(["ba"]).number).not.toBe(candidates.of(["b", "a"]).number);
+  });
+});
+
+describe("the document store", () => {
+  const documentOf = (length: number) => parse(`{ a }`.padEnd(length));
+
+  test("keeps the documents that were used last, within its number", async () => {
+    const store = createDocumentStore();
+    for (let index = 0; index < DOCUMENTS_MAX; index++) await store.set(`d${index}`, documentOf(10));
+    expect(await store.get("d0")).toBeDefined();
+    await store.set("one more", documentOf(10));
+    expect(await store.get("d0")).toBeDefined();
+    expect(await store.get("d1")).toBeUndefined();
+    expect(await store.get("d2")).toBeDefined();
+  });
+
+  test("keeps within its size, and no giant at all", async () => {
+    const store = createDocumentStore();
+    await store.set("giant", documentOf(STORED_DOCUMENT_CHARACTERS_MAX + 1));
+    expect(await store.get("giant")).toBeUndefined();
+    const fitting = DOCUMENT_CHARACTERS_MAX / STORED_DOCUMENT_CHARACTERS_MAX;
+    for (let index = 0; index <= fitting; index++) {
+      await store.set(`d${index}`, documentOf(STORED_DOCUMENT_CHARACTERS_MAX));
+      await store.set(`d${index}`, documentOf(STORED_DOCUMENT_CHARACTERS_MAX));
+    }
+    expect(await store.get("d0")).toBeUndefined();
+    for (let index = 1; index <= fitting; index++)
+      expect(await store.get(`d${index}`), `d${index}`).toBeDefined();
+    await store.delete("d1");
+    expect(await store.get("d1")).toBeUndefined();
+  });
+});

@@ -1,0 +1,364 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Submission } from "../../src/domain/impression.ts";
+import { decodeMessage } from "../../src/domain/queue-message.ts";
+import { DAY_MS } from "../../src/domain/time.ts";
+import { createGroupCommit } from "../../src/ingest/group-commit.ts";
+import { createReceivedAtClock } from "../../src/ingest/received-at-clock.ts";
+import { QueueFullError, QueueUnavailableError } from "../../src/ports/errors.ts";
+import type { ImportProgress } from "../../src/transfer/checkpoint.ts";
+import { BadLineError, TransferError, TransferStalledError } from "../../src/transfer/errors.ts";
+import { type ImportOptions, importLines } from "../../src/transfer/importer.ts";
+import { openRejectsFile, sampleRejects } from "../../src/transfer/rejects.ts";
+import { createSubmissionBuilder } from "../../src/transfer/submission-builder.ts";
+import { createSubmissionSender } from "../../src/transfer/submission-sender.ts";
+import { EMPTY_TALLY } from "../../src/transfer/tally.ts";
+
+const RETENTION_MS = 90 * DAY_MS;
+const NOW_MS = Date.parse("2026-11-22T12:00:00Z");
+const clock = { nowMs: () => NOW_MS };
+const START: ImportProgress = { offset: 0, line: 0, tally: EMPTY_TALLY, rejectsBytes: 0 };
+const FRESH = "2026-11-22T10:00:00Z";
+
+const newBuilder = () =>
+  createSubmissionBuilder({ receivedAt: createReceivedAtClock(clock), clock, retentionMs: RETENTION_MS });
+
+const lineOf = (fields: object) => JSON.stringify({ userId: "u", postId: "p", viewedAt: FRESH, ...fields });
+const linesOf = (count: number, fields: (index: number) => object) =>
+  Array.from({ length: count }, (_, index) => lineOf(fields(index)));
+
+async function* chunksOf(lines: readonly string[]): AsyncGenerator<Buffer> {
+  for (const line of lines) yield Buffer.from(`${line}\n`);
+}
+
+/** An import whose queue takes everything, and what it sent and saved. */
+function importing(lines: readonly string[], options: Partial<ImportOptions> = {}) {
+  const sent: Submission[] = [];
+  const saved: ImportProgress[] = [];
+  const outcome = importLines({
+    chunks: chunksOf(lines),
+    start: START,
+    builder: newBuilder(),
+    room: async () => undefined,
+    send: async (submissions) => {
+      sent.push(...submissions);
+    },
+    rejects: sampleRejects(),
+    save: async (progress) => {
+      saved.push(progress);
+    },
+    onProgress: () => undefined,
+    strict: false,
+    signal: new AbortController().signal,
+    ...options,
+  });
+  return { sent, saved, outcome };
+}
+
+describe("submissions", () => {
+  test("consecutive lines of one user go together, at most 500, in the order of the file", async () => {
+    const lines = [
+      ...linesOf(700, (n) => ({ postId: `p${n}` })),
+      lineOf({ userId: "other" }),
+      lineOf({ postId: "last" }),
+    ];
+    const { sent, outcome } = importing(lines);
+    await outcome;
+    expect(sent.map(({ userId, impressions }) => [userId, impressions.length])).toEqual([
+      ["u", 500],
+      ["u", 200],
+      ["other", 1],
+      ["u", 1],
+    ]);
+    expect(sent.flatMap(({ impressions }) => impressions.map(({ postId }) => postId)).slice(0, 700)).toEqual(
+      Array.from({ length: 700 }, (_, n) => `p${n}`),
+    );
+  });
+
+  test("a given receivedAt is kept; lines without one are stamped, later lines later", async () => {
+    const first = "2026-11-22T10:00:01.000001Z";
+    const second = "2026-11-22T10:00:01.000002Z";
+    const { sent, outcome } = importing([
+      lineOf({ postId: "a", receivedAt: first }),
+      lineOf({ postId: "b", receivedAt: first }),
+      lineOf({ postId: "c", receivedAt: second }),
+      lineOf({ postId: "d" }),
+      lineOf({ postId: "e", userId: "other" }),
+    ]);
+    await outcome;
+    const firstUs = Date.parse("2026-11-22T10:00:01Z") * 1_000 + 1;
+    expect(sent.map(({ receivedAtUs }) => receivedAtUs)).toEqual([
+      firstUs,
+      firstUs + 1,
+      NOW_MS * 1_000,
+      NOW_MS * 1_000 + 1,
+    ]);
+    expect(sent[0]?.impressions).toHaveLength(2);
+  });
+
+  test("the longest lines there can be still make submissions that the queue takes", async () => {
+    const messages: string[] = [];
+    const groupCommit = createGroupCommit({
+      publish: async ({ body }) => void messages.push(body),
+      newMessageId: () => "id",
+      inFlightMax: 2,
+      pendingMutationsMax: 10_000,
+      pendingBytesMax: 32 * 1024 * 1024,
+    });
+    const sender = createSubmissionSender({ groupCommit, queue: emptyQueue });
+    const id = "\u{1f600}".repeat(128);
+    const lines = linesOf(1_000, (n) => ({
+      userId: id,
+      postId: `${id.slice(0, -10)}${n}`,
+      surface: "\u0001".repeat(64),
+      position: 100_000,
+      dwellMs: 86_400_000,
+    }));
+    const { progress } = await importing(lines, { send: sender.send, room: sender.room }).outcome;
+    expect(progress.tally.accepted).toBe(1_000);
+    expect(impressionsIn(messages)).toBe(1_000);
+  });
+});
+
+describe("verdicts", () => {
+  test("old lines are counted apart, whether old when received or only by now", async () => {
+    const { sent, outcome } = importing([
+      lineOf({ viewedAt: "2026-01-01T00:00:00Z" }),
+      lineOf({ viewedAt: "2026-01-01T00:00:00Z", receivedAt: "2026-01-01T00:00:01Z" }),
+      lineOf({}),
+    ]);
+    const { progress } = await outcome;
+    expect(progress.tally).toEqual({ lines: 3, accepted: 1, old: 2, rejected: {} });
+    expect(sent).toHaveLength(1);
+  });
+
+  test("bad lines are counted by reason and cost their neighbours nothing", async () => {
+    const lines = [
+      lineOf({ postId: "good" }),
+      "not json",
+      lineOf({ typo: 1 }),
+      lineOf({ userId: 7 }),
+      lineOf({ postId: "" }),
+      lineOf({ position: -1 }),
+      lineOf({ viewedAt: "2026-11-22T13:00:00Z" }),
+      lineOf({ receivedAt: "2026-11-22T12:00:05.000001Z" }),
+      "x".repeat(100_000),
+      lineOf({ postId: "good too" }),
+    ];
+    const { sent, outcome } = importing(lines);
+    const { progress } = await outcome;
+    expect(progress.tally).toEqual({
+      lines: 10,
+      accepted: 2,
+      old: 0,
+      rejected: {
+        UNREADABLE_LINE: 1,
+        UNKNOWN_FIELD: 1,
+        INVALID_USER_ID: 1,
+        INVALID_POST_ID: 1,
+        INVALID_FIELD: 2,
+        VIEWED_IN_FUTURE: 1,
+        LINE_TOO_LONG: 1,
+      },
+    });
+    expect(sent.flatMap(({ impressions }) => impressions.map(({ postId }) => postId))).toEqual([
+      "good",
+      "good too",
+    ]);
+  });
+
+  test("strict stops at the first bad line; those before it are durable and saved", async () => {
+    const { sent, saved, outcome } = importing(
+      [lineOf({ postId: "a" }), lineOf({ typo: 1 }), lineOf({ postId: "b" })],
+      {
+        strict: true,
+      },
+    );
+    await expect(outcome).rejects.toThrow(BadLineError);
+    await expect(outcome).rejects.toThrow("line 2: UNKNOWN_FIELD");
+    expect(sent.flatMap(({ impressions }) => impressions.map(({ postId }) => postId))).toEqual(["a"]);
+    expect(saved.at(-1)).toMatchObject({ line: 1, tally: { accepted: 1 } });
+  });
+
+  test("a file that is something else is refused, not rejected line by line", async () => {
+    const lines = Array.from({ length: 5_000 }, (_, n) => `u${n},p${n},2026-11-22`);
+    const { saved, outcome } = importing(lines);
+    await expect(outcome).rejects.toThrow(TransferError);
+    expect(saved).toEqual([]);
+  });
+});
+
+describe("progress", () => {
+  test("never passes a batch that is not durable, though later ones are", async () => {
+    const lines = linesOf(5_500, (n) => ({ postId: `p${n}` }));
+    let batch = 0;
+    const { saved, outcome } = importing(lines, {
+      send: async () => {
+        batch++;
+        if (batch === 3) throw new TransferStalledError("the queue took nothing");
+      },
+    });
+    await expect(outcome).rejects.toThrow("the queue took nothing");
+    const endOfSecondBatch = Buffer.byteLength(`${lines.slice(0, 2_000).join("\n")}\n`);
+    expect(saved.at(-1)).toMatchObject({ offset: endOfSecondBatch, line: 2_000, tally: { accepted: 2_000 } });
+  });
+
+  test("goes on where it was, counts and all", async () => {
+    const lines = linesOf(3_000, (n) => (n % 10 === 0 ? { typo: n } : { postId: `p${n}` }));
+    const half: ImportProgress = {
+      offset: Buffer.byteLength(`${lines.slice(0, 1_500).join("\n")}\n`),
+      line: 1_500,
+      tally: { lines: 1_500, accepted: 1_350, old: 0, rejected: { UNKNOWN_FIELD: 150 } },
+      rejectsBytes: 0,
+    };
+    const { outcome } = importing(lines.slice(1_500), { start: half });
+    expect((await outcome).progress).toMatchObject({
+      line: 3_000,
+      tally: { lines: 3_000, accepted: 2_700, rejected: { UNKNOWN_FIELD: 300 } },
+    });
+  });
+
+  test("a stop drops nothing that was sent and claims nothing that was not", async () => {
+    const lines = linesOf(50_000, (n) => ({ postId: `p${n}` }));
+    const stop = new AbortController();
+    const { sent, saved, outcome } = importing(lines, {
+      signal: stop.signal,
+      onProgress: ({ line }) => {
+        if (line >= 10_000) stop.abort();
+      },
+    });
+    const { isComplete, progress } = await outcome;
+    expect(isComplete).toBe(false);
+    expect(progress.line).toBeGreaterThanOrEqual(10_000);
+    expect(progress.line).toBeLessThan(50_000);
+    expect(saved.at(-1)).toEqual(progress);
+    expect(sent.reduce((sum, { impressions }) => sum + impressions.length, 0)).toBeGreaterThanOrEqual(
+      progress.line,
+    );
+  });
+});
+
+const emptyQueue = {
+  stats: async () => ({ pending: 0, inFlight: 0, oldestPendingSeconds: 0, bytes: 0, limitBytes: 1 }),
+};
+
+function impressionsIn(messages: readonly string[]): number {
+  return messages
+    .map((body) => decodeMessage(Buffer.from(body)))
+    .flatMap((message) => (message.kind === "message" ? message.submissions : []))
+    .reduce((sum, { impressions }) => sum + impressions.length, 0);
+}
+
+describe("a queue in trouble", () => {
+  const submissions = Array.from({ length: 20 }, (_, n): Submission => {
+    const impression = { postId: "p", viewedAtMs: NOW_MS, surface: null, position: null, dwellMs: null };
+    return { userId: `u${n}`, receivedAtUs: NOW_MS * 1_000, impressions: [impression] };
+  });
+  const { signal } = new AbortController();
+  const commitTo = (publish: (body: string) => void, pendingMutationsMax = 10_000) =>
+    createGroupCommit({
+      publish: async ({ body }) => publish(body),
+      newMessageId: () => "id",
+      inFlightMax: 1,
+      pendingMutationsMax,
+      pendingBytesMax: 1024 * 1024,
+    });
+
+  test("what it refused is sent again, and what it took is not", async () => {
+    const messages: string[] = [];
+    const troubles = [new QueueUnavailableError("gone"), new QueueFullError("full")];
+    const groupCommit = commitTo((body) => {
+      const trouble = troubles.shift();
+      if (trouble !== undefined) throw trouble;
+      messages.push(body);
+    });
+    await createSubmissionSender({ groupCommit, queue: emptyQueue }).send(submissions, signal);
+    expect(impressionsIn(messages)).toBe(20);
+  });
+
+  test("a group commit that takes three at a time gets all of them in the end, once", async () => {
+    const messages: string[] = [];
+    const groupCommit = commitTo((body) => void messages.push(body), 3);
+    await createSubmissionSender({ groupCommit, queue: emptyQueue }).send(submissions, signal);
+    expect(impressionsIn(messages)).toBe(20);
+  });
+
+  test("one that takes nothing is given up in the end", async () => {
+    const groupCommit = commitTo(() => {
+      throw new QueueUnavailableError("gone");
+    });
+    const sender = createSubmissionSender({ groupCommit, queue: emptyQueue, stallMsMax: 1 });
+    await expect(sender.send(submissions, signal)).rejects.toThrow(TransferStalledError);
+  });
+
+  test("a backlog is waited for, and given up where it does not shrink", async () => {
+    const groupCommit = commitTo(() => undefined);
+    let pending = 20;
+    const shrinking = { stats: async () => ({ ...(await emptyQueue.stats()), pending: pending-- }) };
+    await createSubmissionSender({ groupCommit, queue: shrinking, backlogMessagesMax: 18 }).room(signal);
+    expect(pending).toBe(17);
+    const stuck = { stats: async () => ({ ...(await emptyQueue.stats()), pending: 5_000 }) };
+    const sender = createSubmissionSender({ groupCommit, queue: stuck, stallMsMax: 1 });
+    await expect(sender.room(signal)).rejects.toThrow("the workers are behind: 5000 messages wait");
+  });
+
+  test("any other error is not repeated", async () => {
+    const groupCommit = commitTo(() => {
+      throw new RangeError("a bug");
+    });
+    const sender = createSubmissionSender({ groupCommit, queue: emptyQueue });
+    await expect(sender.send(submissions, signal)).rejects.toThrow("a bug");
+  });
+});
+
+describe("the rejects file", () => {
+  let folder: string;
+  let path: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "impressions-rejects-"));
+    path = join(folder, "rejects.ndjson");
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  const rejectsOf = async () =>
+    (await readFile(path, "utf8"))
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as unknown);
+
+  test("holds each line with its number, its reason and itself", async () => {
+    const rejects = await openRejectsFile(path, null);
+    const bad = lineOf({ typo: 1 });
+    await importing([lineOf({}), bad, "x".repeat(70_000)], { rejects }).outcome;
+    await rejects.close();
+    expect(await rejectsOf()).toEqual([
+      { line: 2, reason: "UNKNOWN_FIELD", detail: expect.stringContaining('"typo"'), text: bad },
+      {
+        line: 3,
+        reason: "LINE_TOO_LONG",
+        detail: expect.any(String),
+        base64: Buffer.alloc(1_024, "x").toString("base64"),
+        truncated: true,
+      },
+    ]);
+  });
+
+  test("is not made where nothing is rejected, and one of an earlier import goes", async () => {
+    await writeFile(path, "old\n");
+    const rejects = await openRejectsFile(path, null);
+    await importing([lineOf({})], { rejects }).outcome;
+    await rejects.close();
+    await expect(readFile(path)).rejects.toThrow("ENOENT");
+  });
+
+  test("a resumed import keeps what belongs to the part that is done and drops the rest", async () => {
+    await writeFile(path, '{"line":1}\n{"line":2}\n{"li');
+    const rejects = await openRejectsFile(path, '{"line":1}\n'.length);
+    await importing(["bad"], { rejects, start: { ...START, offset: 100, line: 6, rejectsBytes: 11 } })
+      .outcome;
+    await rejects.close();
+    expect(await rejectsOf()).toEqual([{ line: 1 }, expect.objectContaining({ line: 7, text: "bad" })]);
+  });
+});
