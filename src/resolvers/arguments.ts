@@ -1,0 +1,86 @@
+import {
+  CANDIDATES_MAX,
+  DEAD_LETTER_IDS_MAX,
+  MIN_VIEWS_MAX,
+  NODES_MAX,
+  PAGE_SIZE_MAX,
+  STRING_CODE_POINTS_MAX,
+} from "../domain/limits.ts";
+import { exceedsCodePoints } from "../domain/utf8-order.ts";
+import { idProblem } from "../domain/validation.ts";
+import { ApiError } from "../errors.ts";
+import type { DeadLetterFilter } from "../ports/dead-letters.ts";
+import type { DeadLetterFilterInput } from "./inputs/dead-letter-filter-input.ts";
+import type { SeenRuleInput } from "./inputs/seen-rule-input.ts";
+
+/**
+ * Checks of arguments that the type system cannot express. Each throws BAD_USER_INPUT with a sentence that names the
+ * argument and says what it must be.
+ */
+
+export function badUserInput(message: string): ApiError {
+  return new ApiError("BAD_USER_INPUT", message);
+}
+
+export function checkId(argument: string, id: string): void {
+  const problem = idProblem(id);
+  if (problem !== null) throw badUserInput(`${argument} ${problem}.`);
+}
+
+/** The ids of `users` and `posts`. */
+export function checkNodeIds(ids: readonly string[]): void {
+  if (ids.length > NODES_MAX) {
+    throw badUserInput(
+      `ids must hold at most ${NODES_MAX} ids, not ${ids.length}. Split the list over several requests.`,
+    );
+  }
+  checkEachId("ids", ids);
+}
+
+export function checkCandidates(candidates: readonly string[]): void {
+  if (candidates.length > CANDIDATES_MAX) {
+    throw badUserInput(
+      `candidates must hold at most ${CANDIDATES_MAX} post ids, not ${candidates.length}. Ask about the best ones first.`,
+    );
+  }
+  checkEachId("candidates", candidates);
+}
+
+function checkEachId(argument: string, ids: readonly string[]): void {
+  for (const [index, id] of ids.entries()) checkId(`${argument}[${index}]`, id);
+}
+
+export function checkFirst(first: number): void {
+  if (first < 1 || first > PAGE_SIZE_MAX) {
+    throw badUserInput(
+      `first must be from 1 to ${PAGE_SIZE_MAX}, not ${first}. Ask for more pages with after.`,
+    );
+  }
+}
+
+export function checkSeenRule(rule: SeenRuleInput): void {
+  if (rule.minViews < 1 || rule.minViews > MIN_VIEWS_MAX) {
+    throw badUserInput(`rule.minViews must be from 1 to ${MIN_VIEWS_MAX}, not ${rule.minViews}.`);
+  }
+  if (rule.minDwellMs < 0) {
+    throw badUserInput(`rule.minDwellMs must be 0 or more milliseconds, not ${rule.minDwellMs}.`);
+  }
+}
+
+/** Any text of a mutation: longer ones are refused, whatever they mean. */
+export function checkText(argument: string, text: string): void {
+  if (exceedsCodePoints(text, STRING_CODE_POINTS_MAX)) {
+    throw badUserInput(`${argument} must have at most ${STRING_CODE_POINTS_MAX} characters.`);
+  }
+}
+
+/** The filter in the port's terms. Its userId may be an invalid one: letters hold what arrived. */
+export function deadLetterFilterOf(input: DeadLetterFilterInput): DeadLetterFilter {
+  const { ids = null, reason = null, userId = null, since = null, until = null } = input;
+  if (ids !== null && ids.length > DEAD_LETTER_IDS_MAX) {
+    throw badUserInput(`filter.ids must hold at most ${DEAD_LETTER_IDS_MAX} ids, not ${ids.length}.`);
+  }
+  for (const [index, id] of (ids ?? []).entries()) checkText(`filter.ids[${index}]`, id);
+  if (userId !== null) checkText("filter.userId", userId);
+  return { ids, reason, userId, sinceMs: since, untilMs: until };
+}

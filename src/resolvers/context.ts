@@ -1,0 +1,57 @@
+import type { DeadLetterActions } from "../admin/dead-letter-actions.ts";
+import type { Erasures } from "../admin/erasures.ts";
+import type { Clock } from "../domain/time.ts";
+import type { Recorder } from "../ingest/recorder.ts";
+import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import type { ImpressionStore } from "../ports/impression-store.ts";
+import type { WorkerBoard } from "../ports/worker-board.ts";
+import { type Candidates, createCandidates } from "./candidates.ts";
+import { createLoaders, type Loaders } from "./loaders.ts";
+
+/** What the resolvers translate to. */
+export interface ResolverDependencies {
+  readonly recorder: Recorder;
+  readonly store: ImpressionStore;
+  readonly queue: ImpressionQueue;
+  readonly workerBoard: WorkerBoard;
+  readonly erasures: Erasures;
+  readonly deadLetterActions: DeadLetterActions;
+  readonly clock: Clock;
+  readonly retentionMs: number;
+  /** The engine's name for `pipeline`: embedded or cluster. */
+  readonly engine: string;
+}
+
+/** What one request's resolvers see. Not #private: Apollo Server copies the context, field by field. */
+export class RequestContext {
+  readonly deps: ResolverDependencies;
+  private now: number | undefined;
+  private storeLoaders: Loaders | undefined;
+  private candidateLists: Candidates | undefined;
+
+  constructor(deps: ResolverDependencies) {
+    this.deps = deps;
+  }
+
+  /** One instant for the whole request, so that equal arguments mean equal windows. */
+  get nowMs(): number {
+    this.now ??= this.deps.clock.nowMs();
+    return this.now;
+  }
+
+  // Created on first use: recordImpressions, the hot path, needs neither.
+  get loaders(): Loaders {
+    this.storeLoaders ??= createLoaders(this.deps.store);
+    return this.storeLoaders;
+  }
+
+  get candidates(): Candidates {
+    this.candidateLists ??= createCandidates();
+    return this.candidateLists;
+  }
+}
+
+/** Makes the context of each request. */
+export function createContextFactory(deps: ResolverDependencies): () => RequestContext {
+  return () => new RequestContext(deps);
+}

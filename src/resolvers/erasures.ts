@@ -1,0 +1,34 @@
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from "type-graphql";
+import { microsToMillis } from "../domain/time.ts";
+import { checkId } from "./arguments.ts";
+import type { RequestContext } from "./context.ts";
+import { DateTime } from "./scalars/date-time.ts";
+import { Erasure } from "./types/erasure.ts";
+
+/** Forgetting users. */
+@Resolver(() => Erasure)
+export class ErasureResolver {
+  @Mutation(() => Erasure, {
+    description: "Forget a user everywhere (admin). Answers at once; the erasure goes on by itself.",
+  })
+  eraseUser(@Arg("userId", () => ID) userId: string, @Ctx() context: RequestContext): Promise<Erasure> {
+    checkId("userId", userId);
+    return context.deps.erasures.request(userId);
+  }
+
+  @Query(() => Erasure, {
+    nullable: true,
+    description: "State of an erasure (admin); null where there is none by this id.",
+  })
+  erasure(@Arg("id", () => ID) id: string, @Ctx() context: RequestContext): Promise<Erasure | null> {
+    checkId("id", id);
+    return context.deps.erasures.find(id);
+  }
+
+  @FieldResolver(() => DateTime, {
+    description: "Everything of the user that was received before this goes.",
+  })
+  requestedAt(@Root() erasure: Erasure): number {
+    return microsToMillis(erasure.requestedAtUs);
+  }
+}

@@ -1,0 +1,72 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import type { PostViewerRow } from "../domain/walk.ts";
+import { checkId, checkNodeIds } from "./arguments.ts";
+import type { Connection } from "./connection.ts";
+import type { RequestContext } from "./context.ts";
+import { WalkArgs } from "./inputs/page-args.ts";
+import { Post } from "./types/post.ts";
+import { PostViewerConnection } from "./types/post-viewer.ts";
+import { SeenPost } from "./types/seen-post.ts";
+import { readWalk } from "./walks.ts";
+
+const POST_VIEWERS = "Each user who viewed the post, once, most recent first.";
+
+/** Who viewed posts. */
+@Resolver(() => Post)
+export class PostResolver {
+  @Query(() => PostViewerConnection, { description: POST_VIEWERS })
+  postViewers(
+    @Arg("postId", () => ID) postId: string,
+    @Args(() => WalkArgs) args: WalkArgs,
+    @Ctx() context: RequestContext,
+  ): Promise<Connection<PostViewerRow>> {
+    checkId("postId", postId);
+    return readViewers(postId, args, context);
+  }
+
+  @Query(() => Post, { description: "A post by id, to ask about." })
+  post(@Arg("id", () => ID) id: string): Post {
+    checkId("id", id);
+    return { id };
+  }
+
+  @Query(() => [Post], { description: "Posts by id, one for each id, in the order given. At most 100." })
+  posts(@Arg("ids", () => [ID]) ids: string[]): Post[] {
+    checkNodeIds(ids);
+    return ids.map((id) => ({ id }));
+  }
+
+  @FieldResolver(() => PostViewerConnection, { description: POST_VIEWERS })
+  viewers(
+    @Root() post: Post,
+    @Args(() => WalkArgs) args: WalkArgs,
+    @Ctx() context: RequestContext,
+  ): Promise<Connection<PostViewerRow>> {
+    return readViewers(post.id, args, context);
+  }
+}
+
+@Resolver(() => SeenPost)
+export class SeenPostResolver {
+  @FieldResolver(() => Post)
+  post(@Root() seen: SeenPost): Post {
+    return { id: seen.postId };
+  }
+}
+
+function readViewers(
+  postId: string,
+  args: WalkArgs,
+  context: RequestContext,
+): Promise<Connection<PostViewerRow>> {
+  return readWalk(
+    {
+      connection: "postViewers",
+      ownerId: postId,
+      load: (request) => context.loaders.postViewers.load(request),
+      positionOf: (row) => ({ viewedAtMs: row.lastViewedAtMs, id: row.userId }),
+    },
+    args,
+    context,
+  );
+}

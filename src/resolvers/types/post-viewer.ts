@@ -1,0 +1,45 @@
+import { Field, Int, ObjectType } from "type-graphql";
+import type { PostViewerRow } from "../../domain/walk.ts";
+import { DateTime } from "../scalars/date-time.ts";
+import { PageInfo } from "./page-info.ts";
+
+/** One viewer of a post; its `user` is in resolvers/users.ts. */
+@ObjectType({ simpleResolvers: true, description: "One user who viewed a post." })
+export class PostViewer implements PostViewerRow {
+  readonly userId!: string;
+
+  @Field(() => DateTime, {
+    name: "lastViewedAt",
+    simple: false,
+    description: "The user's most recent view inside the asked window",
+  })
+  readonly lastViewedAtMs!: number;
+
+  @Field(() => Int, { description: "How often this user viewed the post inside the asked window" })
+  readonly views!: number;
+}
+
+@ObjectType({ simpleResolvers: true })
+export class PostViewerEdge {
+  @Field(() => String, { description: "Pass it as `after` to go on behind this viewer." })
+  readonly cursor!: string;
+
+  @Field(() => PostViewer)
+  readonly node!: PostViewer;
+}
+
+@ObjectType({
+  simpleResolvers: true,
+  description:
+    "A page of a post's viewers. It can hold fewer edges than asked, even none: walk until `hasNextPage` is false.",
+})
+export class PostViewerConnection {
+  @Field(() => [PostViewerEdge])
+  readonly edges!: PostViewerEdge[];
+
+  @Field(() => [PostViewer], { description: "The nodes of the edges" })
+  readonly nodes!: PostViewer[];
+
+  @Field(() => PageInfo)
+  readonly pageInfo!: PageInfo;
+}

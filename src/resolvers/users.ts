@@ -1,0 +1,120 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import type { SeenPostRow } from "../domain/walk.ts";
+import { unseenAmong } from "../domain/walk.ts";
+import { checkId, checkNodeIds, checkSeenRule } from "./arguments.ts";
+import type { Connection } from "./connection.ts";
+import type { RequestContext } from "./context.ts";
+import { WalkArgs } from "./inputs/page-args.ts";
+import { SeenRuleInput } from "./inputs/seen-rule-input.ts";
+import { PostViewer } from "./types/post-viewer.ts";
+import { SeenPostConnection } from "./types/seen-post.ts";
+import { User } from "./types/user.ts";
+import { readWalk } from "./walks.ts";
+
+const SEEN_POSTS = "Each post the user has seen, once, most recently seen first.";
+const UNSEEN_POSTS =
+  "The candidates this user has not seen, in the order given, each once. At most 1000 candidates.";
+const ANY_VIEW: SeenRuleInput = { minViews: 1, minDwellMs: 0 };
+
+/** What users have seen. */
+@Resolver(() => User)
+export class UserResolver {
+  @Query(() => SeenPostConnection, { description: SEEN_POSTS })
+  seenPosts(
+    @Arg("userId", () => ID) userId: string,
+    @Args(() => WalkArgs) args: WalkArgs,
+    @Ctx() context: RequestContext,
+  ): Promise<Connection<SeenPostRow>> {
+    checkId("userId", userId);
+    return readSeenPosts(userId, args, context);
+  }
+
+  @Query(() => [ID], { description: UNSEEN_POSTS })
+  unseenPosts(
+    @Arg("userId", () => ID) userId: string,
+    @Arg("candidates", () => [ID]) candidates: string[],
+    @Arg("rule", () => SeenRuleInput, { nullable: true }) rule: SeenRuleInput | null | undefined,
+    @Ctx() context: RequestContext,
+  ): Promise<string[]> {
+    checkId("userId", userId);
+    return readUnseenPosts(userId, candidates, rule ?? ANY_VIEW, context);
+  }
+
+  @Query(() => User, { description: "A user by id, to ask about." })
+  user(@Arg("id", () => ID) id: string): User {
+    checkId("id", id);
+    return { id };
+  }
+
+  @Query(() => [User], { description: "Users by id, one for each id, in the order given. At most 100." })
+  users(@Arg("ids", () => [ID]) ids: string[]): User[] {
+    checkNodeIds(ids);
+    return ids.map((id) => ({ id }));
+  }
+
+  @FieldResolver(() => SeenPostConnection, { name: "seenPosts", description: SEEN_POSTS })
+  seenPostsOfUser(
+    @Root() user: User,
+    @Args(() => WalkArgs) args: WalkArgs,
+    @Ctx() context: RequestContext,
+  ): Promise<Connection<SeenPostRow>> {
+    return readSeenPosts(user.id, args, context);
+  }
+
+  @FieldResolver(() => [ID], { name: "unseenPosts", description: UNSEEN_POSTS })
+  unseenPostsOfUser(
+    @Root() user: User,
+    @Arg("candidates", () => [ID]) candidates: string[],
+    @Arg("rule", () => SeenRuleInput, { nullable: true }) rule: SeenRuleInput | null | undefined,
+    @Ctx() context: RequestContext,
+  ): Promise<string[]> {
+    return readUnseenPosts(user.id, candidates, rule ?? ANY_VIEW, context);
+  }
+}
+
+@Resolver(() => PostViewer)
+export class PostViewerResolver {
+  @FieldResolver(() => User)
+  user(@Root() viewer: PostViewer): User {
+    return { id: viewer.userId };
+  }
+}
+
+function readSeenPosts(
+  userId: string,
+  args: WalkArgs,
+  context: RequestContext,
+): Promise<Connection<SeenPostRow>> {
+  return readWalk(
+    {
+      connection: "seenPosts",
+      ownerId: userId,
+      load: (request) => context.loaders.seenPosts.load(request),
+      positionOf: (row) => ({ viewedAtMs: row.lastViewedAtMs, id: row.postId }),
+    },
+    args,
+    context,
+  );
+}
+
+async function readUnseenPosts(
+  userId: string,
+  candidates: readonly string[],
+  rule: SeenRuleInput,
+  context: RequestContext,
+): Promise<string[]> {
+  checkSeenRule(rule);
+  const list = context.candidates.of(candidates);
+  if (list.postIds.length === 0) return [];
+  const oldestMs = context.nowMs - context.deps.retentionMs;
+  const seen = await context.loaders.seenAmong.load({
+    userId,
+    candidates: list,
+    rule: {
+      minViews: rule.minViews,
+      minDwellMs: rule.minDwellMs,
+      sinceMs: Math.max(rule.since ?? oldestMs, oldestMs),
+    },
+  });
+  return unseenAmong(list.postIds, seen);
+}

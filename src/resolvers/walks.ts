@@ -1,0 +1,64 @@
+import { type CursorScope, decodeWalkCursor, encodeWalkCursor, type WalkCursor } from "../domain/cursor.ts";
+import { clampWindow } from "../domain/time.ts";
+import type { Position, WalkPage, WalkRequest } from "../domain/walk.ts";
+import { ApiError } from "../errors.ts";
+import { checkFirst } from "./arguments.ts";
+import { type Connection, connectionOf } from "./connection.ts";
+import type { RequestContext } from "./context.ts";
+import type { WalkArgs } from "./inputs/page-args.ts";
+
+/** One of the two walks over views: a user's posts or a post's viewers. */
+export interface Walk<Row> {
+  readonly connection: "seenPosts" | "postViewers";
+  readonly ownerId: string;
+  readonly load: (request: WalkRequest) => Promise<WalkPage<Row>>;
+  readonly positionOf: (row: Row) => Position;
+}
+
+/** Reads one page of a walk; its arguments are checked here, the owner's id is not. */
+export async function readWalk<Row>(
+  walk: Walk<Row>,
+  args: WalkArgs,
+  context: RequestContext,
+): Promise<Connection<Row>> {
+  checkFirst(args.first);
+  const asked = { sinceMs: args.since ?? null, untilMs: args.until ?? null };
+  const scope: CursorScope = {
+    connection: walk.connection,
+    owner: walk.ownerId,
+    arguments: [asked.sinceMs, asked.untilMs],
+  };
+  const cursor = readCursor(scope, args.after ?? null);
+  const window = clampWindow(asked, context.nowMs, context.deps.retentionMs);
+  const page = await walk.load({
+    ownerId: walk.ownerId,
+    window: cursor === null ? window : { ...window, untilMs: Math.min(window.untilMs, cursor.boundMs) },
+    after: cursor?.position ?? null,
+    limit: args.first,
+  });
+  // The first page fixes the bound; every later cursor of the walk carries that one on.
+  const boundMs = cursor?.boundMs ?? page.boundMs;
+  const encode = (position: Position) => encodeWalkCursor(scope, { position, boundMs });
+  const { next } = page;
+  return connectionOf({
+    nodes: page.rows,
+    cursorOf: (row) => encode(walk.positionOf(row)),
+    nextCursor: next === null ? null : () => encode(next),
+    hasPreviousPage: cursor !== null,
+  });
+}
+
+function readCursor(scope: CursorScope, after: string | null): WalkCursor | null {
+  if (after === null) return null;
+  const cursor = decodeWalkCursor(scope, after);
+  if (cursor === null) throw invalidCursor();
+  return cursor;
+}
+
+export function invalidCursor(): ApiError {
+  return new ApiError(
+    "INVALID_CURSOR",
+    "after is not a cursor of this list. Pass the endCursor of the page before, with the same other arguments, " +
+      "or start again without after.",
+  );
+}

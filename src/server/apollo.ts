@@ -1,0 +1,98 @@
+import { ApolloServer, type ApolloServerPlugin } from "@apollo/server";
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginInlineTraceDisabled,
+  ApolloServerPluginLandingPageDisabled,
+  ApolloServerPluginSchemaReportingDisabled,
+  ApolloServerPluginUsageReportingDisabled,
+} from "@apollo/server/plugin/disabled";
+import type { GraphQLFormattedError, GraphQLSchema } from "graphql";
+import { ERROR_CATALOGUE, type ErrorCode } from "../errors.ts";
+import { checkAnswerSize } from "../resolvers/answer-limits.ts";
+import type { RequestContext } from "../resolvers/context.ts";
+import { publicErrorOf } from "../resolvers/error-mapping.ts";
+import { OneMutationRule } from "../resolvers/one-mutation-rule.ts";
+import { buildGraphQLSchema } from "../resolvers/schema.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { createDocumentStore } from "./document-store.ts";
+import { VARIABLE_ERRORS_MAX } from "./limits.ts";
+
+/** Apollo Server with what this service uses of it, started. */
+export async function startApollo(options: {
+  readonly introspection: boolean;
+  readonly logger: Logger;
+}): Promise<ApolloServer<RequestContext>> {
+  const schema = buildGraphQLSchema();
+  const apollo = new ApolloServer<RequestContext>({
+    schema,
+    introspection: options.introspection,
+    // Where the schema is not to be read, "did you mean" must not spell it out either.
+    hideSchemaDetailsFromClientErrors: !options.introspection,
+    includeStacktraceInErrorResponses: false,
+    csrfPrevention: true,
+    allowBatchedHttpRequests: false,
+    stopOnTerminationSignals: false,
+    documentStore: createDocumentStore(),
+    executionOptions: { maxCoercionErrors: VARIABLE_ERRORS_MAX },
+    validationRules: [OneMutationRule],
+    formatError: (formatted, error) => toPublic(formatted, error, options.logger),
+    logger: options.logger,
+    plugins: [
+      requestRules(schema),
+      // Each costs time on every request, and this service uses none of them.
+      ApolloServerPluginLandingPageDisabled(),
+      ApolloServerPluginCacheControlDisabled(),
+      ApolloServerPluginUsageReportingDisabled(),
+      ApolloServerPluginSchemaReportingDisabled(),
+      ApolloServerPluginInlineTraceDisabled(),
+    ],
+  });
+  await apollo.start();
+  return apollo;
+}
+
+/** The error as the caller sees it. What is our own fault is logged here, with everything that the caller is not told. */
+function toPublic(formatted: GraphQLFormattedError, error: unknown, logger: Logger): GraphQLFormattedError {
+  const { code, message, retryAfterMs } = publicErrorOf(error);
+  if (code === "INTERNAL_SERVER_ERROR") {
+    logger.error({ err: error, path: formatted.path }, "a request failed unexpectedly");
+  }
+  return {
+    message,
+    ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
+    ...(formatted.path === undefined ? {} : { path: formatted.path }),
+    extensions: { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+  };
+}
+
+/** What holds for every operation: its answer has a bounded size, and its errors choose the HTTP status. */
+function requestRules(schema: GraphQLSchema): ApolloServerPlugin<RequestContext> {
+  const listener = {
+    async didResolveOperation({ document, operation, request }) {
+      if (operation) checkAnswerSize(schema, document, operation, request.variables ?? {});
+    },
+    async willSendResponse({ response }) {
+      if (response.body.kind !== "single") return;
+      const { errors, data } = response.body.singleResult;
+      if (errors === undefined) return;
+      const answer = errors.map((error) => httpOf(error, data !== undefined));
+      // The gravest one decides: a caller that got part of an answer and a 503 asks again for all of it.
+      const status = Math.max(response.http.status ?? 0, ...answer.map((http) => http.status));
+      if (status > 0) response.http.status = status;
+      const retryAfterMs = Math.max(...answer.map((http) => http.retryAfterMs));
+      if (retryAfterMs > 0) response.http.headers.set("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
+    },
+  } satisfies Awaited<ReturnType<NonNullable<ApolloServerPlugin<RequestContext>["requestDidStart"]>>>;
+  return { requestDidStart: async () => listener };
+}
+
+/** @param executed whether fields were resolved: one that fails unexpectedly leaves the status as it is. */
+function httpOf(error: GraphQLFormattedError, executed: boolean): { status: number; retryAfterMs: number } {
+  const code = error.extensions?.code as ErrorCode;
+  const { status } = ERROR_CATALOGUE[code];
+  const retryAfterMs = error.extensions?.retryAfterMs;
+  return {
+    status: executed && code === "INTERNAL_SERVER_ERROR" ? 0 : status,
+    retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : 0,
+  };
+}

@@ -1,0 +1,88 @@
+import { isUtf8 } from "node:buffer";
+import { type ApolloServer, HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { BODY_BYTES_MAX } from "../domain/limits.ts";
+import { ApiError } from "../errors.ts";
+import { badUserInput } from "../resolvers/arguments.ts";
+import type { RequestContext } from "../resolvers/context.ts";
+import { checkDocument } from "../resolvers/document-limits.ts";
+import { NotUtf8Error, sendApiError, sendFailure } from "./http-errors.ts";
+
+/** Everything that the router knows, so that a wrong method is a 405 and not a 404. */
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/**
+ * `/graphql`. A route of our own around Apollo Server's `executeHTTPGraphQLRequest`, which keeps its HTTP rules (GET,
+ * CSRF prevention, content types, statuses). The published Fastify integration builds a URL from the Host header for
+ * every request, so that a malformed header is a 500, and leaves no place to look at a document before it is parsed.
+ */
+export function registerGraphQL(
+  fastify: FastifyInstance,
+  apollo: ApolloServer<RequestContext>,
+  newContext: () => RequestContext,
+): void {
+  acceptJsonOnly(fastify);
+  fastify.route({
+    method: METHODS,
+    url: "/graphql",
+    bodyLimit: BODY_BYTES_MAX,
+    async onRequest(request, reply) {
+      if (request.method === "GET" || request.method === "POST") return;
+      const error = badUserInput("Send GraphQL requests with GET (queries) or POST.");
+      reply.header("allow", "GET, POST");
+      return sendFailure(reply, { status: 405, error });
+    },
+    async handler(request, reply) {
+      const { method, headers } = request;
+      const search = searchOf(request.url);
+      // Somebody pasted the endpoint into a browser.
+      if (method === "GET" && search === "" && headers.accept?.includes("text/html"))
+        return reply.redirect("./", 303);
+      try {
+        const query = queryOf(request, search);
+        if (query !== null) checkDocument(query);
+      } catch (error) {
+        if (error instanceof ApiError) return sendApiError(reply, error);
+        throw error;
+      }
+      const response = await apollo.executeHTTPGraphQLRequest({
+        httpGraphQLRequest: { method, headers: headerMap(request), search, body: request.body },
+        context: async () => newContext(),
+      });
+      for (const [name, value] of response.headers) reply.header(name, value);
+      reply.code(response.status ?? 200);
+      if (response.body.kind !== "complete") throw new Error("incremental delivery is off, but was chosen");
+      return reply.send(response.body.string);
+    },
+  });
+}
+
+/** Fastify's own parser also takes text/plain, and decodes whatever bytes come: ids must not be changed silently. */
+function acceptJsonOnly(fastify: FastifyInstance): void {
+  const parseJson = fastify.getDefaultJsonParser("error", "error");
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser<Buffer>("application/json", { parseAs: "buffer" }, (request, body, done) => {
+    if (isUtf8(body)) parseJson(request, body.toString("utf8"), done);
+    else done(new NotUtf8Error("the body is not UTF-8"), undefined);
+  });
+}
+
+function searchOf(url: string): string {
+  const start = url.indexOf("?");
+  return start < 0 ? "" : url.slice(start);
+}
+
+function queryOf(request: FastifyRequest, search: string): string | null {
+  if (request.method === "GET") return new URLSearchParams(search).get("query");
+  const { body } = request;
+  if (typeof body !== "object" || body === null || !("query" in body)) return null;
+  return typeof body.query === "string" ? body.query : null;
+}
+
+function headerMap(request: FastifyRequest): HTTPGraphQLRequest["headers"] {
+  const map = new HeaderMap();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined) map.set(name, Array.isArray(value) ? value.join(", ") : value);
+  }
+  return map;
+}

@@ -1,0 +1,113 @@
+import type { FastifyReply } from "fastify";
+import { BODY_BYTES_MAX } from "../domain/limits.ts";
+import { ApiError, ERROR_CATALOGUE } from "../errors.ts";
+import { badUserInput } from "../resolvers/arguments.ts";
+import { publicErrorOf } from "../resolvers/error-mapping.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { HEADER_BYTES_MAX } from "./limits.ts";
+
+const JSON_TYPE = "application/json; charset=utf-8";
+const GRAPHQL_RESPONSE_TYPE = "application/graphql-response+json; charset=utf-8";
+
+/** An error that ends a request before GraphQL sees it, in the shape of a GraphQL answer. */
+interface HttpFailure {
+  readonly status: number;
+  readonly error: unknown;
+}
+
+/** Answers with an error in the shape that GraphQL clients read: `{"errors":[{"message","extensions":{"code"}}]}`. */
+export function sendFailure(reply: FastifyReply, { status, error }: HttpFailure): FastifyReply {
+  const { code, message, retryAfterMs } = publicErrorOf(error);
+  if (retryAfterMs !== undefined) reply.header("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
+  return reply
+    .code(status)
+    .header(
+      "content-type",
+      acceptsOnlyGraphQLResponse(reply.request.headers.accept) ? GRAPHQL_RESPONSE_TYPE : JSON_TYPE,
+    )
+    .send(
+      JSON.stringify({
+        errors: [{ message, extensions: { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } }],
+      }),
+    );
+}
+
+/** Sends an ApiError with the status that the catalogue gives its code. */
+export function sendApiError(reply: FastifyReply, error: ApiError): FastifyReply {
+  return sendFailure(reply, { status: ERROR_CATALOGUE[publicErrorOf(error).code].status, error });
+}
+
+/** Fastify's errors (body, content type, URL) in our words; whatever else reaches it is a bug of ours. */
+export function failureOf(error: unknown, logger: Logger): HttpFailure {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return {
+        status: 413,
+        error: new ApiError(
+          "BATCH_TOO_LARGE",
+          `The request body is larger than ${BODY_BYTES_MAX} bytes. Send fewer impressions at a time.`,
+        ),
+      };
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return {
+        status: 415,
+        error: badUserInput('Send the header "content-type: application/json" and a JSON body.'),
+      };
+    case "FST_ERR_CTP_EMPTY_JSON_BODY":
+    case "FST_ERR_CTP_INVALID_JSON_BODY":
+      return {
+        status: 400,
+        error: badUserInput('The body must be JSON: {"query": "...", "variables": {...}}.'),
+      };
+    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
+      return {
+        status: 400,
+        error: badUserInput("The body is not as long as its content-length header says."),
+      };
+    case "FST_ERR_BAD_URL":
+      return { status: 400, error: badUserInput("The path is not a valid URL path.") };
+    default:
+      if (error instanceof NotUtf8Error)
+        return { status: 400, error: badUserInput("The body must be JSON in UTF-8.") };
+      logger.error({ err: error }, "a request failed unexpectedly");
+      return { status: 500, error };
+  }
+}
+
+/** The body holds bytes that are not UTF-8. */
+export class NotUtf8Error extends Error {
+  override readonly name = "NotUtf8Error";
+}
+
+/** What a socket is told when its bytes are not a request that can be answered the usual way. */
+export function clientErrorResponse(error: NodeJS.ErrnoException): string {
+  const [status, message] = describeClientError(error.code);
+  const body = JSON.stringify({ errors: [{ message, extensions: { code: "BAD_USER_INPUT" } }] });
+  return [
+    `HTTP/1.1 ${status}`,
+    `content-type: ${JSON_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    "connection: close",
+    "",
+    body,
+  ].join("\r\n");
+}
+
+function describeClientError(code: string | undefined): [status: string, message: string] {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return [
+        "431 Request Header Fields Too Large",
+        `The headers are larger than ${HEADER_BYTES_MAX} bytes.`,
+      ];
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return ["408 Request Timeout", "The request did not arrive in time."];
+    default:
+      return ["400 Bad Request", "This is not an HTTP/1.1 request."];
+  }
+}
+
+function acceptsOnlyGraphQLResponse(accept = ""): boolean {
+  return accept.includes("application/graphql-response+json") && !/application\/json|\*\//.test(accept);
+}

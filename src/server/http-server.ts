@@ -1,0 +1,33 @@
+import { createContextFactory, type ResolverDependencies } from "../resolvers/context.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { startApollo } from "./apollo.ts";
+import { createFastifyServer, type HttpServer } from "./fastify-server.ts";
+import { registerGraphQL } from "./graphql-route.ts";
+import { type Readiness, registerHealth } from "./health.ts";
+import { registerHome } from "./home.ts";
+import { registerPlayground } from "./playground.ts";
+
+export interface HttpServerDependencies extends ResolverDependencies {
+  /** Whether to serve /playground. */
+  readonly playground: boolean;
+  /** Whether callers may ask for the schema. */
+  readonly introspection: boolean;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly readiness: () => Promise<Readiness>;
+  /** How long `close` lets requests finish before it cuts their connections; DRAIN_MS_MAX where it is left out. */
+  readonly drainMs?: number;
+}
+
+/** The HTTP side: /graphql, /playground, /healthz, /readyz and an overview at /. */
+export async function createHttpServer(deps: HttpServerDependencies): Promise<HttpServer> {
+  const { logger, drainMs } = deps;
+  const apollo = await startApollo({ introspection: deps.introspection, logger });
+  const { fastify, server } = createFastifyServer({ logger, drainMs });
+  fastify.addHook("onClose", () => apollo.stop());
+  registerGraphQL(fastify, apollo, createContextFactory(deps));
+  registerHealth(fastify, deps);
+  registerHome(fastify, deps);
+  if (deps.playground) registerPlayground(fastify);
+  return server;
+}

@@ -1,0 +1,19 @@
+/** The limits of the HTTP side, each with its unit. A request's body is bounded by BODY_BYTES_MAX of domain/limits. */
+
+/** All headers of a request together. A token, cookies of a shared domain and a proxy's additions fit. */
+export const HEADER_BYTES_MAX = 16 * 1024;
+/** From a connection's first byte to the end of the headers: a slow sender holds a socket no longer. */
+export const HEADERS_MS_MAX = 10_000;
+/** From a request's first byte to its last: 256 KiB over a bad mobile connection. */
+export const REQUEST_MS_MAX = 30_000;
+/** How long an idle connection is kept: longer than the usual 60 s of load balancers, so that they close first. */
+export const KEEP_ALIVE_MS = 65_000;
+/** How long `close` lets requests finish before it cuts their connections. */
+export const DRAIN_MS_MAX = 10_000;
+/** Parsed and validated documents that are kept, by number and by the length of their texts (an AST takes some 30 bytes a character). */
+export const DOCUMENTS_MAX = 1_000;
+export const DOCUMENT_CHARACTERS_MAX = 1024 * 1024;
+/** A longer document is parsed each time: it spells its values out and will not come again. */
+export const STORED_DOCUMENT_CHARACTERS_MAX = 16 * 1024;
+/** Errors about variables in one answer. */
+export const VARIABLE_ERRORS_MAX = 20;

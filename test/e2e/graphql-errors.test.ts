@@ -1,0 +1,180 @@
+import { type Logger, pino } from "pino";
+import { afterEach, describe, expect, test } from "vitest";
+import { OverloadedError, SubmissionTooLargeError } from "../../src/ingest/errors.ts";
+import { DeadLettersFullError } from "../../src/ports/errors.ts";
+import type { HttpServerDependencies } from "../../src/server/http-server.ts";
+import { type Api, type HttpAnswer, startApi } from "../support/api.ts";
+
+/** What callers are told when something behind the API fails. */
+
+const RECORD = "mutation ($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted } }";
+const SECRET = "connect ECONNREFUSED 10.1.2.3:9042 password=hunter2";
+
+const apis: Api[] = [];
+afterEach(async () => {
+  for (const api of apis.splice(0)) await api.stop();
+});
+
+async function start(
+  override?: (real: HttpServerDependencies) => Partial<HttpServerDependencies>,
+): Promise<Api> {
+  const api = await startApi(override === undefined ? {} : { override });
+  apis.push(api);
+  return api;
+}
+
+const record = (api: Api) =>
+  api.post({
+    query: RECORD,
+    variables: {
+      input: { userId: "u1", impressions: [{ postId: "p", viewedAt: new Date().toISOString() }] },
+    },
+  });
+
+const failing = (error: unknown) => () =>
+  start(() => ({ recorder: { record: () => Promise.reject(error) } }));
+
+function expectRetryable(answer: HttpAnswer, code: string): void {
+  const [error] = answer.json.errors ?? [];
+  expect(answer.status, answer.text).toBe(503);
+  expect(error?.extensions).toEqual({ code, retryAfterMs: expect.any(Number) });
+  const retryAfterMs = error?.extensions.retryAfterMs as number;
+  expect(retryAfterMs).toBeGreaterThanOrEqual(1_000);
+  expect(retryAfterMs).toBeLessThanOrEqual(3_000);
+  expect(answer.headers.get("retry-after")).toBe(String(Math.ceil(retryAfterMs / 1_000)));
+}
+
+describe("a queue that is gone", () => {
+  test("refuses the mutation as retryable", async () => {
+    const api = await start();
+    await api.engine.close();
+    const answer = await record(api);
+    expectRetryable(answer, "QUEUE_UNAVAILABLE");
+    expect(answer.json.errors?.[0]).toMatchObject({
+      path: ["recordImpressions"],
+      message: expect.stringMatching(/Send the same again after retryAfterMs/),
+    });
+  });
+});
+
+describe("a store that is gone", () => {
+  test.each([
+    '{ seenPosts(userId: "u") { nodes { views } } }',
+    '{ postViewers(postId: "p") { nodes { views } } }',
+    '{ unseenPosts(userId: "u", candidates: ["p"]) }',
+    '{ erasure(id: "e") { id } }',
+    'mutation { eraseUser(userId: "u") { id } }',
+  ])("%s", async (query) => {
+    const api = await start();
+    await api.engine.close();
+    expectRetryable(await api.post({ query }), "STORE_UNAVAILABLE");
+  });
+
+  test("spoils only the fields that read it, and the gravest status wins", async () => {
+    const api = await start();
+    await api.engine.close();
+    const answer = await api.post({
+      query: '{ erasure(id: "e") { id } bad: erasure(id: "") { id } __typename }',
+    });
+    expect(answer.json.data).toEqual({ erasure: null, bad: null, __typename: "Query" });
+    expect(answer.json.errors?.map(({ extensions }) => extensions.code).sort()).toEqual([
+      "BAD_USER_INPUT",
+      "STORE_UNAVAILABLE",
+    ]);
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get("retry-after")).toMatch(/^[123]$/);
+  });
+});
+
+describe("a recorder that refuses", () => {
+  test("overload is retryable", async () => {
+    expectRetryable(await record(await failing(new OverloadedError(SECRET))()), "OVERLOADED");
+  });
+
+  test("a list that is too large for a message", async () => {
+    const answer = await record(await failing(new SubmissionTooLargeError(SECRET))());
+    expect(answer.status).toBe(413);
+    expect(answer.json.errors?.[0]).toMatchObject({ extensions: { code: "BATCH_TOO_LARGE" } });
+    expect(answer.text).not.toContain("hunter2");
+  });
+});
+
+describe("dead letters at their limit", () => {
+  test("are an overload", async () => {
+    const api = await start(({ deadLetterActions }) => ({
+      deadLetterActions: {
+        ...deadLetterActions,
+        replay: () => Promise.reject(new DeadLettersFullError(SECRET)),
+      },
+    }));
+    expectRetryable(
+      await api.post({ query: "mutation { replayDeadLetters(filter: {}) { done } }" }),
+      "OVERLOADED",
+    );
+  });
+});
+
+describe("a bug", () => {
+  test.each([
+    ["an Error", new Error(SECRET)],
+    ["an error with a code", Object.assign(new Error(SECRET), { code: "ECONNREFUSED" })],
+    ["a text", SECRET],
+    [
+      "an error that claims to be a public one",
+      Object.assign(new Error(SECRET), { extensions: { code: "BAD_USER_INPUT", secret: SECRET } }),
+    ],
+  ])("%s is logged and not told", async (_name, error) => {
+    const lines: string[] = [];
+    const logger: Logger = pino({ level: "info" }, { write: (line) => void lines.push(line) });
+    const api = await start(() => ({ recorder: { record: () => Promise.reject(error) }, logger }));
+    const answer = await record(api);
+    // A field that fails unexpectedly is an answer with an error in it.
+    expect(answer.status).toBe(200);
+    expect(answer.json).toEqual({
+      data: null,
+      errors: [
+        {
+          message: expect.stringMatching(/^Something went wrong on our side/),
+          locations: expect.any(Array),
+          path: ["recordImpressions"],
+          extensions: { code: "INTERNAL_SERVER_ERROR" },
+        },
+      ],
+    });
+    expect(answer.text).not.toContain("hunter2");
+    expect(lines.join("")).toContain("hunter2");
+    expect(lines.join("")).toContain('"path":["recordImpressions"]');
+  });
+
+  test("an ordinary request leaves no line in the log", async () => {
+    const lines: string[] = [];
+    const logger: Logger = pino({ level: "info" }, { write: (line) => void lines.push(line) });
+    const api = await start(() => ({ logger }));
+    await record(api);
+    await api.post({ query: "{ nothing }" });
+    await api.post("{", {});
+    expect(lines).toEqual([]);
+  });
+});
+
+describe("introspection", () => {
+  const QUERY = { query: "{ __schema { queryType { name } } }" };
+
+  test("on", async () => {
+    const api = await start();
+    expect(await api.run(QUERY.query)).toEqual({ __schema: { queryType: { name: "Query" } } });
+  });
+
+  test("off, with no hint about names either", async () => {
+    const api = await startApi({ environment: { INTROSPECTION: "off" } });
+    apis.push(api);
+    const answer = await api.post(QUERY);
+    expect(answer.status).toBe(400);
+    expect(answer.json.errors?.[0]).toMatchObject({
+      message: expect.stringMatching(/^Introspection is off here/),
+      extensions: { code: "BAD_USER_INPUT" },
+    });
+    const typo = await api.post({ query: "{ pipelin { engine } }" });
+    expect(typo.text).not.toContain("pipeline");
+  });
+});
