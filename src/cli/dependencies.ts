@@ -5,6 +5,9 @@ import type { Logger } from "../telemetry/logger.ts";
 
 export type { Engine } from "../engine.ts";
 
+/** What runs in a process. */
+export type Role = "serve" | "api" | "worker";
+
 /** What the composition root hands to the commands, so that none of them names an adapter. */
 export interface CliDependencies {
   /** @throws ConfigError */
@@ -13,7 +16,12 @@ export interface CliDependencies {
   openEngine(config: Config): Promise<Engine>;
   startWorkers(engine: Engine, config: Config): { stop(): Promise<void> };
   /** @throws EngineStartError, or why the address cannot be listened on. */
-  startService(config: Config, logger: Logger): Promise<RunningService>;
+  startService(role: Role, config: Config, logger: Logger): Promise<RunningService>;
+  /** @returns what was done (or would be), a line each. @throws EngineStartError */
+  migrate(
+    config: Config,
+    options: { readonly dryRun: boolean; readonly replicationFactor: number | null },
+  ): Promise<string[]>;
   /** The admin API without a running service: opens the engine and answers in this process. */
   openLocalAdmin(config: Config): Promise<AdminApi>;
 }

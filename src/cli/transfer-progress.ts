@@ -12,6 +12,7 @@ export interface TransferProgress {
   update(state: { readonly bytes: number; readonly lines: number }): void;
   /** What it is doing where the numbers do not say. */
   phase(text: string): void;
+  /** Takes the bar away. Repeated calls do nothing. */
   stop(): void;
 }
 
@@ -61,6 +62,7 @@ function bar(
       single.update(bytesShown, { phase: text });
     },
     stop() {
+      if (!single.isActive) return;
       single.stop();
       clearLine(stream, 0);
       cursorTo(stream, 0);

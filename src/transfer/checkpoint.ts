@@ -1,0 +1,103 @@
+import { readFile, rm } from "node:fs/promises";
+import { z } from "zod";
+import { replaceFile } from "./durable-file.ts";
+import { TransferError } from "./errors.ts";
+import type { FileIdentity } from "./input.ts";
+import type { LinePosition } from "./line-reader.ts";
+import type { Tally } from "./tally.ts";
+
+const CHECKPOINT_VERSION = 1;
+
+/** How far an import is: every line up to here is durable in the queue, counted as old, or written as rejected. */
+export interface ImportProgress extends LinePosition {
+  readonly tally: Tally;
+  /** The rejects file's length at this place. */
+  readonly rejectsBytes: number;
+}
+
+/** What an import that was stopped, or killed, needs to go on. */
+export interface Checkpoint {
+  readonly file: FileIdentity;
+  /** Which engine took the lines. */
+  readonly target: string;
+  /** The newest message of that engine's queue at the time. */
+  readonly queueSequence: number;
+  /** The rejects file; null where there is none. */
+  readonly rejects: string | null;
+  readonly progress: ImportProgress;
+}
+
+const count = z.int().nonnegative();
+const checkpointFile = z.object({
+  importCheckpoint: z.literal(CHECKPOINT_VERSION),
+  file: z.object({ bytes: count, headSha256: z.string() }),
+  target: z.string(),
+  queueSequence: count,
+  rejects: z.string().nullable(),
+  progress: z.object({
+    offset: count,
+    line: count,
+    tally: z.object({ lines: count, accepted: count, old: count, rejected: z.record(z.string(), count) }),
+    rejectsBytes: count,
+  }),
+});
+
+/** Replaces the checkpoint; it is durable when this resolves. */
+export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  await replaceFile(
+    path,
+    `${JSON.stringify({ importCheckpoint: CHECKPOINT_VERSION, ...checkpoint }, null, 2)}\n`,
+  );
+}
+
+/**
+ * @returns null where there is none.
+ * @throws TransferError the file is something else; it is left alone.
+ */
+export async function loadCheckpoint(path: string): Promise<Checkpoint | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+  const parsed = checkpointFile.safeParse(parseJson(text));
+  if (!parsed.success) {
+    throw new TransferError(
+      `${path} is not a checkpoint of this version; move it away, or name another --checkpoint`,
+    );
+  }
+  const { importCheckpoint: _, ...checkpoint } = parsed.data;
+  return checkpoint;
+}
+
+/** The import is complete. */
+export async function removeCheckpoint(path: string): Promise<void> {
+  await rm(path, { force: true });
+}
+
+/**
+ * Why an import cannot go on from a checkpoint, as the end of a sentence, or null where it can. Going on in the wrong
+ * place would leave lines out; starting over only takes time, since lines that were imported already change nothing.
+ */
+export function whyNotResumable(
+  checkpoint: Checkpoint,
+  now: Pick<Checkpoint, "file" | "target" | "queueSequence">,
+): string | null {
+  if (checkpoint.file.bytes !== now.file.bytes || checkpoint.file.headSha256 !== now.file.headSha256) {
+    return "the file has changed since";
+  }
+  if (checkpoint.target !== now.target) return `it was going into another engine (${checkpoint.target})`;
+  // A queue's sequences only grow. A smaller one belongs to a queue that was emptied or made anew.
+  if (checkpoint.queueSequence > now.queueSequence) return "the engine's data is not what it was going into";
+  return null;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,107 @@
+import type { Impression, Submission } from "../domain/impression.ts";
+import { HOST_CLOCK_SKEW_US_MAX, IMPRESSIONS_PER_MUTATION_MAX } from "../domain/limits.ts";
+import type { Clock } from "../domain/time.ts";
+import { isExpired, judge } from "../domain/validation.ts";
+import type { ReceivedAtClock } from "../ingest/received-at-clock.ts";
+import type { LineRecord, LineRejection } from "./line-codec.ts";
+
+/**
+ * A submission closes before its lines together exceed this. The same impressions take fewer bytes in a queue message
+ * than as lines, so it stays far below what the queue takes (SUBMISSION_BYTES_MAX).
+ */
+const SUBMISSION_LINE_BYTES_MAX = 128 * 1024;
+
+export type LineVerdict =
+  | { readonly kind: "accepted" }
+  /** Its time is over: there is nothing to store. */
+  | { readonly kind: "old" }
+  | { readonly kind: "rejected"; readonly rejection: LineRejection };
+
+/** Judges lines and gathers what is valid into submissions. */
+export interface SubmissionBuilder {
+  /** @param lineBytes about how long the line is. */
+  add(record: LineRecord, lineBytes: number): LineVerdict;
+  /** The submissions since the last call, in the order of their lines. */
+  take(): Submission[];
+}
+
+/** A submission that still takes lines. */
+interface OpenSubmission {
+  readonly userId: string;
+  /** What its lines say; null where they say nothing and `receivedAtUs` was stamped here. */
+  readonly givenReceivedAtUs: number | null;
+  readonly receivedAtUs: number;
+  readonly impressions: Impression[];
+  lineBytes: number;
+}
+
+/**
+ * Consecutive lines of one user with one receivedAt, or without any, become one submission, so that a file sorted by
+ * user costs one submission for many lines.
+ */
+export function createSubmissionBuilder(deps: {
+  readonly receivedAt: ReceivedAtClock;
+  readonly clock: Clock;
+  readonly retentionMs: number;
+}): SubmissionBuilder {
+  let submissions: OpenSubmission[] = [];
+
+  function openFor(record: LineRecord, lineBytes: number): OpenSubmission | null {
+    const last = submissions.at(-1);
+    const fits =
+      last !== undefined &&
+      last.userId === record.userId &&
+      last.givenReceivedAtUs === record.receivedAtUs &&
+      last.impressions.length < IMPRESSIONS_PER_MUTATION_MAX &&
+      last.lineBytes + lineBytes <= SUBMISSION_LINE_BYTES_MAX;
+    return fits ? last : null;
+  }
+
+  return {
+    add(record, lineBytes) {
+      const nowMs = deps.clock.nowMs();
+      const given = record.receivedAtUs;
+      // receivedAt decides which of two views stays and what an erasure covers: one from the future would win over
+      // everything that is really received until then, and survive an erasure.
+      if (given !== null && given > nowMs * 1_000 + HOST_CLOCK_SKEW_US_MAX) {
+        return rejected("receivedAt lies in the future by this machine's clock");
+      }
+      const open = openFor(record, lineBytes);
+      const receivedAtUs = open?.receivedAtUs ?? given ?? deps.receivedAt.nextUs();
+      const judgement = judge(record.userId, receivedAtUs, record.impression, deps.retentionMs);
+      if (judgement.kind === "rejected") {
+        const { rejection } = judgement;
+        return rejection.reason === "OLDER_THAN_RETENTION"
+          ? { kind: "old" }
+          : { kind: "rejected", rejection };
+      }
+      const { view } = judgement;
+      // Fresh when it was received, over by now: the workers would only settle it.
+      if (isExpired(view, nowMs, deps.retentionMs)) return { kind: "old" };
+      const { userId, receivedAtUs: _, ...impression } = view;
+      if (open === null) {
+        submissions.push({
+          userId,
+          givenReceivedAtUs: given,
+          receivedAtUs,
+          impressions: [impression],
+          lineBytes,
+        });
+      } else {
+        open.impressions.push(impression);
+        open.lineBytes += lineBytes;
+      }
+      return { kind: "accepted" };
+    },
+
+    take() {
+      const taken = submissions;
+      submissions = [];
+      return taken.map(({ userId, receivedAtUs, impressions }) => ({ userId, receivedAtUs, impressions }));
+    },
+  };
+}
+
+function rejected(detail: string): LineVerdict {
+  return { kind: "rejected", rejection: { reason: "INVALID_FIELD", detail } };
+}
