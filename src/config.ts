@@ -35,17 +35,45 @@ const flag = z
   .enum(["on", "off", "true", "false", "1", "0"], "must be on or off")
   .transform((text) => text === "on" || text === "true" || text === "1");
 
+/** Comma-separated `host:port`. */
+const addresses = (fallback: string) =>
+  z
+    .string()
+    .transform((list) => list.split(",").map((address) => address.trim()))
+    .refine(
+      (list) => list.every((address) => /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(address)),
+      "must be host:port, or several with commas between them",
+    )
+    .prefault(fallback);
+
 const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
 
 /** Settings in the order in which `impressions config` prints them. */
 const SETTINGS = {
-  ENGINE: z.enum(["embedded"], "must be embedded").default("embedded"),
+  ENGINE: z.enum(["embedded", "cluster"], "must be embedded or cluster").default("embedded"),
   HOST: text("127.0.0.1"),
   PORT: integer(4000, 0, 65_535),
   DATA_DIR: text("./data"),
+  NATS_SERVERS: addresses("127.0.0.1:4222"),
+  NATS_CREDS: z.string().optional(),
+  NATS_USER: z.string().optional(),
+  NATS_PASSWORD: z.string().optional(),
+  NATS_TLS_CA: z.string().optional(),
+  SCYLLA_CONTACT_POINTS: addresses("127.0.0.1:9042"),
+  SCYLLA_LOCAL_DC: text("datacenter1"),
+  SCYLLA_KEYSPACE: text("impressions"),
+  SCYLLA_USER: z.string().optional(),
+  SCYLLA_PASSWORD: z.string().optional(),
+  SCYLLA_TLS_CA: z.string().optional(),
+  SCYLLA_REQUEST_TIMEOUT_MS: integer(5_000, 100, 120_000),
+  SCYLLA_REQUESTS_MAX: integer(512, 1, 1_536),
+  READ_CONSISTENCY: z
+    .enum(["LOCAL_QUORUM", "LOCAL_ONE"], "must be LOCAL_QUORUM or LOCAL_ONE")
+    .default("LOCAL_QUORUM"),
   WORKERS: integer(2, 1, 64),
   WORKER_PULL: integer(500, 1, 4_000),
   WORKER_CONCURRENCY_MAX: integer(256, 1, 2_048),
+  QUEUE_REPLICAS: integer(1, 1, 5),
   QUEUE_MAX_BYTES: bytes(10 * GIB, MIB),
   DEAD_LETTER_DAYS: integer(30, 1, 3_650),
   DEAD_LETTER_MAX_BYTES: bytes(GIB, MIB),
@@ -65,7 +93,11 @@ const SETTINGS = {
 
 const schema = z.object(SETTINGS);
 /** Settings that are never printed or logged. */
-const SECRETS: ReadonlySet<string> = new Set<keyof typeof SETTINGS>(["IMPRESSIONS_TOKEN"]);
+const SECRETS: ReadonlySet<string> = new Set<keyof typeof SETTINGS>([
+  "IMPRESSIONS_TOKEN",
+  "NATS_PASSWORD",
+  "SCYLLA_PASSWORD",
+]);
 
 type Settings = z.output<typeof schema>;
 
@@ -133,6 +165,7 @@ export function describeConfig(config: Config): string[] {
   });
 }
 
-function printable(value: string | number | boolean): string {
-  return typeof value === "boolean" ? (value ? "on" : "off") : String(value);
+function printable(value: string | number | boolean | readonly string[]): string {
+  if (typeof value === "boolean") return value ? "on" : "off";
+  return typeof value === "object" ? value.join(",") : String(value);
 }

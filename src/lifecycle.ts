@@ -52,9 +52,10 @@ export function createLifecycle(logger: Logger): Lifecycle {
       switch (phase.name) {
         case "starting":
         case "running": {
-          const done = stopAll();
-          phase = { name: "stopping", done };
-          return done;
+          const { promise, resolve, reject } = Promise.withResolvers<void>();
+          phase = { name: "stopping", done: promise };
+          stopAll().then(resolve, reject);
+          return promise;
         }
         case "stopping":
           return phase.done;

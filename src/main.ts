@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { existsSync, readFileSync } from "node:fs";
 import { loadEnvFile } from "node:process";
-import { openEngine, openLocalApi, startEngineWorkers, startService } from "./app.ts";
+import { migrate, openEngine } from "./app.ts";
 import { localAdminApi } from "./cli/admin-api.ts";
 import type { CliDependencies } from "./cli/dependencies.ts";
 import { explainFailure } from "./cli/failure.ts";
 import { createProgram } from "./cli/program.ts";
 import { readConfig } from "./config.ts";
+import { openLocalApi, startEngineWorkers, startService } from "./service.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 if (existsSync(".env") && process.env.NODE_ENV !== "production") loadEnvFile(".env");
@@ -15,12 +16,16 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
   version: string;
 };
 
+/** Commands speak to a person: only what needs attention is logged beside their output. */
+const commandLogger = createLogger("warn");
+
 const dependencies: CliDependencies = {
   loadConfig: () => readConfig(process.env),
-  openEngine: (config) => openEngine(config),
-  startWorkers: (engine, config) => startEngineWorkers(engine, config, createLogger("warn")),
-  startService: (config, logger) => startService(config, logger, version),
-  openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config)),
+  openEngine: (config) => openEngine(config, commandLogger, { waitForStore: true }),
+  startWorkers: (engine, config) => startEngineWorkers(engine, config, commandLogger),
+  startService: (role, config, logger) => startService(role, config, logger, version),
+  openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, commandLogger)),
+  migrate: (config, options) => migrate(config, commandLogger, options),
 };
 
 try {

@@ -1,6 +1,6 @@
-import { setTimeout as sleepUnaborted } from "node:timers/promises";
+import { setTimeout as sleepUnaborted, setImmediate as turn } from "node:timers/promises";
 import { type Erasure, erasedThroughUs } from "../domain/erasure.ts";
-import type { Clock } from "../domain/time.ts";
+import { type Clock, microsToMillis } from "../domain/time.ts";
 import { StoreRefusedError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -63,9 +63,11 @@ export function startErasureRunner(deps: {
   readonly store: ImpressionStore;
   readonly queue: ImpressionQueue;
   readonly clock: Clock;
+  /** A mutation that was received is in the queue, or has failed, within this. */
+  readonly enqueuedWithinMs: number;
   readonly logger: Logger;
 }): ErasureRunner {
-  const { store, queue, clock, logger } = deps;
+  const { store, queue, clock, enqueuedWithinMs, logger } = deps;
   const stopping = new AbortController();
   let wakeUp = new AbortController();
 
@@ -74,14 +76,21 @@ export function startErasureRunner(deps: {
    * queue's mark is taken anew after a restart, which can only make the wait longer.
    */
   async function erase(erasure: Erasure): Promise<void> {
-    const mark = await queue.newestSequence();
-    while (!(await queue.hasSettledThrough(mark))) {
-      await sleep(QUEUE_CHECK_INTERVAL_MS, stopping.signal);
-      if (stopping.signal.aborted) return;
-    }
+    const { id, userId } = erasure;
+    // What was received before the request may still be on its way into the queue, here or on a host whose clock is
+    // behind: a mark taken earlier would miss it.
+    const enqueuedAtMs = microsToMillis(erasedThroughUs(erasure)) + enqueuedWithinMs;
+    await sleep(Math.max(0, enqueuedAtMs - clock.nowMs()), stopping.signal);
+    if (!(await hasSettledAll())) return;
+
+    // Another process may have worked on the same receipt meanwhile.
+    if ((await store.findErasure(id))?.status === "DONE") return;
     await store.saveErasure({ ...erasure, status: "DELETING" });
-    await removeDeadLettersOf(erasure.userId);
-    const { rowsDeleted } = await store.eraseUser(erasure.userId, erasedThroughUs(erasure));
+    await removeDeadLettersOf(userId);
+    const { rowsDeleted } = await store.eraseUser(userId, erasedThroughUs(erasure));
+    // A replay that ran at the same time may have made dead letters anew.
+    if (!(await hasSettledAll())) return;
+    await removeDeadLettersOf(userId);
     const finishedAtMs = clock.nowMs();
     await store.saveErasure({
       ...erasure,
@@ -89,7 +98,17 @@ export function startErasureRunner(deps: {
       rowsDeleted: erasure.rowsDeleted + rowsDeleted,
       finishedAtMs,
     });
-    logger.info({ erasure: erasure.id, rowsDeleted }, "a user was erased");
+    logger.info({ erasure: id, rowsDeleted }, "a user was erased");
+  }
+
+  /** Waits until everything that is in the queue now is settled. @returns false where the runner was stopped first. */
+  async function hasSettledAll(): Promise<boolean> {
+    const mark = await queue.newestSequence();
+    while (!stopping.signal.aborted) {
+      if (await queue.hasSettledThrough(mark)) return true;
+      await sleep(QUEUE_CHECK_INTERVAL_MS, stopping.signal);
+    }
+    return false;
   }
 
   async function removeDeadLettersOf(userId: string): Promise<void> {
@@ -98,6 +117,7 @@ export function startErasureRunner(deps: {
       const page = await queue.deadLetters.page({ filter: { userId }, before, limit: DEAD_LETTERS_PER_PAGE });
       await queue.deadLetters.remove(page.letters.map(({ id }) => id));
       before = page.next;
+      await turn();
     } while (before !== null);
   }
 

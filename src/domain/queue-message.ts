@@ -51,10 +51,11 @@ export function decodeMessage(body: Uint8Array): DecodedMessage {
     return unreadable("the message is not UTF-8 JSON");
   }
   if (!isRecord(message)) return unreadable("the message is not a JSON object");
-  if (message.v !== MESSAGE_VERSION) {
-    return unreadable(
-      `the message has version ${JSON.stringify(message.v) ?? "none"}; this worker reads ${MESSAGE_VERSION}`,
-    );
+  const version = message.v;
+  if (version !== MESSAGE_VERSION) {
+    const shown =
+      typeof version === "number" || typeof version === "string" ? String(version).slice(0, 32) : "none";
+    return unreadable(`the message has version ${shown}; this worker reads ${MESSAGE_VERSION}`);
   }
   if (!Array.isArray(message.submissions)) return unreadable("the message has no list of submissions");
   const submissions: UnjudgedSubmission[] = [];

@@ -3,7 +3,8 @@ import type { Position, PostViewerRow, SeenPostRow, WalkPage, WalkRequest } from
 
 /**
  * Rows that one page looks at, those it does not emit included; a page may end short of its limit there. Bounds what
- * a page takes from the event loop: 2,000 rows of which next to none is emitted took 4.8 ms, on a table of 500,000.
+ * a page takes from the event loop: 2,000 rows of which next to none is emitted took 3 to 5 ms on a table of 500,000,
+ * a page of 50 took 0.2 ms.
  */
 const SCANNED_ROWS_MAX = 2_000;
 

@@ -6,8 +6,10 @@ import type { Job, Operations, Outcome } from "./transaction.ts";
 import { type FromThread, PROBE, type ThreadData, type ToThread } from "./writer-protocol.ts";
 
 /**
- * Jobs of one transaction. A commit costs one fsync whatever it holds, so more jobs a commit are more throughput, and
- * a longer wait for each.
+ * Rows of one transaction. A commit costs one fsync whatever it holds, so more rows a commit are more throughput, and
+ * a longer wait for each. Measured with 256 concurrent writes of 10 views (300,000 views, 2 cores, local disk):
+ * 500 rows 38,000 views/s, 1,000 rows 40,000, 2,000 rows 43,000; with 500,000 views stored 1,000 rows gave 31,000
+ * views/s, each write waiting 80 ms (p50), and the event loop never more than 23 ms (p99 2.9 ms).
  */
 const TRANSACTION_ROWS_MAX = 1_000;
 const TRANSACTION_BYTES_MAX = 4 * 1_024 * 1_024;

@@ -1,7 +1,7 @@
 import type { Submission } from "../domain/impression.ts";
 import { IMPRESSIONS_PER_MUTATION_MAX, SUBMISSION_BYTES_MAX } from "../domain/limits.ts";
 import { encodeSubmission, joinSubmissions } from "../domain/queue-message.ts";
-import { QueueFullError } from "../ports/errors.ts";
+import { QueueFullError, QueueUnavailableError } from "../ports/errors.ts";
 import type { OutgoingMessage } from "../ports/impression-queue.ts";
 import { OverloadedError, SubmissionTooLargeError } from "./errors.ts";
 
@@ -42,11 +42,16 @@ export interface GroupCommitOptions {
   readonly pendingMutationsMax: number;
   /** Bytes of those mutations. */
   readonly pendingBytesMax: number;
+  /** A message that has waited longer for a slot fails instead of being sent: its senders have given up. */
+  readonly waitMsMax: number;
+  /** Monotonic milliseconds. */
+  readonly monotonicMs: () => number;
 }
 
 /** A message that still fills, or waits for a slot. */
 interface Group {
   readonly parts: string[];
+  readonly openedAtMs: number;
   impressions: number;
   bytes: number;
   readonly done: PromiseWithResolvers<void>;
@@ -68,7 +73,13 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       last.impressions + impressions <= IMPRESSIONS_PER_MESSAGE_MAX &&
       last.bytes + bytes <= MESSAGE_BYTES_MAX;
     if (fits) return last;
-    const group: Group = { parts: [], impressions: 0, bytes: 0, done: Promise.withResolvers() };
+    const group: Group = {
+      parts: [],
+      openedAtMs: options.monotonicMs(),
+      impressions: 0,
+      bytes: 0,
+      done: Promise.withResolvers(),
+    };
     waiting.push(group);
     return group;
   }
@@ -85,6 +96,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   async function publishGroup(group: Group): Promise<void> {
     try {
+      if (options.monotonicMs() - group.openedAtMs > options.waitMsMax) {
+        throw new QueueUnavailableError(`nothing could be sent to the queue for ${options.waitMsMax} ms`);
+      }
       await options.publish({ id: options.newMessageId(), body: joinSubmissions(group.parts) });
       group.done.resolve();
     } catch (error) {

@@ -23,6 +23,7 @@ export function createPublisher(deps: {
         if (!(error instanceof QueueUnavailableError) || deadline.aborted) throw error;
       }
       await sleep(RETRY_DELAY_MS);
+      if (deadline.aborted) return;
     }
   }
 

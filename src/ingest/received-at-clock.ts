@@ -6,7 +6,10 @@ export interface ReceivedAtClock {
   nextUs(): number;
 }
 
-/** Two mutations of one process never share a receivedAt, even in one millisecond or when the host's clock steps back. */
+/**
+ * Two mutations of one process never share a receivedAt, even in one millisecond or when the host's clock steps back: then
+ * it creeps on from the greatest instant that it gave, until the clock has caught up.
+ */
 export function createReceivedAtClock(clock: Clock): ReceivedAtClock {
   let lastUs = 0;
   return {

@@ -1,5 +1,5 @@
 import type { Impression } from "../domain/impression.ts";
-import { clockShiftMs, microsToMillis } from "../domain/time.ts";
+import { type Clock, clockShiftMs } from "../domain/time.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { ReceivedAtClock } from "./received-at-clock.ts";
 
@@ -33,13 +33,16 @@ export interface Recorder {
 export function createRecorder(deps: {
   readonly groupCommit: GroupCommit;
   readonly receivedAt: ReceivedAtClock;
+  readonly clock: Clock;
   /** When the client should send next; see domain/pressure. */
   readonly flushAfterMs: () => number;
 }): Recorder {
   return {
     async record({ userId, impressions, sentAtMs }) {
       const receivedAtUs = deps.receivedAt.nextUs();
-      const receivedAtMs = microsToMillis(receivedAtUs);
+      // The sender's clock is held against ours as it stands, not against receivedAt, which may run ahead for a while
+      // after our clock was set back.
+      const receivedAtMs = deps.clock.nowMs();
       const shiftMs = clockShiftMs(receivedAtMs, sentAtMs);
       const corrected =
         shiftMs === 0

@@ -20,6 +20,6 @@ export interface WorkerReport {
   readonly impressionsStored: number;
   /** Store writes that may run at once now. */
   readonly concurrency: number;
-  /** Whether the worker's last store write succeeded. */
+  /** False while the worker takes the store for down and pulls nothing. */
   readonly storeHealthy: boolean;
 }

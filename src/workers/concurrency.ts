@@ -1,3 +1,5 @@
+import { StoreRefusedError } from "../ports/errors.ts";
+
 /** Writes slower than this tell that the store is falling behind. */
 const SLOW_WRITE_MS = 250;
 const CONCURRENCY_START = 32;
@@ -48,13 +50,15 @@ export function createConcurrencyLimit(options: {
       else await new Promise<void>((resolve) => waiting.push(resolve));
       const wasFull = running >= limit;
       const startedMs = options.monotonicMs();
-      let fast = false;
+      let failed = false;
       try {
-        const result = await write();
-        fast = options.monotonicMs() - startedMs <= SLOW_WRITE_MS;
-        return result;
+        return await write();
+      } catch (error) {
+        // A refused row says nothing about how the store is doing.
+        failed = !(error instanceof StoreRefusedError);
+        throw error;
       } finally {
-        learn(fast, wasFull);
+        learn(!failed && options.monotonicMs() - startedMs <= SLOW_WRITE_MS, wasFull);
         running--;
         while (running < limit && waiting.length > 0) {
           running++;

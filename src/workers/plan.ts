@@ -1,7 +1,7 @@
 import { type DeadLetter, deadLetterId } from "../domain/dead-letter.ts";
 import { identityOf, laterReceived, type View } from "../domain/impression.ts";
 import { decodeMessage, type UnjudgedSubmission } from "../domain/queue-message.ts";
-import { isExpired, judge, type UnjudgedImpression } from "../domain/validation.ts";
+import { isExpired, judge, type Rejection, type UnjudgedImpression } from "../domain/validation.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
 
 /**
@@ -54,16 +54,26 @@ export interface Plan {
   readonly expired: number;
 }
 
-export function planPull(deliveries: readonly Delivery[], rules: PlanRules): Plan {
+/**
+ * Plans a pull message by message, so that the caller can let the event loop go on in between: a full pull is some ten
+ * milliseconds of parsing and judging.
+ */
+export interface Planner {
+  /** A message that cannot be handled at all becomes one dead letter. Never throws. */
+  add(delivery: Delivery): void;
+  finish(): Plan;
+}
+
+export function createPlanner(rules: PlanRules): Planner {
   const letters: PlannedLetter[] = [];
   const views = new Map<string, { view: View; sources: Source[] }>();
   let expired = 0;
 
-  for (const delivery of deliveries) {
+  function addMessage(delivery: Delivery): void {
     const message = decodeMessage(delivery.body);
     if (message.kind === "unreadable") {
       letters.push({ delivery, letter: unreadableLetter(delivery, message.detail, rules) });
-      continue;
+      return;
     }
     let index = 0;
     for (const submission of message.submissions) {
@@ -73,13 +83,7 @@ export function planPull(deliveries: readonly Delivery[], rules: PlanRules): Pla
         if (judgement.kind === "rejected") {
           letters.push({
             delivery,
-            letter: {
-              ...letterBase(source, rules),
-              ...judgement.rejection,
-              userId: typeof submission.userId === "string" ? submission.userId : null,
-              receivedAtUs: submission.receivedAtUs,
-              payload: payloadOf(submission, impression),
-            },
+            letter: rejectedLetter(source, judgement.rejection, submission, impression, rules),
           });
         } else if (isExpired(judgement.view, rules.nowMs, rules.retentionMs)) {
           expired++;
@@ -90,12 +94,25 @@ export function planPull(deliveries: readonly Delivery[], rules: PlanRules): Pla
     }
   }
 
-  const planned = [...views.values()];
   return {
-    letters,
-    viewerBatches: batchesBy(planned, (view) => view.postId),
-    historyBatches: batchesBy(planned, (view) => view.userId),
-    expired,
+    add(delivery) {
+      try {
+        addMessage(delivery);
+      } catch (error) {
+        // Nothing above should throw, whatever a message holds; if it does, that message must not block its neighbours.
+        const detail = `the message could not be handled: ${error instanceof Error ? error.message : String(error)}`;
+        letters.push({ delivery, letter: unreadableLetter(delivery, detail, rules) });
+      }
+    },
+    finish() {
+      const planned = [...views.values()];
+      return {
+        letters,
+        viewerBatches: batchesBy(planned, (view) => view.postId),
+        historyBatches: batchesBy(planned, (view) => view.userId),
+        expired,
+      };
+    },
   };
 }
 
@@ -110,6 +127,35 @@ export function refusedLetter(source: Source, detail: string, rules: PlanRules):
     receivedAtUs,
     payload: { userId, receivedAtUs, impression },
   };
+}
+
+function rejectedLetter(
+  source: { readonly delivery: Delivery; readonly index: number },
+  rejection: Rejection,
+  { userId, receivedAtUs }: UnjudgedSubmission,
+  impression: UnjudgedImpression,
+  rules: PlanRules,
+): DeadLetter {
+  return {
+    ...letterBase(source, rules),
+    ...rejection,
+    userId: typeof userId === "string" ? userId : null,
+    receivedAtUs,
+    payload: { userId: showable(userId), receivedAtUs, impression: showable(impression) },
+  };
+}
+
+/** A value as it arrived, unless it is nested so deeply that it could not be written down again. */
+function showable(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const flat = Object.values(value).every((field) => typeof field !== "object" || field === null);
+  if (flat) return value;
+  try {
+    JSON.stringify(value);
+    return value;
+  } catch {
+    return "(nested too deeply to be shown)";
+  }
 }
 
 function addView(views: Map<string, { view: View; sources: Source[] }>, source: Source): void {
@@ -174,8 +220,4 @@ function letterBase(
     failedAtMs: nowMs,
     deliveries: delivery.deliveries,
   };
-}
-
-function payloadOf({ userId, receivedAtUs }: UnjudgedSubmission, impression: UnjudgedImpression) {
-  return { userId, receivedAtUs, impression };
 }

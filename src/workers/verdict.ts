@@ -4,7 +4,8 @@ import { StoreRefusedError } from "../ports/errors.ts";
 const ATTEMPTS_MAX = 6;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 5_000;
-const GIVE_BACK_DELAY_MS = 5_000;
+const GIVE_BACK_DELAY_MS_MIN = 5_000;
+const GIVE_BACK_DELAY_MS_MAX = 300_000;
 
 /**
  * What a failed write calls for. RETRY: the same write again, soon. GIVE_BACK: its messages return to the queue.
@@ -29,7 +30,12 @@ export function backoffMs(attempt: number, random: number): number {
   return Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (attempt - 1)) * random;
 }
 
-/** How long messages that are given back stay away: 2.5 to 5 s. */
-export function giveBackDelayMs(random: number): number {
-  return Math.round(GIVE_BACK_DELAY_MS * (0.5 + random / 2));
+/**
+ * How long a message that is given back stays away: 5 s, doubling with each delivery up to 5 minutes. The caller adds
+ * the jitter.
+ *
+ * @param deliveries how often it has been delivered.
+ */
+export function giveBackDelayMs(deliveries: number): number {
+  return Math.min(GIVE_BACK_DELAY_MS_MAX, GIVE_BACK_DELAY_MS_MIN * 2 ** Math.min(deliveries - 1, 16));
 }

@@ -8,8 +8,11 @@ import { createBreaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
 import { handlePull, type PullHandlerDeps } from "./pull-handler.ts";
 
-/** Bytes that the loops of one process may have pulled at once, shared evenly. */
-const PULLED_BYTES_MAX = 32 * 1024 * 1024;
+/**
+ * Bytes that the loops of one process may have pulled at once, shared evenly. In memory a pull becomes some twenty times
+ * its bytes; 4 MiB is about 40,000 impressions, far more than the batches need to fill up.
+ */
+const PULLED_BYTES_MAX = 4 * 1024 * 1024;
 /** How long one pull waits for a first message before it asks again. */
 const PULL_WAIT_MS = 5_000;
 /** A third of the queue's ackWait of 30 s: two heartbeats may be lost. */
@@ -96,9 +99,9 @@ export function startWorkers(options: WorkersOptions): Workers {
     const { signal } = stopping;
     let retryDelayMs = PULL_RETRY_DELAY_MS_MIN;
     while (!signal.aborted) {
-      await breaker.closed(signal);
-      if (signal.aborted) return;
       try {
+        await breaker.closed(signal);
+        if (signal.aborted) return;
         const deliveries = await queue.pull({
           maxMessages: options.messagesPerPull,
           maxBytes: Math.floor(PULLED_BYTES_MAX / options.loops),
@@ -111,6 +114,7 @@ export function startWorkers(options: WorkersOptions): Workers {
         const counts = await handlePull(deliveries, handler);
         state.stored += counts.stored;
         if (counts.deadLettered > 0) logger.warn(counts, "impressions were dead-lettered");
+        if (counts.expired > 0) logger.info(counts, "impressions expired while they waited in the queue");
       } catch (error) {
         logger.warn({ err: error, retryDelayMs }, "could not pull from the queue");
         await sleepUntilAborted(retryDelayMs * (0.5 + options.random() / 2), signal);

@@ -74,6 +74,8 @@ interface World {
   readonly users: readonly string[];
   readonly posts: readonly string[];
   readonly instantsMs: readonly number[];
+  /** The newest instant of any view that was written, wholly or in half: no walk's bound lies above it. */
+  newestWrittenMs: number;
 }
 
 async function checkSeed(store: ImpressionStore, seed: number): Promise<void> {
@@ -98,13 +100,15 @@ function createWorld(random: Random, seed: number): World {
   // From all in one millisecond to weeks apart; few instants, so that many views share one.
   const spreadMs = random.pick([0, 2, 50, 60_000, DAY_MS, 20 * DAY_MS]);
   const latestMs = Date.now() - DAY_MS;
+  const instantsMs = Array.from({ length: random.integer(1, 25) }, () =>
+    Math.min(latestMs, startMs + random.integer(0, spreadMs)),
+  );
   return {
     random,
     users: idsOf("u", random.integer(1, 8)),
     posts: idsOf("p", random.integer(1, 12)),
-    instantsMs: Array.from({ length: random.integer(1, 25) }, () =>
-      Math.min(latestMs, startMs + random.integer(0, spreadMs)),
-    ),
+    instantsMs,
+    newestWrittenMs: Math.max(...instantsMs),
   };
 }
 
@@ -172,11 +176,11 @@ async function checkSeenPosts(store: ImpressionStore, oracle: Oracle, world: Wor
   const rows = await walkAll(
     (request) => store.seenPosts(request),
     { ownerId, window, limit: randomLimit(world.random) },
-    ({ boundMs }) =>
-      disturb(store, oracle, world, (viewedAtMs) => ({
+    (page) =>
+      disturb(store, oracle, world, window, page, (viewedAtMs) => ({
         userId: ownerId,
         postId: world.random.pick(world.posts),
-        viewedAtMs: viewedAtMs + boundMs,
+        viewedAtMs,
       })),
   );
   expect(rows, `seenPosts of ${ownerId} in ${JSON.stringify(window)}`).toEqual(expected);
@@ -189,11 +193,11 @@ async function checkPostViewers(store: ImpressionStore, oracle: Oracle, world: W
   const rows = await walkAll(
     (request) => store.postViewers(request),
     { ownerId, window, limit: randomLimit(world.random) },
-    ({ boundMs }) =>
-      disturb(store, oracle, world, (viewedAtMs) => ({
+    (page) =>
+      disturb(store, oracle, world, window, page, (viewedAtMs) => ({
         userId: world.random.pick(world.users),
         postId: ownerId,
-        viewedAtMs: viewedAtMs + boundMs,
+        viewedAtMs,
       })),
   );
   expect(rows, `postViewers of ${ownerId} in ${JSON.stringify(window)}`).toEqual(expected);
@@ -203,16 +207,19 @@ async function checkPostViewers(store: ImpressionStore, oracle: Oracle, world: W
 async function disturb(
   store: ImpressionStore,
   oracle: Oracle,
-  { random }: World,
-  identity: (afterBoundMs: number) => Pick<View, "userId" | "postId" | "viewedAtMs">,
+  world: World,
+  window: Window,
+  { boundMs }: { readonly boundMs: number },
+  identityAt: (viewedAtMs: number) => Pick<View, "userId" | "postId" | "viewedAtMs">,
 ): Promise<void> {
-  if (!random.chance(0.3)) return;
-  const view = viewOf(identity(random.integer(0, 3)));
-  if (view.viewedAtMs > Date.now()) return;
+  expect(boundMs).toBeLessThanOrEqual(Math.min(window.untilMs, world.newestWrittenMs + 1));
+  if (!world.random.chance(0.3)) return;
+  const viewedAtMs = boundMs + world.random.integer(0, 3);
   // A version received later than any that the seed's history holds for this instant.
-  const received = { ...view, receivedAtUs: view.viewedAtMs * 1_000 + 30_000 };
-  await recordViews(store, [received]);
-  oracle.add(received);
+  const view = { ...viewOf(identityAt(viewedAtMs)), receivedAtUs: viewedAtMs * 1_000 + 30_000 };
+  await recordViews(store, [view]);
+  oracle.add(view);
+  world.newestWrittenMs = Math.max(world.newestWrittenMs, viewedAtMs);
 }
 
 async function checkUnseen(store: ImpressionStore, oracle: Oracle, world: World): Promise<void> {

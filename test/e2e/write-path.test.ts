@@ -22,7 +22,8 @@ describe("from the mutation to the reads", () => {
 
   beforeAll(async () => {
     directory = createTemporaryDirectory();
-    service = await startServiceProcess({ DATA_DIR: directory.path });
+    // An erasure waits as long as a mutation may be on its way, so a short way makes a short test.
+    service = await startServiceProcess({ DATA_DIR: directory.path, PUBLISH_TIMEOUT_MS: "500" });
   });
 
   afterAll(async () => {

@@ -66,7 +66,7 @@ export async function startApi({
   const engine = await openEngine(config, createLogger("silent"), { waitForStore: true, clock });
   const groupCommit = engine.newGroupCommit();
   const resolvers: ResolverDependencies = {
-    recorder: createRecorder({ groupCommit, receivedAt: engine.receivedAt, flushAfterMs: () => 0 }),
+    recorder: createRecorder({ groupCommit, receivedAt: engine.receivedAt, clock, flushAfterMs: () => 0 }),
     store: engine.store,
     queue: engine.queue,
     workerBoard: engine.workerBoard,

@@ -59,7 +59,8 @@ describe("a queue message", () => {
     ["a list", "[]", /object/],
     ["no version", "{}", /version none/],
     ["a newer version", '{"v":2,"submissions":[]}', /version 2/],
-    ["a version as text", '{"v":"1","submissions":[]}', /version "1"/],
+    ["a version as text", '{"v":"1","submissions":[]}', /version "?1"?;/],
+    ["a version that is no value", '{"v":{"a":[]},"submissions":[]}', /version /],
     ["no submissions", '{"v":1}', /submissions/],
     ["submissions that are no list", '{"v":1,"submissions":{}}', /submissions/],
     ["a submission that is none", '{"v":1,"submissions":[5]}', /impressions/],
@@ -78,6 +79,11 @@ describe("a queue message", () => {
     ],
   ])("is unreadable: %s", (_name, text, detail) => {
     expect(decodeMessage(bytes(text))).toEqual({ kind: "unreadable", detail: expect.stringMatching(detail) });
+  });
+
+  it("says why in one short sentence, whatever stands where the version should", () => {
+    const decoded = decodeMessage(bytes(JSON.stringify({ v: "x".repeat(100_000), submissions: [] })));
+    expect(decoded.kind === "unreadable" && decoded.detail.length).toBeLessThan(200);
   });
 
   it("is unreadable where it is not UTF-8", () => {

@@ -25,6 +25,8 @@ function groupCommitWith(options: Partial<GroupCommitOptions> & Pick<GroupCommit
     inFlightMax: 1,
     pendingMutationsMax: 1_000,
     pendingBytesMax: 1024 * 1024,
+    waitMsMax: 5_000,
+    monotonicMs: () => 0,
     ...options,
   });
 }
@@ -180,6 +182,22 @@ describe("group commit", () => {
     const { publish } = manualPublisher();
     const stage = groupCommitWith({ publish, pendingBytesMax: 64 * 1024 * 1024 });
     await expect(stage.add(submission("a", 500, 2_000))).rejects.toThrow(SubmissionTooLargeError);
+  });
+
+  test("a message that waited too long for a slot fails without being sent", async () => {
+    let nowMs = 0;
+    const { sent, publish } = manualPublisher();
+    const stage = groupCommitWith({ publish, monotonicMs: () => nowMs });
+    const first = stage.add(submission("a"));
+    await nextTurn();
+    const late = stage.add(submission("b"));
+    const outcome = expect(late).rejects.toThrow(QueueUnavailableError);
+    nowMs = 5_001;
+    sent[0]?.confirm();
+    await first;
+    await outcome;
+    expect(sent).toHaveLength(1);
+    await stage.drain();
   });
 
   test("drain waits for the message on its way and for the open group", async () => {

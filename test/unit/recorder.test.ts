@@ -14,8 +14,9 @@ function recorderAt(nowMs: number) {
     usedShares: () => [],
     drain: async () => undefined,
   };
-  const receivedAt = createReceivedAtClock({ nowMs: () => nowMs });
-  return { added, recorder: createRecorder({ groupCommit, receivedAt, flushAfterMs: () => 7 }) };
+  const clock = { nowMs: () => nowMs };
+  const receivedAt = createReceivedAtClock(clock);
+  return { added, recorder: createRecorder({ groupCommit, receivedAt, clock, flushAfterMs: () => 7 }) };
 }
 
 function viewedAt(viewedAtMs: number) {
@@ -43,6 +44,27 @@ describe("recorder", () => {
     await recorder.record({ userId: "u", impressions: [viewedAt(viewedMs)], sentAtMs });
     expect(added[0]?.impressions[0]?.viewedAtMs).toBe(viewedMs + shiftMs);
   });
+});
+
+test("after our clock was set back an hour, a sender whose clock is right is not corrected", async () => {
+  const times = [NOW_MS + 60 * MINUTE_MS];
+  const clock = { nowMs: () => times.shift() ?? NOW_MS };
+  const receivedAt = createReceivedAtClock(clock);
+  receivedAt.nextUs();
+  const added: Submission[] = [];
+  const groupCommit: GroupCommit = {
+    add: async (submission) => void added.push(submission),
+    usedShares: () => [],
+    drain: async () => undefined,
+  };
+  const recorder = createRecorder({ groupCommit, receivedAt, clock, flushAfterMs: () => 0 });
+  const result = await recorder.record({
+    userId: "u",
+    impressions: [viewedAt(NOW_MS - 1)],
+    sentAtMs: NOW_MS,
+  });
+  expect(result.receivedAtMs).toBe(NOW_MS);
+  expect(added[0]?.impressions[0]?.viewedAtMs).toBe(NOW_MS - 1);
 });
 
 describe("receivedAt clock", () => {

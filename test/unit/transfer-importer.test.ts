@@ -106,6 +106,8 @@ describe("submissions", () => {
       inFlightMax: 2,
       pendingMutationsMax: 10_000,
       pendingBytesMax: 32 * 1024 * 1024,
+      waitMsMax: 60_000,
+      monotonicMs: () => performance.now(),
     });
     const sender = createSubmissionSender({ groupCommit, queue: emptyQueue });
     const id = "\u{1f600}".repeat(128);
@@ -264,6 +266,8 @@ describe("a queue in trouble", () => {
       inFlightMax: 1,
       pendingMutationsMax,
       pendingBytesMax: 1024 * 1024,
+      waitMsMax: 60_000,
+      monotonicMs: () => performance.now(),
     });
 
   test("what it refused is sent again, and what it took is not", async () => {

@@ -28,7 +28,7 @@ describe("verdict", () => {
     expect(backoffMs(1, 1)).toBe(100);
     expect(backoffMs(50, 1)).toBe(5_000);
     expect(backoffMs(3, 0)).toBe(0);
-    expect([giveBackDelayMs(0), giveBackDelayMs(1)]).toEqual([2_500, 5_000]);
+    expect([1, 2, 3, 7, 1_000].map(giveBackDelayMs)).toEqual([5_000, 10_000, 20_000, 300_000, 300_000]);
   });
 });
 
@@ -115,6 +115,13 @@ describe("concurrency limit", () => {
     const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => 0 });
     const before = limit.current();
     for (let writes = 0; writes < 500; writes++) await limit.run(async () => undefined);
+    expect(limit.current()).toBe(before);
+  });
+
+  test("a row that the store refuses says nothing about its load", async () => {
+    const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => 0 });
+    const before = limit.current();
+    await limit.run(() => Promise.reject(new StoreRefusedError("row"))).catch(() => undefined);
     expect(limit.current()).toBe(before);
   });
 

@@ -1,10 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
-import { planPull } from "../../src/workers/plan.ts";
+import { createPlanner, type Plan, type PlanRules } from "../../src/workers/plan.ts";
 
 const NOW_MS = 1_790_000_000_000;
 const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS };
+
+function planPull(deliveries: readonly Delivery[], rules: PlanRules): Plan {
+  const planner = createPlanner(rules);
+  for (const delivery of deliveries) planner.add(delivery);
+  return planner.finish();
+}
 
 type Fields = Record<string, unknown>;
 
@@ -137,6 +143,26 @@ describe("planning a pull", () => {
       payload: { base64: Buffer.from(bad.body).toString("base64") },
     });
     expect(plan.historyBatches).toHaveLength(1);
+  });
+
+  test("values nested too deeply to be written down again cost nobody else anything", () => {
+    const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+    const good = `{"postId":"p","viewedAtMs":${NOW_MS}}`;
+    const inPost = `{"v":1,"submissions":[{"userId":"u","receivedAtUs":${NOW_MS * 1_000},"impressions":[{"postId":${deep}},${good}]}]}`;
+    const plan = planPull(
+      [
+        delivery(1, `{"v":${deep}}`),
+        delivery(2, inPost),
+        delivery(3, message({ userId: "u", impressions: [view("q")] })),
+      ],
+      RULES,
+    );
+    expect(plan.historyBatches[0]?.views.map(({ view: { postId } }) => postId)).toEqual(["p", "q"]);
+    expect(plan.letters.map(({ letter }) => letter.reason)).toEqual([
+      "UNREADABLE_MESSAGE",
+      "INVALID_POST_ID",
+    ]);
+    expect(() => JSON.stringify(plan.letters.map(({ letter }) => letter))).not.toThrow();
   });
 
   test("what expired while it waited is counted, neither stored nor dead-lettered", () => {

@@ -1,0 +1,75 @@
+import type { Clock } from "../domain/time.ts";
+import { WORKER_SILENT_MS, type WorkerBoard, type WorkerReport } from "../ports/worker-board.ts";
+import type { Connection } from "./connection.ts";
+import type { JetStreamNames } from "./names.ts";
+
+/** A report is a few hundred bytes; whatever else is published there is not read. */
+const REPORT_BYTES_MAX = 4_096;
+const STATES: readonly WorkerReport["state"][] = ["IDLE", "WORKING", "PAUSED", "STOPPING"];
+
+/** The board of many processes: each tells all others over core NATS, and each remembers what it heard. */
+export function createJetStreamBoard(
+  connection: Connection,
+  { statusPrefix }: JetStreamNames,
+  clock: Clock,
+): WorkerBoard {
+  const heard = new Map<string, { readonly report: WorkerReport; readonly atMs: number }>();
+
+  function remember(report: WorkerReport): void {
+    heard.set(report.id, { report, atMs: clock.nowMs() });
+  }
+
+  function forgetSilent(): void {
+    const oldestMs = clock.nowMs() - WORKER_SILENT_MS;
+    for (const [id, { atMs }] of heard) if (atMs < oldestMs) heard.delete(id);
+  }
+
+  connection.nats.subscribe(`${statusPrefix}.>`, {
+    callback(error, message) {
+      const report = error === null ? readReport(message.data) : null;
+      if (report === null) return;
+      forgetSilent();
+      remember(report);
+    },
+  });
+
+  return {
+    report(status) {
+      remember(status);
+      if (connection.outage() !== null) return;
+      connection.nats.publish(`${statusPrefix}.${tokenOf(status.id)}`, JSON.stringify(status));
+    },
+    current() {
+      forgetSilent();
+      return [...heard.values()].map(({ report }) => report);
+    },
+  };
+}
+
+/** Host names may hold dots, which only add tokens; anything else that a subject cannot hold goes. */
+function tokenOf(id: string): string {
+  return id.replaceAll(/[^0-9A-Za-z_.-]|^\.|\.$|\.(?=\.)/g, "_");
+}
+
+/** The report in a message; null where it is none: anybody may publish there. */
+function readReport(data: Uint8Array): WorkerReport | null {
+  if (data.byteLength > REPORT_BYTES_MAX) return null;
+  let report: Partial<Record<keyof WorkerReport, unknown>> | null;
+  try {
+    report = JSON.parse(Buffer.from(data).toString("utf8")) as typeof report;
+  } catch {
+    return null;
+  }
+  if (report === null || typeof report !== "object") return null;
+  const { id, state, impressionsStored, concurrency, storeHealthy } = report;
+  const known = STATES.find((name) => name === state);
+  if (typeof id !== "string" || known === undefined || typeof storeHealthy !== "boolean") return null;
+  if (!Number.isSafeInteger(impressionsStored) || !Number.isSafeInteger(concurrency)) return null;
+  return {
+    id,
+    state: known,
+    impressionsStored: impressionsStored as number,
+    concurrency: concurrency as number,
+    storeHealthy,
+  };
+}

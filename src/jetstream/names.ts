@@ -1,0 +1,34 @@
+/** What the installation is called on the server: its streams, subjects and consumer. */
+export interface JetStreamNames {
+  /** The work queue. With a sequence it identifies a message for ever, so it stays once there are dead letters. */
+  readonly stream: string;
+  readonly subjects: string;
+  readonly publishSubject: string;
+  /** The durable consumer that all workers share. */
+  readonly consumer: string;
+  readonly deadLetterStream: string;
+  readonly deadLetterSubjects: string;
+  /** Followed by `.<REASON>.<letter>`. */
+  readonly deadLetterPrefix: string;
+  /** Followed by `.<worker>`; core NATS, stored nowhere. */
+  readonly statusPrefix: string;
+}
+
+const NAMESPACE_DEFAULT = "impressions";
+
+/**
+ * @param namespace lower case, digits and `_`. Two installations on one NATS account take different ones.
+ */
+export function namesOf(namespace: string = NAMESPACE_DEFAULT): JetStreamNames {
+  const upper = namespace.toUpperCase();
+  return {
+    stream: upper,
+    subjects: `${namespace}.v1.>`,
+    publishSubject: `${namespace}.v1.submissions`,
+    consumer: "workers",
+    deadLetterStream: `${upper}_DEAD`,
+    deadLetterSubjects: `${namespace}_dead.v1.>`,
+    deadLetterPrefix: `${namespace}_dead.v1`,
+    statusPrefix: `${namespace}_status`,
+  };
+}

@@ -1,0 +1,141 @@
+import { createInbox, type Msg, nanos } from "nats";
+import type { Connection } from "./connection.ts";
+
+/** What ended one request for messages. */
+export type PullEnd =
+  /** It is served: as many messages as asked for, or all that there were, or its time is over. */
+  | "over"
+  /** The first message is larger than the bytes asked for. */
+  | "too large"
+  /** The server cannot serve it now: other requests are in front of it, or another server takes over. */
+  | "not now"
+  /** There is no such consumer. */
+  | "no consumer"
+  /** Not a word from the server, past the request's end. */
+  | "silence"
+  | "aborted"
+  | "connection lost";
+
+export interface Arrival {
+  readonly message: Msg;
+  /** Monotonic. */
+  readonly atMs: number;
+}
+
+export interface Pulled {
+  readonly arrivals: readonly Arrival[];
+  readonly end: PullEnd;
+}
+
+export interface PullOptions {
+  readonly stream: string;
+  readonly consumer: string;
+  readonly maxMessages: number;
+  /** Counts subjects and headers too; undefined for no limit. */
+  readonly maxBytes: number | undefined;
+  /** 0 takes only what is there. */
+  readonly expiresMs: number;
+  readonly signal: AbortSignal;
+  /** Called with each message that arrives when nobody waits for it any more. */
+  readonly giveBack: (message: Msg) => void;
+  /** Called with a promise that resolves when nothing can arrive any more. */
+  readonly onLinger: (gone: Promise<void>) => void;
+}
+
+/**
+ * One request for messages, in the server's own protocol: the client's `fetch` either waits for a full batch or does
+ * not wait at all. A request that says both `no_wait` and `expires` is answered with everything that is there, and
+ * where there is nothing with the first thing that comes, within a millisecond of its arrival; then the server says
+ * that it is over. Heartbeats are not needed: requests are short, and one whose end is not told is silence.
+ */
+export function pullOnce(connection: Connection, options: PullOptions): Promise<Pulled> {
+  const { nats, jetstream } = connection;
+  const { promise, resolve } = Promise.withResolvers<Pulled>();
+  const arrivals: Arrival[] = [];
+  const over = Promise.withResolvers<void>();
+  let resolved = false;
+  let received = 0;
+
+  const inbox = createInbox();
+  const subscription = nats.subscribe(inbox, {
+    callback(error, message) {
+      if (error !== null) finish("not now");
+      else if (message.subject === inbox) {
+        const end = readStatus(message);
+        if (end !== null) finish(end);
+      } else {
+        received++;
+        if (resolved) options.giveBack(message);
+        else arrivals.push({ message, atMs: performance.now() });
+        if (received === options.maxMessages) finish("over");
+      }
+    },
+  });
+  const timer = setTimeout(() => finish("silence"), options.expiresMs + connection.requestTimeoutMs);
+  const stopListening = connection.onLoss(() => finish("connection lost"));
+  options.signal.addEventListener("abort", abort);
+
+  /** The server has nothing more to say about this request. */
+  function finish(end: PullEnd): void {
+    answer(end);
+    clearTimeout(timer);
+    stopListening();
+    if (!subscription.isClosed()) subscription.unsubscribe();
+    over.resolve();
+  }
+
+  function answer(end: PullEnd): void {
+    if (resolved) return;
+    resolved = true;
+    options.signal.removeEventListener("abort", abort);
+    resolve({ arrivals, end });
+  }
+
+  /**
+   * Resolves at once, and gives back what has come and what still comes. Where nothing has come yet, the server is
+   * told to forget the request, and the subscription stays until it has heard that. Where messages flow already, the
+   * request is left to run out, which takes milliseconds: messages on their way to a subscription that is gone would
+   * wait for their ackWait.
+   */
+  function abort(): void {
+    const idle = received === 0;
+    for (const { message } of arrivals.splice(0)) options.giveBack(message);
+    answer("aborted");
+    options.onLinger(over.promise);
+    if (!idle) return;
+    const gone = () => finish("aborted");
+    void subscription.drain().then(gone, gone);
+  }
+
+  const request = {
+    batch: options.maxMessages,
+    ...(options.maxBytes === undefined ? {} : { max_bytes: options.maxBytes }),
+    no_wait: true,
+    ...(options.expiresMs === 0 ? {} : { expires: nanos(options.expiresMs) }),
+  };
+  const subject = `${jetstream.apiPrefix}.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`;
+  nats.publish(subject, JSON.stringify(request), { reply: inbox });
+  return promise;
+}
+
+/** What a message without content means: its status stands in the first line of its headers. Null for a heartbeat. */
+function readStatus({ headers }: Msg): PullEnd | null {
+  const code = headers?.code ?? 0;
+  const description = headers?.description ?? "";
+  switch (code) {
+    case 100:
+      return null;
+    case 404:
+      return "over";
+    case 408:
+      return description === "Requests Pending" ? "not now" : "over";
+    case 409:
+      if (description === "Batch Completed") return "over";
+      if (description === "Message Size Exceeds MaxBytes") return "too large";
+      return description === "Consumer Deleted" ? "no consumer" : "not now";
+    case 503:
+      return "no consumer";
+    default:
+      return "not now";
+  }
+}

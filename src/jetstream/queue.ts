@@ -1,0 +1,229 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { StreamInfo } from "nats";
+import type { Clock } from "../domain/time.ts";
+import { QueueUnavailableError } from "../ports/errors.ts";
+import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import type { Connection } from "./connection.ts";
+import { createDeadLetters } from "./dead-letters.ts";
+import { createDeliveries } from "./deliveries.ts";
+import { API_ERROR, apiCodeOf, messageOf, queueError } from "./errors.ts";
+import type { Log } from "./log.ts";
+import type { JetStreamNames } from "./names.ts";
+import { type PullEnd, pullOnce } from "./pull.ts";
+import { ensureConsumer } from "./topology.ts";
+
+/**
+ * One request for messages lasts this long at most and a pull makes several. It bounds how late a silent server is
+ * noticed, and how long a few messages wait in hand while MAX_ACK_PENDING keeps the server from adding to them.
+ */
+const PULL_REQUEST_MS_MAX = 1_000;
+const PULL_PAUSE_MS_MIN = 5;
+const PULL_PAUSE_MS_MAX = 250;
+/** How long a close waits for messages that still come, to give them back. */
+const CLOSE_WAIT_MS_MAX = 2_000;
+/** How often the log says that the stream is gone. */
+const GONE_LOG_INTERVAL_MS = 10_000;
+
+export interface JetStreamQueueOptions {
+  readonly names: JetStreamNames;
+  readonly ackWaitMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The work queue on a connection whose server has the topology. Closing it closes the connection. */
+export function createJetStreamQueue(
+  connection: Connection,
+  options: JetStreamQueueOptions,
+): ImpressionQueue {
+  const { names, clock, log } = options;
+  const { jetstream, manager } = connection;
+  const deliveries = createDeliveries(connection, options.ackWaitMs);
+  const closed = new AbortController();
+  const lingering = new Set<Promise<void>>();
+  let closing: Promise<void> | null = null;
+  let restoring: Promise<void> | null = null;
+  let goneLoggedMs = Number.NEGATIVE_INFINITY;
+
+  async function asking<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await connection.request(ask);
+    } catch (error) {
+      throw apiCodeOf(error) === API_ERROR.streamNotFound ? streamIsGone(error) : queueError(error);
+    }
+  }
+
+  const streamInfo = () => asking(() => manager.streams.info(names.stream));
+
+  function streamIsGone(cause: unknown): QueueUnavailableError {
+    const reason =
+      `the stream ${names.stream} does not exist any more: restore it from a backup, ` +
+      "or restart a process of the service, which makes it anew and empty";
+    const nowMs = performance.now();
+    if (nowMs - goneLoggedMs >= GONE_LOG_INTERVAL_MS) {
+      goneLoggedMs = nowMs;
+      log.error({ stream: names.stream }, reason);
+    }
+    return new QueueUnavailableError(`JetStream: ${reason}`, { cause });
+  }
+
+  /** Makes the consumer anew where it was deleted; the loops of a process do so together. */
+  function restoreConsumer(): Promise<void> {
+    restoring ??= (async () => {
+      try {
+        // Not the stream: making that anew would hide that its messages are lost, and get in the way of a restore.
+        await streamInfo();
+        if (!(await ensureConsumer(connection, options))) return;
+        log.error(
+          { stream: names.stream, consumer: names.consumer },
+          "the consumer was deleted: made it anew; what was in hand is delivered once more",
+        );
+      } catch (error) {
+        throw error instanceof QueueUnavailableError
+          ? error
+          : new QueueUnavailableError(`JetStream: ${messageOf(error)}`, { cause: error });
+      } finally {
+        restoring = null;
+      }
+    })();
+    return restoring;
+  }
+
+  function linger(gone: Promise<void>): void {
+    lingering.add(gone);
+    void gone.then(() => lingering.delete(gone));
+  }
+
+  /** What a request that brought no message calls for before the next one. */
+  async function recover(end: PullEnd, pauseMs: number, signal: AbortSignal): Promise<void> {
+    switch (end) {
+      case "over":
+      case "aborted":
+      case "too large":
+        return;
+      case "connection lost":
+        throw new QueueUnavailableError(connection.outage() ?? "NATS: the connection was lost");
+      case "silence":
+        throw new QueueUnavailableError("JetStream: no answer to a pull");
+      case "no consumer":
+        await restoreConsumer();
+        break;
+      case "not now":
+        break;
+    }
+    await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+  }
+
+  return {
+    stream: names.stream,
+    deadLetters: createDeadLetters(connection, names),
+
+    async publish({ id, body }) {
+      await asking(() =>
+        jetstream.publish(names.publishSubject, body, { msgID: id, expect: { streamName: names.stream } }),
+      );
+    },
+
+    async pull({ maxMessages, maxBytes, waitMs, signal: callerSignal }) {
+      const signal = AbortSignal.any([callerSignal, closed.signal]);
+      const deadlineMs = performance.now() + waitMs;
+      let limits: { maxMessages: number; maxBytes: number | undefined } = { maxMessages, maxBytes };
+      let pauseMs = PULL_PAUSE_MS_MIN;
+      for (;;) {
+        if (callerSignal.aborted) return [];
+        const outage = connection.outage();
+        if (outage !== null) throw new QueueUnavailableError(outage);
+        const leftMs = Math.max(0, deadlineMs - performance.now());
+        const { arrivals, end } = await pullOnce(connection, {
+          stream: names.stream,
+          consumer: names.consumer,
+          ...limits,
+          expiresMs: Math.min(PULL_REQUEST_MS_MAX, Math.ceil(leftMs)),
+          signal,
+          giveBack: deliveries.giveBack,
+          onLinger: linger,
+        });
+        if (arrivals.length > 0) return arrivals.map(deliveries.take);
+        if (end === "aborted") return [];
+        // One message has to come, however large it is.
+        if (end === "too large") limits = { maxMessages: 1, maxBytes: undefined };
+        await recover(end, pauseMs, signal);
+        if (end !== "too large" && performance.now() >= deadlineMs) return [];
+        pauseMs =
+          end === "not now" || end === "no consumer"
+            ? Math.min(pauseMs * 2, PULL_PAUSE_MS_MAX)
+            : PULL_PAUSE_MS_MIN;
+      }
+    },
+
+    ack: (settled) => telling(settled, deliveries.ack),
+    nak: (returned, delayMs) => telling(returned, (held) => deliveries.nak(held, delayMs)),
+    extend: (held) => telling(held, deliveries.extend),
+
+    async newestSequence() {
+      const { state, config } = await streamInfo();
+      // An empty stream that never held a message ends right before the number that it starts from.
+      return state.last_seq < Math.max(1, config.first_seq) ? 0 : state.last_seq;
+    },
+
+    async hasSettledThrough(sequence) {
+      const { state } = await streamInfo();
+      // A work queue deletes what is settled, so that its first message is the oldest unsettled one, whatever gaps
+      // are above it.
+      return state.messages === 0 || state.first_seq > sequence;
+    },
+
+    async stats() {
+      const [{ state, config }, inFlight] = await Promise.all([streamInfo(), inFlightCount()]);
+      return {
+        pending: state.messages,
+        inFlight,
+        oldestPendingSeconds: oldestAgeMs(state, clock.nowMs()) / 1_000,
+        bytes: state.bytes,
+        limitBytes: config.max_bytes,
+      };
+    },
+
+    async health() {
+      try {
+        await streamInfo();
+        return { healthy: true };
+      } catch (error) {
+        return { healthy: false, reason: messageOf(error) };
+      }
+    },
+
+    close() {
+      closing ??= (async () => {
+        closed.abort();
+        await Promise.race([Promise.all(lingering), sleep(CLOSE_WAIT_MS_MAX, undefined, { ref: false })]);
+        await connection.close();
+      })();
+      return closing;
+    },
+  };
+
+  /** Messages that a worker holds or that wait for a delay: the server counts both together. */
+  async function inFlightCount(): Promise<number> {
+    try {
+      const info = await connection.request(() => manager.consumers.info(names.stream, names.consumer));
+      return info.num_ack_pending;
+    } catch (error) {
+      // The next pull makes it anew.
+      if (apiCodeOf(error) === API_ERROR.consumerNotFound) return 0;
+      throw queueError(error);
+    }
+  }
+
+  async function telling<Told>(
+    told: readonly Told[],
+    tell: (told: readonly Told[]) => Promise<void>,
+  ): Promise<void> {
+    if (closing !== null) throw new QueueUnavailableError("NATS: closed");
+    if (told.length > 0) await tell(told);
+  }
+}
+
+function oldestAgeMs({ messages, first_ts }: StreamInfo["state"], nowMs: number): number {
+  return messages === 0 ? 0 : Math.max(0, nowMs - Date.parse(first_ts));
+}

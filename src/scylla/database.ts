@@ -1,0 +1,105 @@
+import { types } from "cassandra-driver";
+import { StoreUnavailableError } from "../ports/errors.ts";
+import type { Connection } from "./connection.ts";
+import { toStoreError } from "./errors.ts";
+import { createInFlightLimit } from "./in-flight.ts";
+import { type ReadName, STATEMENTS, type WriteName } from "./statements.ts";
+
+/** One statement of a batch. */
+export interface BatchRow {
+  readonly statement: WriteName;
+  readonly parameters: readonly unknown[];
+}
+
+/**
+ * Runs the statements of statements.ts. Every call throws StoreUnavailableError or StoreRefusedError (ports/errors.ts)
+ * and nothing else.
+ */
+export interface Database {
+  /** Every row of the answer. @param pageRows rows that one page of it may hold: about as many as are expected. */
+  read(statement: ReadName, parameters: readonly unknown[], pageRows: number): Promise<types.Row[]>;
+  /** The answer page by page, for what may be long. */
+  pages(
+    statement: ReadName,
+    parameters: readonly unknown[],
+    pageRows: number,
+  ): AsyncGenerator<types.Row[], void, void>;
+  write(statement: WriteName, parameters: readonly unknown[]): Promise<void>;
+  /** Writes rows of **one partition key** together, as an unlogged batch: the driver routes a batch by its first row. */
+  writeBatch(rows: readonly BatchRow[]): Promise<void>;
+  /** Refuses what comes from now on, finishes what is on its way, and disconnects. */
+  close(): Promise<void>;
+}
+
+export const READ_CONSISTENCIES = ["LOCAL_ONE", "LOCAL_QUORUM"] as const;
+export type ReadConsistency = (typeof READ_CONSISTENCIES)[number];
+
+const CONSISTENCY: Record<ReadConsistency, types.consistencies> = {
+  LOCAL_ONE: types.consistencies.localOne,
+  LOCAL_QUORUM: types.consistencies.localQuorum,
+};
+
+export function createDatabase(
+  connection: Connection,
+  options: {
+    /** Requests on their way at once. The driver gives up at 2,048 a connection, and has one to each host. */
+    readonly inFlightMax: number;
+    readonly readConsistency: ReadConsistency;
+  },
+): Database {
+  const limit = createInFlightLimit(options.inFlightMax);
+  const queryConsistency = CONSISTENCY[options.readConsistency];
+  let closing: Promise<void> | null = null;
+
+  async function request<Result>(send: () => Promise<Result>): Promise<Result> {
+    if (closing !== null) throw new StoreUnavailableError("the store is closed");
+    try {
+      return await limit.run(send);
+    } catch (error) {
+      throw toStoreError(error);
+    }
+  }
+
+  async function* pages(statement: ReadName, parameters: readonly unknown[], pageRows: number) {
+    const { cql, kind } = STATEMENTS[statement];
+    const consistency = kind === "query" ? queryConsistency : types.consistencies.localQuorum;
+    let pageState: string | null = null;
+    do {
+      const options = { fetchSize: pageRows, consistency, ...(pageState === null ? {} : { pageState }) };
+      const result: types.ResultSet = await request(() =>
+        connection.client().execute(cql, [...parameters], options),
+      );
+      yield result.rows;
+      pageState = result.pageState ?? null;
+    } while (pageState !== null);
+  }
+
+  return {
+    pages,
+    async read(statement, parameters, pageRows) {
+      const rows: types.Row[] = [];
+      for await (const page of pages(statement, parameters, pageRows)) rows.push(...page);
+      return rows;
+    },
+    async write(statement, parameters) {
+      await request(() => connection.client().execute(STATEMENTS[statement].cql, [...parameters]));
+    },
+    async writeBatch(rows) {
+      const [only, ...others] = rows;
+      if (only === undefined) return;
+      if (others.length === 0) return this.write(only.statement, only.parameters);
+      const queries = rows.map(({ statement, parameters }) => ({
+        query: STATEMENTS[statement].cql,
+        params: [...parameters],
+      }));
+      await request(() => connection.client().batch(queries, { prepare: true, logged: false }));
+    },
+    close() {
+      closing ??= (async () => {
+        await limit.idle();
+        await connection.close();
+      })();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,143 @@
+import { shardOf } from "../domain/shard-hash.ts";
+import { SLICE_LENGTHS_SECONDS, type Slice, sliceKey, slicesCovering } from "../domain/slices.ts";
+import { cutIntoBatches } from "./batches.ts";
+import type { BatchRow, Database } from "./database.ts";
+import type { ErasedUsers } from "./erased-users.ts";
+import { instantMsOf, integerOf, isNull, textOf, timestampOf } from "./rows.ts";
+import { viewerPartition } from "./viewer-writes.ts";
+
+/** Views of the user looked at together. */
+const VIEWS_PER_PAGE = 500;
+/** Views of one post whose slices are looked up together: 25 instants in 4 lengths fill an IN of 100. */
+const VIEWS_PER_LOOKUP = 25;
+/** Posts worked on at once. */
+const POSTS_AT_ONCE = 16;
+/** Posts in one IN on a clustering column: ScyllaDB's limit. */
+const POSTS_PER_QUERY = 100;
+
+/** One view of the user, as far as its rows must be found. */
+interface Trace {
+  readonly postId: string;
+  readonly viewedAtMs: number;
+}
+
+/**
+ * Deletes everything of a user that was received up to an instant. The marker first, so that writers stop; then the
+ * viewers rows, in every slice that exists; timeline and membership last, because they tell where the rest is: after a
+ * crash the same call goes on.
+ *
+ * Each delete carries the instant as its write timestamp: it takes what was received before, also where that is
+ * written later, and leaves what was received after.
+ */
+export async function eraseUser(
+  database: Database,
+  erasedUsers: ErasedUsers,
+  userId: string,
+  throughReceivedAtUs: number,
+): Promise<{ readonly rowsDeleted: number }> {
+  const timestamp = BigInt(throughReceivedAtUs);
+  await erasedUsers.record(userId, throughReceivedAtUs);
+
+  let rowsDeleted = 0;
+  for await (const page of database.pages("readHistory", [userId], VIEWS_PER_PAGE)) {
+    const traces = page
+      .filter(
+        (row) => isNull(row, "received_at_us") || integerOf(row, "received_at_us") <= throughReceivedAtUs,
+      )
+      .map(traceOf);
+    await deleteViewers(traces);
+    rowsDeleted += traces.length;
+  }
+  // On ScyllaDB half a batch may be there: a timeline row whose membership never came.
+  for await (const page of database.pages("readWholeTimeline", [userId], VIEWS_PER_PAGE)) {
+    await deleteViewers(await withoutMembership(page.map(traceOf)));
+  }
+  await database.writeBatch([
+    { statement: "deleteTimeline", parameters: [timestamp, userId] },
+    { statement: "deleteMembership", parameters: [timestamp, userId] },
+  ]);
+  return { rowsDeleted };
+
+  async function deleteViewers(traces: readonly Trace[]): Promise<void> {
+    const lookups = [...Map.groupBy(traces, ({ postId }) => postId)].flatMap(([postId, group]) =>
+      chunksOf(group, VIEWS_PER_LOOKUP).map((chunk) => ({ postId, chunk })),
+    );
+    for (const some of chunksOf(lookups, POSTS_AT_ONCE)) {
+      await Promise.all(some.map(({ postId, chunk }) => deleteViewersOfPost(postId, chunk)));
+    }
+  }
+
+  async function deleteViewersOfPost(postId: string, traces: readonly Trace[]): Promise<void> {
+    const existing = await existingSlices(database, postId, traces);
+    const partitions = new Map<string, BatchRow[][]>();
+    for (const { viewedAtMs } of traces) {
+      for (const slice of slicesCovering(viewedAtMs)) {
+        if (!existing.has(sliceKey(slice))) continue;
+        const key = sliceKey(slice);
+        const rows = partitions.get(key) ?? [];
+        partitions.set(key, rows);
+        // One user: one shard of each slice.
+        const partition = viewerPartition(postId, slice, shardOf(slice.seconds, userId));
+        rows.push([
+          {
+            statement: "deleteViewer",
+            parameters: [timestamp, ...partition, timestampOf(viewedAtMs), userId],
+          },
+        ]);
+      }
+    }
+    const batches = [...partitions.values()].flatMap(cutIntoBatches);
+    await Promise.all(batches.map((batch) => database.writeBatch(batch)));
+  }
+
+  async function withoutMembership(traces: readonly Trace[]): Promise<Trace[]> {
+    if (traces.length === 0) return [];
+    const instants = traces.map(({ viewedAtMs }) => viewedAtMs);
+    const range = [timestampOf(Math.max(...instants)), timestampOf(Math.min(...instants))];
+    const stored = new Set<string>();
+    const posts = [...new Set(traces.map(({ postId }) => postId))];
+    for (const chunk of chunksOf(posts, POSTS_PER_QUERY)) {
+      const pages = database.pages("findViewsOfPosts", [userId, chunk, ...range], VIEWS_PER_PAGE);
+      for await (const page of pages) for (const row of page) stored.add(traceKey(traceOf(row)));
+    }
+    return traces.filter((trace) => !stored.has(traceKey(trace)));
+  }
+}
+
+/** The keys of those slices that cover one of the views and have a marker. */
+async function existingSlices(
+  database: Database,
+  postId: string,
+  traces: readonly Trace[],
+): Promise<ReadonlySet<string>> {
+  const starts = new Set(
+    traces.flatMap(({ viewedAtMs }) => slicesCovering(viewedAtMs).map(({ startMs }) => startMs)),
+  );
+  const rows = await database.read(
+    "findSlices",
+    [postId, SLICE_LENGTHS_SECONDS, [...starts].map(timestampOf)],
+    starts.size * SLICE_LENGTHS_SECONDS.length,
+  );
+  return new Set(
+    rows.map((row) =>
+      sliceKey({
+        seconds: integerOf(row, "slice_seconds") as Slice["seconds"],
+        startMs: instantMsOf(row, "slice_start"),
+      }),
+    ),
+  );
+}
+
+function traceOf(row: Parameters<typeof textOf>[0]): Trace {
+  return { postId: textOf(row, "post_id"), viewedAtMs: instantMsOf(row, "viewed_at") };
+}
+
+function traceKey({ postId, viewedAtMs }: Trace): string {
+  return `${viewedAtMs} ${postId}`;
+}
+
+function chunksOf<Item>(items: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}

@@ -1,0 +1,113 @@
+import { errors, types } from "cassandra-driver";
+import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
+import type { ScyllaSettings } from "./settings.ts";
+
+/**
+ * What the driver throws, as the port's errors.
+ *
+ * Only what is certainly about the row becomes StoreRefusedError and thereby a dead letter. Everything else counts as
+ * passing: an unknown "invalid request" is far more likely a guardrail, a full disk or a table that is missing than one
+ * row among thousands, and a message that is tried again is never lost.
+ */
+export function toStoreError(error: unknown): StoreUnavailableError | StoreRefusedError {
+  if (error instanceof StoreUnavailableError || error instanceof StoreRefusedError) return error;
+  const message = `the database: ${messageOf(error)}`;
+  return isAboutTheRow(error)
+    ? new StoreRefusedError(message, { cause: error })
+    : new StoreUnavailableError(message, { cause: error });
+}
+
+/** What Cassandra (first) and ScyllaDB (second) say of a key that they cannot hold. */
+const KEY_PROBLEMS = [
+  /key length of \d+ is longer than maximum/i,
+  /key size too large/i,
+  /sum of all clustering columns is too long/i,
+  /key may not be empty/i,
+  /invalid (null|unset) value/i,
+];
+
+function isAboutTheRow(error: unknown): boolean {
+  // The driver could not encode a value as its column's type.
+  if (error instanceof TypeError || error instanceof RangeError) return true;
+  if (!(error instanceof errors.ResponseError)) return false;
+  return (
+    error.code === types.responseErrorCodes.invalid &&
+    KEY_PROBLEMS.some((problem) => problem.test(error.message))
+  );
+}
+
+/**
+ * The line for an operator where a connection failed for what is configured, so that waiting would not help; null where
+ * the database may just be down.
+ */
+export function configurationProblem(error: unknown, settings: ScyllaSettings): string | null {
+  const { contactPoints, localDataCenter, keyspace, user, tlsCa } = settings;
+  const where = contactPoints.join(", ");
+  const problems = [error, ...innerErrorsOf(error)];
+  if (problems.some(isRefusedLogin)) {
+    return user === undefined
+      ? `the database at ${where} asks for a login: set SCYLLA_USER and SCYLLA_PASSWORD`
+      : `the database at ${where} refuses the login of "${user}": check SCYLLA_USER and SCYLLA_PASSWORD`;
+  }
+  const tls = problems.find(isTlsProblem);
+  if (tls !== undefined) {
+    return `no trusted TLS connection to the database at ${where} (${messageOf(tls)}): check SCYLLA_TLS_CA=${tlsCa}`;
+  }
+  if (
+    problems.some(
+      (problem) => problem instanceof errors.ArgumentError && /data ?center/i.test(problem.message),
+    )
+  ) {
+    return (
+      `the database at ${where} has no data center "${localDataCenter}" (${messageOf(error)}): ` +
+      "check SCYLLA_LOCAL_DC"
+    );
+  }
+  if (
+    problems.some(
+      (problem) => problem instanceof Error && /keyspace .* does not exist/i.test(problem.message),
+    )
+  ) {
+    return `the database at ${where} has no keyspace "${keyspace}": check SCYLLA_KEYSPACE, or run: impressions migrate`;
+  }
+  return null;
+}
+
+/** The line where the database cannot be reached. */
+export function unreachable(error: unknown, settings: ScyllaSettings): string {
+  const [first] = innerErrorsOf(error);
+  const hint =
+    settings.tlsCa === undefined ? "SCYLLA_CONTACT_POINTS" : "SCYLLA_CONTACT_POINTS and SCYLLA_TLS_CA";
+  return `cannot reach the database at ${settings.contactPoints.join(", ")} (${messageOf(first ?? error)}): check ${hint}`;
+}
+
+function isRefusedLogin(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  // The server could not look the login up: it is starting, or its own tables have no quorum.
+  if (/unable to perform authentication/i.test(error.message)) return false;
+  return (
+    error instanceof errors.AuthenticationError ||
+    (error instanceof errors.ResponseError && error.code === types.responseErrorCodes.badCredentials)
+  );
+}
+
+/** Node's and OpenSSL's words for a certificate that is not trusted, and for an authority file that is none. */
+const TLS_CODE = /CERT|^ERR_(SSL|OSSL|TLS)_|UNABLE_TO_(VERIFY|GET_ISSUER)|^EPROTO$/;
+
+function isTlsProblem(error: unknown): boolean {
+  return (
+    error instanceof Error && "code" in error && typeof error.code === "string" && TLS_CODE.test(error.code)
+  );
+}
+
+/** What each host said, where several were tried. */
+function innerErrorsOf(error: unknown): unknown[] {
+  if (!(error instanceof errors.NoHostAvailableError)) return [];
+  const inner: unknown = error.innerErrors;
+  return typeof inner === "object" && inner !== null ? Object.values(inner) : [];
+}
+
+export function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  return message.replaceAll(/\s+/g, " ");
+}

@@ -1,0 +1,41 @@
+import type { View } from "../domain/impression.ts";
+import type { Clock } from "../domain/time.ts";
+import { cutIntoBatches } from "./batches.ts";
+import type { BatchRow, Database } from "./database.ts";
+import type { ErasedUsers } from "./erased-users.ts";
+import { checkKey, detailsOf, timestampOf, ttlSeconds } from "./rows.ts";
+
+export interface HistoryWritesOptions {
+  readonly database: Database;
+  readonly erasedUsers: ErasedUsers;
+  readonly retentionMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * The second step, the commit point: a view's rows in the user's timeline and membership. Both tables have the same
+ * partition key, so on Cassandra a batch of them is one mutation, applied as a whole by each replica. On ScyllaDB a
+ * mutation is one table's; the order says timeline, then membership, since a timeline row without membership is shown
+ * to nobody.
+ */
+export function createHistoryWrites({ database, erasedUsers, retentionMs, clock }: HistoryWritesOptions) {
+  return async (userId: string, views: readonly View[]): Promise<void> => {
+    checkKey("userId", userId);
+    checkKey("postId", ...views.map(({ postId }) => postId));
+    await erasedUsers.ready();
+
+    const nowMs = clock.nowMs();
+    const groups: BatchRow[][] = [];
+    for (const view of views) {
+      const ttl = ttlSeconds(view.viewedAtMs, retentionMs, nowMs);
+      if (ttl === null || erasedUsers.covers(view)) continue;
+      const key = [userId, timestampOf(view.viewedAtMs), view.postId];
+      const receivedAtUs = BigInt(view.receivedAtUs);
+      groups.push([
+        { statement: "insertTimelineRow", parameters: [...key, receivedAtUs, ttl] },
+        { statement: "insertMembershipRow", parameters: [...key, detailsOf(view), receivedAtUs, ttl] },
+      ]);
+    }
+    await Promise.all(cutIntoBatches(groups).map((batch) => database.writeBatch(batch)));
+  };
+}

@@ -1,0 +1,179 @@
+import type { Client, Host } from "cassandra-driver";
+import { EngineStartError } from "../ports/errors.ts";
+import { connectClient } from "./connection.ts";
+import { messageOf } from "./errors.ts";
+import type { Log } from "./log.ts";
+import {
+  type Migration,
+  type MigrationValues,
+  migrationValues,
+  readMigrations,
+  renderedValues,
+  statementsOf,
+} from "./migration-files.ts";
+import {
+  CREATE_HISTORY,
+  HISTORY_SCOPE,
+  HISTORY_TABLE,
+  pendingMigrations,
+  readHistory,
+} from "./schema-history.ts";
+import { SCHEMA_AGREEMENT_WAIT_S, type ScyllaSettings } from "./settings.ts";
+
+/** A schema change waits for every node, on some after a flush. */
+const DDL_TIMEOUT_MS = 60_000;
+
+export interface MigrateOptions {
+  readonly settings: ScyllaSettings;
+  readonly retentionDays: number;
+  /** Only tell what would be done. */
+  readonly dryRun?: boolean;
+  /** Create the keyspace where it is missing, with so many replicas in the local data center. */
+  readonly createKeyspace?: { readonly replicationFactor: number };
+  /** Where the files are, for tests. */
+  readonly directory?: string;
+  readonly logger: Log;
+}
+
+/** Something that was done, or would be. */
+export interface MigrationStep {
+  /** again: the file is known, what its placeholders stand for has changed. */
+  readonly action: "create keyspace" | "apply" | "apply again";
+  /** The keyspace, or the migration with the settings that it was rendered with. */
+  readonly what: string;
+}
+
+/**
+ * Brings a keyspace up to date. Safe to run again, after a crash, and by several at once: every statement can be
+ * repeated, the history is the same whoever writes it, and all runners send their statements to the same node, which
+ * carries them out one after another. (Two nodes that create a table at the same moment would give it two ids; a
+ * lightweight transaction as a lock would not work everywhere.)
+ *
+ * @returns what was done, in order; nothing where the keyspace was up to date.
+ * @throws EngineStartError one line that says what to do.
+ */
+export async function migrateScylla(options: MigrateOptions): Promise<MigrationStep[]> {
+  const { settings, logger, dryRun = false } = options;
+  const migrations = readMigrations(options.directory);
+  const values = migrationValues(options.retentionDays);
+  const patient = { ...settings, requestTimeoutMs: Math.max(settings.requestTimeoutMs, DDL_TIMEOUT_MS) };
+  try {
+    const steps: MigrationStep[] = [];
+    const exists = await withClient(patient, null, logger, (client) =>
+      keyspaceExists(client, settings.keyspace),
+    );
+    if (!exists) {
+      const { createKeyspace } = options;
+      if (createKeyspace === undefined) throw missingKeyspace(settings);
+      if (!dryRun)
+        await withClient(patient, null, logger, (client) => createIt(client, settings, createKeyspace));
+      steps.push({ action: "create keyspace", what: settings.keyspace });
+      if (dryRun) return [...steps, ...migrations.map((migration) => stepOf(migration, "new", values))];
+    }
+    const applied = await withClient(patient, settings.keyspace, logger, (client) =>
+      applyPending(client, settings, migrations, values, dryRun),
+    );
+    return [...steps, ...applied];
+  } catch (error) {
+    throw error instanceof EngineStartError
+      ? error
+      : new EngineStartError(messageOf(error), { cause: error });
+  }
+}
+
+async function applyPending(
+  client: Client,
+  settings: ScyllaSettings,
+  migrations: readonly Migration[],
+  values: MigrationValues,
+  dryRun: boolean,
+): Promise<MigrationStep[]> {
+  const pending = pendingMigrations(migrations, await readHistory(client, settings.keyspace), values);
+  const steps = pending.map(({ migration, reason }) => stepOf(migration, reason, values));
+  if (dryRun || pending.length === 0) return steps;
+  await change(client, settings, CREATE_HISTORY);
+  for (const { migration } of pending) {
+    for (const statement of statementsOf(migration, values)) await change(client, settings, statement);
+    const { version, name, checksum } = migration;
+    await client.execute(
+      `INSERT INTO ${HISTORY_TABLE} (scope, version, name, checksum, settings) VALUES (?, ?, ?, ?, ?)`,
+      [HISTORY_SCOPE, version, name, checksum, renderedValues(migration, values)],
+    );
+  }
+  return steps;
+}
+
+function stepOf(migration: Migration, reason: "new" | "settings", values: MigrationValues): MigrationStep {
+  const rendered = renderedValues(migration, values);
+  const what = rendered === "" ? migration.name : `${migration.name} (${rendered})`;
+  return { action: reason === "new" ? "apply" : "apply again", what };
+}
+
+async function keyspaceExists(client: Client, keyspace: string): Promise<boolean> {
+  const { rowLength } = await client.execute(
+    "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?",
+    [keyspace],
+  );
+  return rowLength > 0;
+}
+
+async function createIt(
+  client: Client,
+  settings: ScyllaSettings,
+  { replicationFactor }: { readonly replicationFactor: number },
+): Promise<void> {
+  await change(
+    client,
+    settings,
+    `CREATE KEYSPACE IF NOT EXISTS ${settings.keyspace} WITH ${replication(settings, replicationFactor)}`,
+  );
+}
+
+function replication({ localDataCenter }: ScyllaSettings, replicationFactor: number | string): string {
+  const dataCenter = localDataCenter.replaceAll("'", "''");
+  return `replication = {'class': 'NetworkTopologyStrategy', '${dataCenter}': ${replicationFactor}}`;
+}
+
+function missingKeyspace(settings: ScyllaSettings): EngineStartError {
+  return new EngineStartError(
+    `the database has no keyspace "${settings.keyspace}": create it with as many replicas as you want ` +
+      `(CREATE KEYSPACE ${settings.keyspace} WITH ${replication(settings, 3)}), or run: impressions migrate --create-keyspace 3`,
+  );
+}
+
+/** Changes the schema by one statement, on the one node that all runners choose. The driver waits until all nodes agree. */
+async function change(client: Client, settings: ScyllaSettings, statement: string): Promise<void> {
+  const host = schemaNode(client, settings.localDataCenter);
+  const { info } = await client.execute(statement, [], { prepare: false, host });
+  // The driver says so, but its types do not.
+  if ("isSchemaInAgreement" in info && info.isSchemaInAgreement === false) {
+    throw new EngineStartError(
+      `the database's nodes do not agree on the schema after ${SCHEMA_AGREEMENT_WAIT_S} s: see that every node is up ` +
+        "or removed from the cluster, and run it again",
+    );
+  }
+}
+
+/** Of the nodes of the local data center that are up, the one with the least address. */
+function schemaNode(client: Client, dataCenter: string): Host {
+  const [first] = client.hosts
+    .values()
+    .filter((host) => host.isUp() && host.datacenter === dataCenter)
+    .sort((a, b) => (a.address < b.address ? -1 : 1));
+  if (first === undefined) throw new EngineStartError("no node of the local data center is up");
+  return first;
+}
+
+async function withClient<Result>(
+  settings: ScyllaSettings,
+  keyspace: string | null,
+  log: Log,
+  use: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  const client = await connectClient(settings, keyspace, log);
+  try {
+    return await use(client);
+  } finally {
+    await client.shutdown();
+  }
+}

@@ -1,0 +1,94 @@
+import type { types } from "cassandra-driver";
+import { ERASURE_STATUSES, type Erasure, type ErasureStatus } from "../domain/erasure.ts";
+import { fnv1aFmix32 } from "../domain/shard-hash.ts";
+import type { Database } from "./database.ts";
+import { instantMsOf, integerOf, isNull, textOf, timestampOf } from "./rows.ts";
+
+/** Partitions of the index of unfinished erasures: bounds how many tombstones a look at one of them meets. */
+const BUCKETS = 16;
+/** Unfinished erasures looked at; they are worked off one at a time, oldest first. */
+const UNFINISHED_MAX = 1_000;
+
+/** The receipts of erasures, and which of them are not finished. */
+export interface Receipts {
+  save(erasure: Erasure): Promise<void>;
+  find(id: string): Promise<Erasure | null>;
+  unfinished(): Promise<Erasure[]>;
+}
+
+export function createReceipts(database: Database): Receipts {
+  async function find(id: string): Promise<Erasure | null> {
+    const [row] = await database.read("findReceipt", [id], 1);
+    return row === undefined ? null : erasureOf(row);
+  }
+
+  return {
+    async save(erasure) {
+      const { id, userId, requestedAtUs, status, rowsDeleted, finishedAtMs } = erasure;
+      const indexKey = [bucketOf(id), BigInt(requestedAtUs), id];
+      // The index is only ever too long: entered before the receipt, left after it.
+      if (!isFinished(status)) {
+        await database.write("insertUnfinished", [...indexKey, writeTimestamp(erasure)]);
+      }
+      await database.write("saveReceipt", [
+        id,
+        userId,
+        BigInt(requestedAtUs),
+        status,
+        BigInt(rowsDeleted),
+        finishedAtMs === null ? null : timestampOf(finishedAtMs),
+        writeTimestamp(erasure),
+      ]);
+      if (isFinished(status)) {
+        await database.write("deleteUnfinished", [writeTimestamp(erasure), ...indexKey]);
+      }
+    },
+
+    find,
+
+    async unfinished() {
+      const buckets = Array.from({ length: BUCKETS }, (_, bucket) => bucket);
+      const entries = await Promise.all(
+        buckets.map((bucket) => database.read("readUnfinished", [bucket, UNFINISHED_MAX], UNFINISHED_MAX)),
+      );
+      const oldest = entries
+        .flat()
+        .map((row) => ({ id: textOf(row, "id"), requestedAtUs: integerOf(row, "requested_at_us") }))
+        .sort((a, b) => a.requestedAtUs - b.requestedAtUs || (a.id < b.id ? -1 : 1))
+        .slice(0, UNFINISHED_MAX);
+      const receipts = await Promise.all(oldest.map(({ id }) => find(id)));
+      return receipts.filter((receipt) => receipt !== null && !isFinished(receipt.status)) as Erasure[];
+    },
+  };
+}
+
+/**
+ * A receipt only ever moves on. Its write timestamp therefore follows its status and not the clock of the host that
+ * writes it: a host whose clock is behind could otherwise not finish what one ahead of it has begun.
+ */
+function writeTimestamp({ requestedAtUs, status }: Erasure): bigint {
+  return BigInt(requestedAtUs + STATUS_RANK[status]);
+}
+
+const STATUS_RANK: Record<ErasureStatus, number> = { WAITING_FOR_QUEUE: 0, DELETING: 1, FAILED: 2, DONE: 3 };
+
+function isFinished(status: ErasureStatus): boolean {
+  return status === "DONE" || status === "FAILED";
+}
+
+function bucketOf(id: string): number {
+  return fnv1aFmix32(id) % BUCKETS;
+}
+
+function erasureOf(row: types.Row): Erasure {
+  const status = ERASURE_STATUSES.find((known) => known === textOf(row, "status"));
+  if (status === undefined) throw new Error(`erasure_receipts holds the status ${textOf(row, "status")}`);
+  return {
+    id: textOf(row, "id"),
+    userId: textOf(row, "user_id"),
+    requestedAtUs: integerOf(row, "requested_at_us"),
+    status,
+    rowsDeleted: integerOf(row, "rows_deleted"),
+    finishedAtMs: isNull(row, "finished_at") ? null : instantMsOf(row, "finished_at"),
+  };
+}

@@ -1,0 +1,97 @@
+import type { types } from "cassandra-driver";
+import type { Impression, View } from "../domain/impression.ts";
+import { StoreRefusedError } from "../ports/errors.ts";
+
+/** Values on their way between the domain and CQL: the only file that knows how each is held in a column. */
+
+/** The latest instant of a JavaScript Date, and thereby of a CQL timestamp as the driver takes it. */
+const DATE_MS_MAX = 8_640_000_000_000_000;
+/** Longest key that Cassandra and ScyllaDB hold, over all its columns. */
+const KEY_BYTES_MAX = 65_535;
+
+/** An instant as a CQL timestamp; one that is out of range (an open end, a cursor made by hand) becomes the farthest. */
+export function timestampOf(epochMs: number): Date {
+  return new Date(Math.max(-DATE_MS_MAX, Math.min(DATE_MS_MAX, epochMs)));
+}
+
+/** Seconds that a row of this view still has to live; null where its time is over. (A TTL of 0 would mean for ever.) */
+export function ttlSeconds(viewedAtMs: number, retentionMs: number, nowMs: number): number | null {
+  const leftMs = viewedAtMs + retentionMs - nowMs;
+  return leftMs <= 0 ? null : Math.ceil(leftMs / 1_000);
+}
+
+/** What a view says beside its identity, as the type view_details of migrations/0001. */
+export interface DetailsValue {
+  readonly surface: string | null;
+  readonly position: number | null;
+  readonly dwell_ms: number | null;
+}
+
+export function detailsOf({ surface, position, dwellMs }: Impression): DetailsValue {
+  return { surface, position, dwell_ms: dwellMs };
+}
+
+/**
+ * @throws StoreRefusedError the text cannot be a key: asking the database would take its time to say the same, and half
+ * of a surrogate pair would become another id without a word.
+ */
+export function checkKey(column: string, ...texts: readonly string[]): void {
+  for (const text of texts) {
+    if (text === "" || !text.isWellFormed()) {
+      throw new StoreRefusedError(`${column} must be a well-formed text that is not empty`);
+    }
+    if (Buffer.byteLength(text) > KEY_BYTES_MAX) {
+      throw new StoreRefusedError(`${column} must have at most ${KEY_BYTES_MAX} bytes`);
+    }
+  }
+}
+
+export function textOf(row: types.Row, column: string): string {
+  const value: unknown = row.get(column);
+  if (typeof value === "string") return value;
+  throw unexpected(column, value);
+}
+
+export function instantMsOf(row: types.Row, column: string): number {
+  const value: unknown = row.get(column);
+  if (value instanceof Date) return value.getTime();
+  throw unexpected(column, value);
+}
+
+/** An int, or a bigint that is a safe integer: a count, or a time in microseconds. */
+export function integerOf(row: types.Row, column: string): number {
+  const value: unknown = row.get(column);
+  if (typeof value === "number") return value;
+  if (typeof value === "bigint") return Number(value);
+  throw unexpected(column, value);
+}
+
+export function isNull(row: types.Row, column: string): boolean {
+  return row.get(column) === null;
+}
+
+type Details = Pick<View, "surface" | "position" | "dwellMs">;
+
+export function readDetails(row: types.Row): Details {
+  const value: unknown = row.get("details");
+  if (typeof value !== "object" || value === null) throw unexpected("details", value);
+  const { surface, position, dwell_ms: dwellMs } = value as DetailsValue;
+  return { surface, position, dwellMs };
+}
+
+/** A row of views_by_user_post with the write time of its details. */
+export function viewOf(row: types.Row): View {
+  return {
+    userId: textOf(row, "user_id"),
+    postId: textOf(row, "post_id"),
+    viewedAtMs: instantMsOf(row, "viewed_at"),
+    receivedAtUs: integerOf(row, "received_at_us"),
+    ...readDetails(row),
+  };
+}
+
+function unexpected(column: string, value: unknown): Error {
+  return new Error(
+    `column ${column} holds ${typeof value === "object" ? JSON.stringify(value) : typeof value}`,
+  );
+}

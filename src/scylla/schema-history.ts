@@ -1,0 +1,111 @@
+import type { Client, types } from "cassandra-driver";
+import { EngineStartError } from "../ports/errors.ts";
+import type { Log } from "./log.ts";
+import { type Migration, type MigrationValues, renderedValues } from "./migration-files.ts";
+import { integerOf, textOf } from "./rows.ts";
+
+/**
+ * What has been applied to a keyspace, in its table schema_migrations: one row a file, the same whoever writes it, so
+ * that two runners at once leave the same history.
+ */
+export const HISTORY_TABLE = "schema_migrations";
+
+/** All rows are in one partition. */
+export const HISTORY_SCOPE = "impressions";
+
+export const CREATE_HISTORY = `
+  CREATE TABLE IF NOT EXISTS ${HISTORY_TABLE} (
+    scope text,
+    version int,
+    name text,
+    checksum text,
+    settings text,
+    PRIMARY KEY ((scope), version)
+  ) WITH comment = 'the migrations that were applied'`;
+
+export interface AppliedMigration {
+  readonly version: number;
+  readonly name: string;
+  readonly checksum: string;
+  /** What its placeholders came out as; see `renderedValues`. */
+  readonly settings: string;
+}
+
+export interface PendingMigration {
+  readonly migration: Migration;
+  /** Whether the file is new to this keyspace, or only its settings have changed. */
+  readonly reason: "new" | "settings";
+}
+
+/** What has been applied to the client's keyspace; nothing where there is no history yet. */
+export async function readHistory(client: Client, keyspace: string): Promise<AppliedMigration[]> {
+  const tables = await client.execute(
+    "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?",
+    [keyspace, HISTORY_TABLE],
+  );
+  if (tables.rowLength === 0) return [];
+  const { rows } = await client.execute(
+    `SELECT version, name, checksum, settings FROM ${HISTORY_TABLE} WHERE scope = ?`,
+    [HISTORY_SCOPE],
+  );
+  return rows.map((row: types.Row) => ({
+    version: integerOf(row, "version"),
+    name: textOf(row, "name"),
+    checksum: textOf(row, "checksum"),
+    settings: textOf(row, "settings"),
+  }));
+}
+
+/**
+ * Pure: what is left to apply.
+ *
+ * @throws EngineStartError the keyspace is newer than these files, or one of them was changed after it was applied.
+ */
+export function pendingMigrations(
+  migrations: readonly Migration[],
+  history: readonly AppliedMigration[],
+  values: MigrationValues,
+): PendingMigration[] {
+  const newest = migrations.at(-1)?.version ?? 0;
+  const newer = history.find(({ version }) => version > newest);
+  if (newer !== undefined) {
+    throw new EngineStartError(
+      `the database was prepared by a newer version of impressions (migration ${newer.name}, this one knows up to ` +
+        `${newest}): use that version; its schema comes with its own: impressions migrate`,
+    );
+  }
+  const applied = new Map(history.map((migration) => [migration.version, migration]));
+  return migrations.flatMap((migration): PendingMigration[] => {
+    const known = applied.get(migration.version);
+    if (known === undefined) return [{ migration, reason: "new" }];
+    if (known.checksum !== migration.checksum || known.name !== migration.name) {
+      throw new EngineStartError(
+        `migrations/${migration.name}.cql is not the file that was applied as ${known.name}: a migration must not be ` +
+          "changed; restore it, and put the change into a new one",
+      );
+    }
+    return known.settings === renderedValues(migration, values) ? [] : [{ migration, reason: "settings" }];
+  });
+}
+
+/** Whether this version can work on the keyspace. @throws EngineStartError it cannot; the line says what to do. */
+export async function checkSchema(
+  client: Client,
+  keyspace: string,
+  migrations: readonly Migration[],
+  values: MigrationValues,
+  log: Log,
+): Promise<void> {
+  const pending = pendingMigrations(migrations, await readHistory(client, keyspace), values);
+  const missing = pending.filter(({ reason }) => reason === "new");
+  if (missing.length > 0) {
+    const names = missing.map(({ migration }) => migration.name).join(", ");
+    throw new EngineStartError(
+      `the keyspace "${keyspace}" is not prepared (${names}): run: impressions migrate`,
+    );
+  }
+  if (pending.length > 0) {
+    // Rows carry their own TTL: the service works, only the tables' time windows are not the best.
+    log.warn({}, "RETENTION_DAYS has changed since the tables were prepared: run: impressions migrate");
+  }
+}

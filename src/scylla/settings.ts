@@ -1,0 +1,79 @@
+import { readFileSync } from "node:fs";
+import { auth, type ClientOptions, policies, types } from "cassandra-driver";
+import { EngineStartError } from "../ports/errors.ts";
+
+/** Where the database is and how to reach it. */
+export interface ScyllaSettings {
+  /** `host:port` each. */
+  readonly contactPoints: readonly string[];
+  readonly localDataCenter: string;
+  readonly keyspace: string;
+  /** With a password; neither where the database asks for none. */
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  /** Path of a PEM file: the authorities to trust. Given, the connection uses TLS and checks the server's name. */
+  readonly tlsCa?: string | undefined;
+  /** How long one request may take before it counts as failed. */
+  readonly requestTimeoutMs: number;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A host that was lost is tried again after this, doubling; the driver's own default goes up to 10 minutes. */
+const RECONNECT_DELAY_MS_MIN = 500;
+const RECONNECT_DELAY_MS_MAX = 10_000;
+/** How long the driver waits after a change of the schema until all nodes agree on it. */
+export const SCHEMA_AGREEMENT_WAIT_S = 30;
+/** A name that needs no quotes, as Cassandra limits it. */
+const KEYSPACE = /^[a-z][a-z0-9_]{0,47}$/;
+
+/** The driver's options. @throws EngineStartError a setting cannot be used. */
+export function clientOptions(settings: ScyllaSettings, keyspace: string | null): ClientOptions {
+  const { user, password, tlsCa, requestTimeoutMs } = settings;
+  checkKeyspaceName(settings.keyspace);
+  if ((user === undefined) !== (password === undefined)) {
+    throw new EngineStartError("SCYLLA_USER and SCYLLA_PASSWORD belong together: set both, or none");
+  }
+  return {
+    contactPoints: [...settings.contactPoints],
+    localDataCenter: settings.localDataCenter,
+    ...(keyspace === null ? {} : { keyspace }),
+    ...(user === undefined || password === undefined
+      ? {}
+      : { authProvider: new auth.PlainTextAuthProvider(user, password) }),
+    // The driver's own default is not to check the certificate at all.
+    ...(tlsCa === undefined
+      ? {}
+      : { sslOptions: { ca: [readAuthorities(tlsCa)], rejectUnauthorized: true } }),
+    // Times in microseconds and counts come as bigint.
+    encoding: { useBigIntAsLong: true },
+    queryOptions: { prepare: true, isIdempotent: true, consistency: types.consistencies.localQuorum },
+    policies: {
+      // Token-aware, local data center only. The retry policy stays the default: it rethrows write timeouts, and
+      // whoever writes tries again.
+      loadBalancing: new policies.loadBalancing.DefaultLoadBalancingPolicy(),
+      reconnection: new policies.reconnection.ExponentialReconnectionPolicy(
+        RECONNECT_DELAY_MS_MIN,
+        RECONNECT_DELAY_MS_MAX,
+      ),
+    },
+    socketOptions: { connectTimeout: CONNECT_TIMEOUT_MS, readTimeout: requestTimeoutMs },
+    protocolOptions: { maxSchemaAgreementWaitSeconds: SCHEMA_AGREEMENT_WAIT_S },
+  };
+}
+
+function checkKeyspaceName(keyspace: string): void {
+  if (KEYSPACE.test(keyspace)) return;
+  throw new EngineStartError(
+    `SCYLLA_KEYSPACE=${keyspace}: must be a lower-case letter, then up to 47 lower-case letters, digits or underscores`,
+  );
+}
+
+function readAuthorities(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new EngineStartError(`SCYLLA_TLS_CA=${file}: cannot be read; it must be a PEM file`, {
+      cause: error,
+    });
+  }
+}

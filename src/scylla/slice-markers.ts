@@ -1,0 +1,51 @@
+import { type Slice, sliceEndMs, sliceKey } from "../domain/slices.ts";
+import { type Clock, DAY_MS } from "../domain/time.ts";
+import type { Database } from "./database.ts";
+import { createRecent } from "./recent.ts";
+import { timestampOf } from "./rows.ts";
+
+/** How much longer a marker lives than the last row that its slice can hold. */
+export const MARKER_SLACK_MS = DAY_MS;
+/** How long a marker counts as written: well under its slack, whatever clocks and settings other processes have. */
+const MARKER_REMEMBERED_MS = DAY_MS / 4;
+/** Markers remembered at once: about 20 MB. */
+const MARKERS_REMEMBERED_MAX = 100_000;
+
+/** Writes down which slices exist, so that readers find every row whichever process escalated when. */
+export interface SliceMarkers {
+  /**
+   * Resolves once the slice's marker is stored: at once where this process wrote it not long ago. Must be awaited
+   * before the first row of the slice is written.
+   */
+  ensure(postId: string, slice: Slice): Promise<void>;
+}
+
+export function createSliceMarkers(options: {
+  readonly database: Database;
+  readonly retentionMs: number;
+  readonly clock: Clock;
+}): SliceMarkers {
+  const { database, retentionMs, clock } = options;
+  const known = createRecent<{ readonly untilMs: number; readonly written: Promise<void> }>(
+    MARKERS_REMEMBERED_MAX,
+  );
+
+  return {
+    ensure(postId, slice) {
+      const nowMs = clock.nowMs();
+      const key = `${sliceKey(slice)} ${postId}`;
+      const marker = known.get(key);
+      if (marker !== undefined && marker.untilMs > nowMs) return marker.written;
+      const ttl = Math.ceil((sliceEndMs(slice) + retentionMs + MARKER_SLACK_MS - nowMs) / 1_000);
+      const written = database.write("insertSliceMarker", [
+        postId,
+        slice.seconds,
+        timestampOf(slice.startMs),
+        ttl,
+      ]);
+      known.set(key, { untilMs: nowMs + MARKER_REMEMBERED_MS, written });
+      written.catch(() => known.delete(key));
+      return written;
+    },
+  };
+}

@@ -1,0 +1,182 @@
+/**
+ * Every CQL statement that the store sends, by name; connection.ts prepares them and runs them idempotently. (DDL is in
+ * migrations/ and migrate.ts.) Each reads or writes single partitions, but for two that are marked.
+ *
+ * Portable to Apache Cassandra 5 and ScyllaDB, and held by test/unit/statements.test.ts: no filtering, no secondary
+ * index, no lightweight transaction, no counter. Where a range has a bound that is a pair, the other bound is written
+ * as a tuple too: ScyllaDB refuses a mix. LIMIT never stands with GROUP BY: some ScyllaDB versions count rows there.
+ */
+export interface Statement {
+  /** query: what a reader of the API asks, at the configured consistency. The store's own reads are LOCAL_QUORUM always. */
+  readonly kind: "query" | "read" | "write";
+  readonly cql: string;
+}
+
+const VIEW_COLUMNS = "user_id, post_id, viewed_at, details, WRITETIME(details) AS received_at_us";
+const VIEWER_PARTITION = "post_id = ? AND slice_seconds = ? AND slice_start = ? AND shard = ?";
+
+export const STATEMENTS = {
+  // A view. Write timestamp: receivedAt in microseconds. TTL: what is left of the retention.
+  insertViewer: {
+    kind: "write",
+    cql: `INSERT INTO viewers_by_post (post_id, slice_seconds, slice_start, shard, viewed_at, user_id)
+          VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?`,
+  },
+  insertTimelineRow: {
+    kind: "write",
+    cql: "INSERT INTO posts_by_user (user_id, viewed_at, post_id) VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?",
+  },
+  insertMembershipRow: {
+    kind: "write",
+    cql: `INSERT INTO views_by_user_post (user_id, viewed_at, post_id, details)
+          VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?`,
+  },
+
+  // Which slices a post has.
+  insertSliceMarker: {
+    kind: "write",
+    cql: "INSERT INTO viewer_slices (post_id, slice_seconds, slice_start) VALUES (?, ?, ?) USING TTL ?",
+  },
+  readSliceMarkers: {
+    kind: "query",
+    cql: `SELECT slice_start FROM viewer_slices
+          WHERE post_id = ? AND slice_seconds = ? AND slice_start < ? AND slice_start > ? LIMIT ?`,
+  },
+  /** The one read before a write that is allowed: a hint, once for each slice that a process comes to. */
+  hintFinerSlice: {
+    kind: "read",
+    cql: `SELECT slice_start FROM viewer_slices
+          WHERE post_id = ? AND slice_seconds = ? AND slice_start >= ? AND slice_start < ? LIMIT 1`,
+  },
+  /** Several partitions: those of one post's four slice lengths. */
+  findSlices: {
+    kind: "read",
+    cql: `SELECT slice_seconds, slice_start FROM viewer_slices
+          WHERE post_id = ? AND slice_seconds IN ? AND slice_start IN ?`,
+  },
+
+  // The two walks. A walk from the top begins at the position (end of the window, '').
+  readTimeline: {
+    kind: "query",
+    cql: `SELECT viewed_at, post_id FROM posts_by_user
+          WHERE user_id = ? AND (viewed_at, post_id) < (?, ?) AND (viewed_at) >= (?) LIMIT ?`,
+  },
+  readViewers: {
+    kind: "query",
+    cql: `SELECT viewed_at, user_id FROM viewers_by_post
+          WHERE ${VIEWER_PARTITION} AND (viewed_at, user_id) < (?, ?) AND (viewed_at) >= (?) LIMIT ?`,
+  },
+
+  // Membership. The first row of a group is the newest, by the clustering order.
+  newestViewsOfPosts: {
+    kind: "query",
+    cql: `SELECT post_id, viewed_at, details, count(*) AS views FROM views_by_user_post
+          WHERE user_id = ? AND post_id IN ? AND viewed_at < ? AND viewed_at >= ? GROUP BY post_id`,
+  },
+  /** Several partitions: one for each user asked about. */
+  newestViewsOfUsers: {
+    kind: "query",
+    cql: `SELECT user_id, viewed_at, count(*) AS views FROM views_by_user_post
+          WHERE user_id IN ? AND post_id = ? AND viewed_at < ? AND viewed_at >= ? GROUP BY user_id`,
+  },
+  countViewsOfPosts: {
+    kind: "query",
+    cql: `SELECT post_id, count(*) AS views FROM views_by_user_post
+          WHERE user_id = ? AND post_id IN ? AND viewed_at >= ? GROUP BY post_id`,
+  },
+  readDetailsOfPosts: {
+    kind: "query",
+    cql: "SELECT post_id, details FROM views_by_user_post WHERE user_id = ? AND post_id IN ? AND viewed_at >= ?",
+  },
+
+  // Export: the whole ring, partition after partition.
+  scanFirst: {
+    kind: "query",
+    cql: `SELECT ${VIEW_COLUMNS} FROM views_by_user_post LIMIT ?`,
+  },
+  scanOlderOfPost: {
+    kind: "query",
+    cql: `SELECT ${VIEW_COLUMNS} FROM views_by_user_post
+          WHERE user_id = ? AND post_id = ? AND viewed_at < ? LIMIT ?`,
+  },
+  scanLaterPosts: {
+    kind: "query",
+    cql: `SELECT ${VIEW_COLUMNS} FROM views_by_user_post WHERE user_id = ? AND post_id > ? LIMIT ?`,
+  },
+  scanLaterUsers: {
+    kind: "query",
+    cql: `SELECT ${VIEW_COLUMNS} FROM views_by_user_post WHERE token(user_id) > token(?) LIMIT ?`,
+  },
+
+  // Erasure. Write timestamp: the instant through which the user is erased, in microseconds.
+  readHistory: {
+    kind: "read",
+    cql: `SELECT post_id, viewed_at, WRITETIME(details) AS received_at_us FROM views_by_user_post
+          WHERE user_id = ?`,
+  },
+  readWholeTimeline: {
+    kind: "read",
+    cql: "SELECT post_id, viewed_at FROM posts_by_user WHERE user_id = ?",
+  },
+  findViewsOfPosts: {
+    kind: "read",
+    cql: `SELECT post_id, viewed_at FROM views_by_user_post
+          WHERE user_id = ? AND post_id IN ? AND viewed_at <= ? AND viewed_at >= ?`,
+  },
+  deleteViewer: {
+    kind: "write",
+    cql: `DELETE FROM viewers_by_post USING TIMESTAMP ?
+          WHERE ${VIEWER_PARTITION} AND viewed_at = ? AND user_id = ?`,
+  },
+  deleteTimeline: {
+    kind: "write",
+    cql: "DELETE FROM posts_by_user USING TIMESTAMP ? WHERE user_id = ?",
+  },
+  deleteMembership: {
+    kind: "write",
+    cql: "DELETE FROM views_by_user_post USING TIMESTAMP ? WHERE user_id = ?",
+  },
+  insertErasedUser: {
+    kind: "write",
+    cql: `INSERT INTO erasures (recorded_day, recorded_at, user_id, through_received_at_us)
+          VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?`,
+  },
+  readErasedUsers: {
+    kind: "read",
+    cql: `SELECT recorded_at, user_id, through_received_at_us FROM erasures
+          WHERE recorded_day = ? AND recorded_at >= ?`,
+  },
+
+  // Receipts. Write timestamp: requestedAt plus the rank of the status, so that a later status wins on every host.
+  saveReceipt: {
+    kind: "write",
+    cql: `INSERT INTO erasure_receipts (id, user_id, requested_at_us, status, rows_deleted, finished_at)
+          VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`,
+  },
+  findReceipt: {
+    kind: "read",
+    cql: `SELECT id, user_id, requested_at_us, status, rows_deleted, finished_at FROM erasure_receipts
+          WHERE id = ?`,
+  },
+  insertUnfinished: {
+    kind: "write",
+    cql: "INSERT INTO unfinished_erasures (bucket, requested_at_us, id) VALUES (?, ?, ?) USING TIMESTAMP ?",
+  },
+  deleteUnfinished: {
+    kind: "write",
+    cql: "DELETE FROM unfinished_erasures USING TIMESTAMP ? WHERE bucket = ? AND requested_at_us = ? AND id = ?",
+  },
+  readUnfinished: {
+    kind: "read",
+    cql: "SELECT requested_at_us, id FROM unfinished_erasures WHERE bucket = ? LIMIT ?",
+  },
+} as const satisfies Record<string, Statement>;
+
+export type StatementName = keyof typeof STATEMENTS;
+
+type NameOf<Kind extends Statement["kind"]> = {
+  [Name in StatementName]: (typeof STATEMENTS)[Name]["kind"] extends Kind ? Name : never;
+}[StatementName];
+
+export type ReadName = NameOf<"query" | "read">;
+export type WriteName = NameOf<"write">;

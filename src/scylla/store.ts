@@ -1,0 +1,129 @@
+import { SLICE_ROWS_MAX } from "../domain/slices.ts";
+import { type Clock, DAY_MS } from "../domain/time.ts";
+import type { WalkRequest } from "../domain/walk.ts";
+import { EngineStartError } from "../ports/errors.ts";
+import type { ImpressionStore } from "../ports/impression-store.ts";
+import { openConnection } from "./connection.ts";
+import { createDatabase, type ReadConsistency } from "./database.ts";
+import { createErasedUsers, ERASURES_REFRESH_MS } from "./erased-users.ts";
+import { eraseUser } from "./erasing.ts";
+import { messageOf } from "./errors.ts";
+import { createHistoryWrites } from "./history-writes.ts";
+import type { Log } from "./log.ts";
+import { createMembership } from "./membership.ts";
+import { migrationValues, readMigrations } from "./migration-files.ts";
+import { postViewersPage } from "./post-viewers.ts";
+import { createReceipts } from "./receipts.ts";
+import { scanViews } from "./scan.ts";
+import { checkSchema } from "./schema-history.ts";
+import { seenPostsPage } from "./seen-posts.ts";
+import type { ScyllaSettings } from "./settings.ts";
+import { createViewerWrites } from "./viewer-writes.ts";
+
+/** The driver fails requests beyond 2,048 on a connection; it has one to each host. */
+const IN_FLIGHT_LIMIT = 1_536;
+/** No receipt has this id: looking for it asks a quorum of replicas for next to nothing. */
+const PROBE_ID = "-";
+
+export interface ScyllaStoreOptions extends ScyllaSettings {
+  readonly retentionDays: number;
+  /** LOCAL_QUORUM unless given: what was written is read. With LOCAL_ONE a reader may be a little behind. */
+  readonly readConsistency?: ReadConsistency;
+  /** Requests on their way at once, 1 to 1,536. Measured: 64 are as good as 512. */
+  readonly inFlightMax: number;
+  /** Rows that this process writes into a slice of a post's viewers before it goes on in finer ones. */
+  readonly sliceRowsMax?: number;
+  /** How soon this process hears of an erasure that another carries out; 10 s unless given. */
+  readonly erasuresRefreshMs?: number;
+  /** While the database cannot be reached: wait for it (true), or open a store whose calls fail until it can. */
+  readonly waitForConnection: boolean;
+  /** Ends that waiting. */
+  readonly signal?: AbortSignal;
+  readonly clock: Clock;
+  readonly logger: Log;
+}
+
+export interface OpenedScyllaStore {
+  readonly store: ImpressionStore;
+  close(): Promise<void>;
+}
+
+/**
+ * The store on a ScyllaDB or Apache Cassandra cluster.
+ *
+ * @throws EngineStartError what is configured cannot work: login, certificate, data center, keyspace, or a schema that
+ * is missing, older or newer. One line that says what to do. A database that is only down is no error.
+ */
+export async function openScyllaStore(options: ScyllaStoreOptions): Promise<OpenedScyllaStore> {
+  const {
+    clock,
+    logger: log,
+    inFlightMax,
+    readConsistency = "LOCAL_QUORUM",
+    sliceRowsMax = SLICE_ROWS_MAX,
+    erasuresRefreshMs = ERASURES_REFRESH_MS,
+  } = options;
+  if (!Number.isInteger(inFlightMax) || inFlightMax < 1 || inFlightMax > IN_FLIGHT_LIMIT) {
+    throw new EngineStartError(`requests in flight must be 1 to ${IN_FLIGHT_LIMIT}, not ${inFlightMax}`);
+  }
+  const migrations = readMigrations();
+  const values = migrationValues(options.retentionDays);
+  const connection = await openConnection({
+    settings: options,
+    log,
+    verify: (client) => checkSchema(client, options.keyspace, migrations, values, log),
+    waitForConnection: options.waitForConnection,
+    signal: options.signal,
+  });
+
+  const retentionMs = options.retentionDays * DAY_MS;
+  const database = createDatabase(connection, { inFlightMax, readConsistency });
+  const membership = createMembership(database);
+  const erasedUsers = createErasedUsers({
+    database,
+    retentionMs,
+    clock,
+    refreshIntervalMs: erasuresRefreshMs,
+    log,
+  });
+  const receipts = createReceipts(database);
+  const writeViewers = createViewerWrites({ database, erasedUsers, retentionMs, clock, sliceRowsMax });
+  const writeHistory = createHistoryWrites({ database, erasedUsers, retentionMs, clock });
+
+  /** A view at or before this instant is over, whether or not its TTL has run out yet. */
+  const expiredThroughMs = () => clock.nowMs() - retentionMs;
+  const withoutExpired = (request: WalkRequest): WalkRequest => ({
+    ...request,
+    window: { ...request.window, sinceMs: Math.max(request.window.sinceMs, expiredThroughMs() + 1) },
+  });
+
+  const store: ImpressionStore = {
+    writeViewers,
+    writeHistory,
+    seenPosts: (request) => seenPostsPage(database, membership, withoutExpired(request)),
+    postViewers: (request) => postViewersPage(database, membership, withoutExpired(request)),
+    seenAmong: (userId, postIds, rule) =>
+      membership.seenAmong(userId, postIds, {
+        ...rule,
+        sinceMs: Math.max(rule.sinceMs, expiredThroughMs() + 1),
+      }),
+    scan: (after, limit) => scanViews(database, after, limit, expiredThroughMs()),
+    eraseUser: (userId, throughReceivedAtUs) => eraseUser(database, erasedUsers, userId, throughReceivedAtUs),
+    saveErasure: receipts.save,
+    findErasure: receipts.find,
+    unfinishedErasures: receipts.unfinished,
+    async health() {
+      try {
+        await database.read("findReceipt", [PROBE_ID], 1);
+        return { healthy: true };
+      } catch (error) {
+        return { healthy: false, reason: messageOf(error) };
+      }
+    },
+    close() {
+      erasedUsers.close();
+      return database.close();
+    },
+  };
+  return { store, close: () => store.close() };
+}

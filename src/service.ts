@@ -1,0 +1,196 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { type DocumentNode, type ExecutionResult, execute } from "graphql";
+import { createDeadLetterActions } from "./admin/dead-letter-actions.ts";
+import { createErasures, startErasureRunner } from "./admin/erasures.ts";
+import { openEngine } from "./app.ts";
+import type { Role, RunningService } from "./cli/dependencies.ts";
+import type { Config } from "./config.ts";
+import { type Clock, systemClock } from "./domain/time.ts";
+import type { Engine } from "./engine.ts";
+import { startPressureGauge } from "./ingest/pressure-gauge.ts";
+import { createRecorder } from "./ingest/recorder.ts";
+import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
+import { createContextFactory, type ResolverDependencies } from "./resolvers/context.ts";
+import { buildGraphQLSchema } from "./resolvers/schema.ts";
+import type { HttpServer } from "./server/fastify-server.ts";
+import { createHealthServer } from "./server/health-server.ts";
+import { createHttpServer } from "./server/http-server.ts";
+import type { Logger } from "./telemetry/logger.ts";
+import { startWorkers, type Workers } from "./workers/workers.ts";
+
+/**
+ * Starts the parts of a role in one process: engine, workers and erasures, API. Stopping goes the other way: the API
+ * finishes its requests, what they enqueued is made durable, the workers settle what they hold, the engine closes.
+ *
+ * @throws EngineStartError, or the listen error; whatever was started by then is stopped again.
+ */
+export async function startService(
+  role: Role,
+  config: Config,
+  logger: Logger,
+  version: string,
+): Promise<RunningService> {
+  const clock = systemClock;
+  const lifecycle = createLifecycle(logger);
+  try {
+    // The API takes mutations while the store is down, and a worker tells on /readyz that it waits for it.
+    const engine = await openEngine(config, logger, { waitForStore: false, clock });
+    lifecycle.onStop("the engine", engine.close);
+
+    const workSide = role === "api" ? null : startWorkSide(engine, config, logger, clock, lifecycle);
+    const readiness = async () => {
+      const [queue, store] = await Promise.all([engine.queue.health(), engine.store.health()]);
+      const phase = lifecycle.phase().name;
+      return {
+        ready: phase === "running" && queue.healthy,
+        body: {
+          role,
+          phase,
+          engine: engine.name,
+          queue,
+          store,
+          ...(workSide === null ? {} : { workersPaused: workSide.workers.paused() }),
+        },
+      };
+    };
+
+    let server: HttpServer;
+    if (role === "worker") {
+      server = await createHealthServer({ logger, version, readiness });
+    } else {
+      const groupCommit = engine.newGroupCommit();
+      lifecycle.onStop("the group commit", groupCommit.drain);
+      const gauge = startPressureGauge({
+        queue: engine.queue,
+        usedShares: groupCommit.usedShares,
+        random: Math.random,
+      });
+      lifecycle.onStop("the pressure gauge", gauge.stop);
+      server = await createHttpServer({
+        ...resolverDependencies(engine, config, clock, {
+          recorder: createRecorder({
+            groupCommit,
+            receivedAt: engine.receivedAt,
+            clock,
+            flushAfterMs: gauge.flushAfterMs,
+          }),
+          onErasureRequest: () => workSide?.wakeErasures(),
+        }),
+        playground: config.PLAYGROUND,
+        introspection: config.INTROSPECTION,
+        logger,
+        version,
+        readiness,
+      });
+    }
+    lifecycle.onStop("the HTTP server", server.close);
+    const { url } = await server.listen({ host: config.HOST, port: config.PORT });
+    lifecycle.running();
+    return { url, stop: lifecycle.stop };
+  } catch (error) {
+    await lifecycle.stop().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Starts the worker loops of this process on an opened engine. */
+export function startEngineWorkers(
+  engine: Engine,
+  config: Config,
+  logger: Logger,
+  clock: Clock = systemClock,
+): Workers {
+  return startWorkers({
+    queue: engine.queue,
+    store: engine.store,
+    board: engine.workerBoard,
+    clock,
+    random: Math.random,
+    processId: `${hostname()}-${process.pid}`,
+    loops: config.WORKERS,
+    messagesPerPull: config.WORKER_PULL,
+    concurrencyMax: config.WORKER_CONCURRENCY_MAX,
+    retentionMs: config.retentionMs,
+    logger,
+  });
+}
+
+export interface LocalApi {
+  execute(document: DocumentNode, variables: Record<string, unknown>): Promise<ExecutionResult>;
+  close(): Promise<void>;
+}
+
+/** The GraphQL API in this process, without HTTP: what operator commands use where no service runs. */
+export async function openLocalApi(config: Config, logger: Logger): Promise<LocalApi> {
+  const clock = systemClock;
+  const engine = await openEngine(config, logger, { waitForStore: true, clock });
+  const groupCommit = engine.newGroupCommit();
+  const recorder = createRecorder({
+    groupCommit,
+    receivedAt: engine.receivedAt,
+    clock,
+    flushAfterMs: () => 0,
+  });
+  const dependencies = resolverDependencies(engine, config, clock, {
+    recorder,
+    onErasureRequest: () => undefined,
+  });
+  const schema = await buildGraphQLSchema();
+  const newContext = createContextFactory(dependencies);
+  return {
+    execute: async (document, variableValues) =>
+      execute({ schema, document, variableValues, contextValue: newContext() }),
+    async close() {
+      await groupCommit.drain();
+      await engine.close();
+    },
+  };
+}
+
+/** The workers and the erasures; registered with the lifecycle. */
+function startWorkSide(
+  engine: Engine,
+  config: Config,
+  logger: Logger,
+  clock: Clock,
+  lifecycle: Lifecycle,
+): { readonly workers: Workers; readonly wakeErasures: () => void } {
+  const workers = startEngineWorkers(engine, config, logger, clock);
+  lifecycle.onStop("the workers", workers.stop);
+  const erasures = startErasureRunner({
+    store: engine.store,
+    queue: engine.queue,
+    clock,
+    // A mutation waits at most so long for a slot, and then at most so long for its confirmation.
+    enqueuedWithinMs: 2 * config.PUBLISH_TIMEOUT_MS,
+    logger,
+  });
+  lifecycle.onStop("the erasures", erasures.stop);
+  return { workers, wakeErasures: erasures.wake };
+}
+
+/** What the resolvers need of an engine. */
+function resolverDependencies(
+  engine: Engine,
+  config: Config,
+  clock: Clock,
+  writeSide: Pick<ResolverDependencies, "recorder"> & { readonly onErasureRequest: () => void },
+): ResolverDependencies {
+  return {
+    recorder: writeSide.recorder,
+    store: engine.store,
+    queue: engine.queue,
+    workerBoard: engine.workerBoard,
+    erasures: createErasures({
+      store: engine.store,
+      newId: randomUUID,
+      receivedAt: engine.receivedAt,
+      onRequest: writeSide.onErasureRequest,
+    }),
+    deadLetterActions: createDeadLetterActions(engine.queue),
+    clock,
+    retentionMs: config.retentionMs,
+    engine: engine.name,
+  };
+}

@@ -1,0 +1,165 @@
+import { describe, expect, it } from "vitest";
+import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, cutIntoBatches } from "../../src/scylla/batches.ts";
+import type { BatchRow } from "../../src/scylla/database.ts";
+import { MIGRATIONS_DIRECTORY, readMigrations } from "../../src/scylla/migration-files.ts";
+import { STATEMENTS, type Statement } from "../../src/scylla/statements.ts";
+
+const catalogue = Object.entries<Statement>(STATEMENTS);
+const flat = (cql: string) => cql.replaceAll(/\s+/g, " ");
+
+/** Each table's key, read from the migrations. */
+const tables = new Map(
+  readMigrations().flatMap(({ text }) =>
+    [...text.matchAll(/CREATE TABLE IF NOT EXISTS (\w+) \([^;]*?PRIMARY KEY \(\(([^)]*)\)([^)]*)\)/g)].map(
+      ([, table = "", partition = "", clustering = ""]) =>
+        [table, { partition: namesIn(partition), clustering: namesIn(clustering) }] as const,
+    ),
+  ),
+);
+
+function namesIn(list: string): string[] {
+  return list
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+}
+
+function tableOf(cql: string): { name: string; partition: string[]; clustering: string[] } {
+  const name = /\b(?:INTO|FROM) (\w+)/.exec(cql)?.[1] ?? "";
+  const table = tables.get(name);
+  if (table === undefined) throw new Error(`no migration creates ${name}`);
+  return { name, ...table };
+}
+
+describe("the statement catalogue", () => {
+  it("knows the tables", () => {
+    expect([...tables.keys()].sort()).toEqual([
+      "erasure_receipts",
+      "erasures",
+      "posts_by_user",
+      "unfinished_erasures",
+      "viewer_slices",
+      "viewers_by_post",
+      "views_by_user_post",
+    ]);
+  });
+
+  it.each(catalogue)("%s is portable CQL", (_name, { cql }) => {
+    expect(cql).not.toMatch(/ALLOW FILTERING/i);
+    expect(cql).not.toMatch(/\bIF\b/i);
+    expect(cql).not.toMatch(/\bBATCH\b/i);
+    expect(cql).not.toMatch(/PER PARTITION|\bCAST\b|\bnow\(\)|\bOR\b|\bLIKE\b|\bCONTAINS\b/i);
+    // Texts come as parameters only.
+    expect(cql).not.toMatch(/['"]/);
+    if (/GROUP BY/.test(cql)) expect(cql).not.toMatch(/LIMIT/);
+  });
+
+  it.each(catalogue.filter(([name]) => !name.startsWith("scan")))(
+    "%s names a whole partition key",
+    (_name, { kind, cql }) => {
+      const { partition } = tableOf(cql);
+      for (const column of partition) {
+        if (flat(cql).startsWith("INSERT"))
+          expect(namesIn(/\(([^)]*)\)/.exec(cql)?.[1] ?? "")).toContain(column);
+        else expect(flat(cql)).toMatch(new RegExp(`\\b${column} (= \\?|IN \\?)`));
+      }
+      if (kind === "write") expect(cql).not.toMatch(/\bIN \?/);
+    },
+  );
+
+  it("walks the ring for an export, and for nothing else", () => {
+    const whole = catalogue.filter(
+      ([, { cql }]) => !/WHERE [^;]*\w+ (= \?|IN \?)/.test(flat(cql)) && /^SELECT/.test(cql),
+    );
+    expect(whole.map(([name]) => name)).toEqual(["scanFirst", "scanLaterUsers"]);
+  });
+
+  it.each(catalogue)(
+    "%s leaves no row to live for ever and no write time to a server",
+    (_name, { kind, cql }) => {
+      if (kind !== "write") return;
+      const { name } = tableOf(cql);
+      const views = ["posts_by_user", "views_by_user_post", "viewers_by_post", "viewer_slices", "erasures"];
+      if (/^INSERT/.test(cql) && views.includes(name)) expect(cql).toMatch(/\bTTL \?/);
+      // A marker may be written by whoever comes: it says the same each time, and is never deleted.
+      if (name !== "viewer_slices") expect(cql).toMatch(/USING TIMESTAMP \?/);
+    },
+  );
+
+  it("writes whole rows", () => {
+    for (const [, { cql }] of catalogue) {
+      const columns = namesIn(/^INSERT INTO \w+ \(([^)]*)\)/.exec(cql)?.[1] ?? "");
+      if (columns.length === 0) continue;
+      const { name } = tableOf(cql);
+      const definition = readMigrations()
+        .map(
+          ({ text }) =>
+            new RegExp(`CREATE TABLE IF NOT EXISTS ${name} \\(([^;]*?)PRIMARY KEY`).exec(text)?.[1],
+        )
+        .find((body) => body !== undefined);
+      const defined = [...(definition ?? "").matchAll(/^\s+(\w+) /gm)].map(([, column]) => column);
+      expect(columns.sort()).toEqual(defined.sort());
+    }
+    expect(catalogue.filter(([, { cql }]) => /^UPDATE/i.test(cql))).toEqual([]);
+  });
+
+  it("keeps one partition key in the batch of two tables", () => {
+    const user = ["insertTimelineRow", "insertMembershipRow", "deleteTimeline", "deleteMembership"] as const;
+    for (const name of user) expect(tableOf(STATEMENTS[name].cql).partition).toEqual(["user_id"]);
+  });
+});
+
+describe("batches", () => {
+  const row = (text: string): BatchRow => ({
+    statement: "insertTimelineRow",
+    parameters: [text, new Date(), 5n],
+  });
+  const texts = (batches: BatchRow[][]) =>
+    batches.map((batch) => batch.map(({ parameters }) => parameters[0]));
+
+  it("hold at most 100 rows, and keep a group together", () => {
+    const groups = Array.from({ length: 120 }, (_, index) => [row(`${index}a`), row(`${index}b`)]);
+    const batches = cutIntoBatches(groups);
+    expect(batches.map((batch) => batch.length)).toEqual([BATCH_ROWS_MAX, BATCH_ROWS_MAX, 40]);
+    expect(texts(batches).flat()).toEqual(groups.flat().map(({ parameters }) => parameters[0]));
+  });
+
+  it("hold at most 30 KiB, and always take one group", () => {
+    const wide = "x".repeat(8 * 1_024);
+    const details = { surface: wide, position: null, dwell_ms: 1 };
+    const batches = cutIntoBatches([
+      ...Array.from({ length: 5 }, () => [row(wide)]),
+      [{ statement: "insertMembershipRow", parameters: [details] }],
+      [row("y".repeat(BATCH_BYTES_MAX + 1))],
+      [row("z")],
+    ]);
+    expect(batches.map((batch) => batch.length)).toEqual([3, 3, 1, 1]);
+    expect(cutIntoBatches([])).toEqual([]);
+  });
+});
+
+describe("the migrations", () => {
+  const text = readMigrations()
+    .map((migration) => migration.text.replaceAll(/--[^\n]*/g, ""))
+    .join("\n");
+
+  it("hold portable CQL that can be repeated", () => {
+    expect(MIGRATIONS_DIRECTORY).toMatch(/migrations.$/);
+    for (const [statement] of text.matchAll(/\b(CREATE|ALTER|DROP)\b[^;]*/g)) {
+      expect(statement).toMatch(/^(CREATE (TABLE|TYPE) IF NOT EXISTS|ALTER TABLE \w+\s+WITH)/);
+    }
+    expect(text).not.toMatch(
+      /INDEX|MATERIALIZED|FUNCTION|AGGREGATE|counter|Unified|Incremental|SimpleStrategy/i,
+    );
+  });
+
+  it("say gc_grace and compaction for every table", () => {
+    for (const table of tables.keys()) {
+      const said = [...text.matchAll(new RegExp(`TABLE (?:IF NOT EXISTS )?${table}\\b[^;]*`, "g"))].join(
+        "\n",
+      );
+      expect(said).toMatch(/gc_grace_seconds = \d+/);
+      expect(said).toMatch(/'class': '(TimeWindow|Leveled)CompactionStrategy'/);
+    }
+  });
+});
