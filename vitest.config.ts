@@ -32,6 +32,16 @@ export default defineConfig({
           ...timeouts,
         },
       },
+      {
+        // Three nodes of each, started by the tests themselves.
+        resolve,
+        test: {
+          name: "cluster",
+          include: ["test/cluster/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
       { resolve, test: { name: "browser", include: ["test/browser/**/*.test.ts"], ...timeouts } },
     ],
   },

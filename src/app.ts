@@ -44,7 +44,7 @@ export async function openEngine(
 ): Promise<Engine> {
   const { queue, store, workerBoard, close } =
     config.ENGINE === "embedded"
-      ? await openEmbedded(config, clock)
+      ? await openEmbedded(config, logger, clock)
       : await openCluster(config, logger, waitForStore, clock);
   const publish = createPublisher({ queue, timeoutMs: config.PUBLISH_TIMEOUT_MS });
   return {
@@ -67,7 +67,7 @@ export async function openEngine(
   };
 }
 
-async function openEmbedded(config: Config, clock: Clock): Promise<Adapters> {
+async function openEmbedded(config: Config, logger: Logger, clock: Clock): Promise<Adapters> {
   const { queue, store, close } = await openEmbeddedEngine({
     dataDir: config.DATA_DIR,
     queueMaxBytes: config.QUEUE_MAX_BYTES,
@@ -75,6 +75,11 @@ async function openEmbedded(config: Config, clock: Clock): Promise<Adapters> {
     deadLetterDays: config.DEAD_LETTER_DAYS,
     retentionMs: config.retentionMs,
     clock,
+    // It would answer 503 for ever. Nothing is lost that a stop in good order could save: nothing can be written.
+    onFatal(reason) {
+      logger.fatal({ reason }, "the embedded engine can write no more; this process ends, start it again");
+      process.exit(1);
+    },
   });
   return { queue, store, workerBoard: createInMemoryBoard(clock), close };
 }
@@ -87,6 +92,7 @@ async function openCluster(
 ): Promise<Adapters> {
   const { queue, workerBoard } = await openJetStreamQueue({
     servers: config.NATS_SERVERS,
+    namespace: config.NATS_NAMESPACE,
     user: config.NATS_USER,
     password: config.NATS_PASSWORD,
     credsFile: config.NATS_CREDS,
@@ -105,6 +111,7 @@ async function openCluster(
       retentionDays: config.RETENTION_DAYS,
       readConsistency: config.READ_CONSISTENCY,
       inFlightMax: config.SCYLLA_REQUESTS_MAX,
+      sliceRowsMax: config.SLICE_ROWS_MAX,
       waitForConnection: waitForStore,
       clock,
       logger,
@@ -136,7 +143,7 @@ export async function migrate(
 ): Promise<string[]> {
   if (config.ENGINE === "embedded") {
     if (dryRun) return [];
-    const { close } = await openEmbedded(config, systemClock);
+    const { close } = await openEmbedded(config, logger, systemClock);
     await close();
     return [];
   }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SLICE_ROWS_MAX } from "./domain/slices.ts";
 import { DAY_MS } from "./domain/time.ts";
 
 /**
@@ -55,6 +56,10 @@ const SETTINGS = {
   PORT: integer(4000, 0, 65_535),
   DATA_DIR: text("./data"),
   NATS_SERVERS: addresses("127.0.0.1:4222"),
+  NATS_NAMESPACE: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,31}$/, "must be a lower-case letter, then up to 31 of a-z, 0-9 and _")
+    .default("impressions"),
   NATS_CREDS: z.string().optional(),
   NATS_USER: z.string().optional(),
   NATS_PASSWORD: z.string().optional(),
@@ -67,6 +72,7 @@ const SETTINGS = {
   SCYLLA_TLS_CA: z.string().optional(),
   SCYLLA_REQUEST_TIMEOUT_MS: integer(5_000, 100, 120_000),
   SCYLLA_REQUESTS_MAX: integer(512, 1, 1_536),
+  SLICE_ROWS_MAX: integer(SLICE_ROWS_MAX, 100, 1_000_000),
   READ_CONSISTENCY: z
     .enum(["LOCAL_QUORUM", "LOCAL_ONE"], "must be LOCAL_QUORUM or LOCAL_ONE")
     .default("LOCAL_QUORUM"),
@@ -152,7 +158,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   };
 }
 
-function isLoopback(host: string): boolean {
+/** Whether only this machine reaches it. */
+export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 

@@ -1,5 +1,5 @@
 import { type DocumentNode, type ExecutionResult, print } from "graphql";
-import type { Config } from "../config.ts";
+import { type Config, isLoopback } from "../config.ts";
 import type { AdminApi, CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 
@@ -9,17 +9,41 @@ const PROBE_TIMEOUT_MS = 2_000;
 /**
  * Reaches the admin API: at IMPRESSIONS_URL if that is set, else at the service that runs on HOST and PORT, else by
  * opening the engine in this process.
+ *
+ * The token goes where IMPRESSIONS_URL says. Whatever answers on HOST and PORT gets it only on this machine: nobody named
+ * that address as one to trust.
+ *
+ * @throws CommandError IMPRESSIONS_URL cannot be used, or nothing answers there.
  */
 export async function connectAdminApi(deps: CliDependencies, config: Config): Promise<AdminApi> {
-  if (config.IMPRESSIONS_URL !== undefined)
-    return httpAdminApi(config.IMPRESSIONS_URL, config.IMPRESSIONS_TOKEN);
-  const url = `http://${config.HOST.includes(":") ? `[${config.HOST}]` : config.HOST}:${config.PORT}`;
-  return (await answers(url)) ? httpAdminApi(url, config.IMPRESSIONS_TOKEN) : deps.openLocalAdmin(config);
+  const { IMPRESSIONS_URL: given, IMPRESSIONS_TOKEN: token } = config;
+  if (given !== undefined) return httpAdminApi(baseUrlOf(given), token);
+  const host = PLACES_OF_ALL_ADDRESSES[config.HOST] ?? config.HOST;
+  const url = new URL(`http://${host.includes(":") ? `[${host}]` : host}:${config.PORT}/`);
+  if (!(await answers(url))) return deps.openLocalAdmin(config);
+  return httpAdminApi(url, isLoopback(host) ? token : undefined);
 }
 
-/** @param baseUrl where the service listens, without /graphql. */
-function httpAdminApi(baseUrl: string, token: string | undefined): AdminApi {
-  const endpoint = new URL("/graphql", baseUrl);
+/** Who listens on all addresses is reached on this machine's own. */
+const PLACES_OF_ALL_ADDRESSES: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+
+/** A path stays: behind a proxy the service may be at https://example.org/impressions/. */
+function baseUrlOf(given: string): URL {
+  const url = new URL(given);
+  if (url.username !== "" || url.password !== "") {
+    throw new CommandError(
+      "IMPRESSIONS_URL holds a user or a password, which would end up in logs: put a token into IMPRESSIONS_TOKEN",
+    );
+  }
+  url.search = "";
+  url.hash = "";
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  return url;
+}
+
+/** @param baseUrl where the service is, without graphql, with a slash at its end. */
+function httpAdminApi(baseUrl: URL, token: string | undefined): AdminApi {
+  const endpoint = new URL("graphql", baseUrl);
   return {
     async request(document, variables) {
       const response = await fetch(endpoint, {
@@ -68,9 +92,9 @@ function failOnErrors(errors: readonly { readonly message: string }[] | undefine
   if (errors !== undefined) throw new CommandError(errors.map(({ message }) => message).join("; "));
 }
 
-async function answers(url: string): Promise<boolean> {
+async function answers(baseUrl: URL): Promise<boolean> {
   try {
-    return (await fetch(new URL("/healthz", url), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })).ok;
+    return (await fetch(new URL("healthz", baseUrl), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) })).ok;
   } catch {
     return false;
   }

@@ -8,6 +8,7 @@ import {
 } from "../generated/operations.ts";
 import { connectAdminApi } from "./admin-api.ts";
 import type { CliDependencies } from "./dependencies.ts";
+import { terminalText } from "./terminal-text.ts";
 
 interface ListOptions {
   readonly limit: number;
@@ -46,7 +47,7 @@ export function registerDeadLetters(program: Command, deps: CliDependencies): vo
             const line = options.json
               ? JSON.stringify(letter)
               : `${letter.failedAt}  ${letter.reason.padEnd(20)}  ${letter.id}  ${letter.detail}`;
-            process.stdout.write(`${line}\n`);
+            process.stdout.write(`${terminalText(line)}\n`);
           }
           left -= deadLetters.nodes.length;
           after = deadLetters.pageInfo.hasNextPage ? (deadLetters.pageInfo.endCursor ?? null) : null;

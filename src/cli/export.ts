@@ -2,6 +2,7 @@ import { createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { systemClock } from "../domain/time.ts";
+import type { ImpressionStore } from "../ports/impression-store.ts";
 import { type ExportOptions, exportFile, exportLines } from "../transfer/exporter.ts";
 import { untilSettled } from "../transfer/settlement.ts";
 import type { CliDependencies } from "./dependencies.ts";
@@ -56,6 +57,7 @@ async function exportCommand(
   if (existing?.isDirectory() === true) throw new CommandError(`${file} is a folder`);
 
   return withEngine(deps, config, async ({ engine }) => {
+    await refuseUnfinishedErasures(engine.store);
     const bar = startTransferProgress(process.stderr, null, 0);
     try {
       if (flags.wait) {
@@ -75,11 +77,10 @@ async function exportCommand(
       const output = existing === null || existing.isFile() ? null : createWriteStream(file);
       const lines =
         file === STDOUT
-          ? await exportLines(options, process.stdout)
+          ? await exportLines(options, process.stdout, "leave open")
           : output === null
             ? await exportFile(options, file)
-            : await exportLines(options, output);
-      output?.end();
+            : await exportLines(options, output, "end");
       const letters = await engine.queue.deadLetters.count();
       bar.stop();
       const elapsedMs = performance.now() - startedAtMs;
@@ -98,4 +99,15 @@ async function exportCommand(
       bar.stop();
     }
   });
+}
+
+/** What somebody asked to forget must not live on in a file. */
+async function refuseUnfinishedErasures(store: Pick<ImpressionStore, "unfinishedErasures">): Promise<void> {
+  const { length } = await store.unfinishedErasures();
+  if (length === 0) return;
+  const which =
+    length === 1 ? "the erasure of a user is" : `the erasures of ${formatCount(length)} users are`;
+  throw new CommandError(
+    `${which} not finished, and the export would hold their views: let \`impressions serve\` (or a worker) finish it first`,
+  );
 }

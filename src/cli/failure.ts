@@ -1,5 +1,6 @@
 import { ConfigError } from "../config.ts";
 import { EngineStartError } from "../ports/errors.ts";
+import { terminalText } from "./terminal-text.ts";
 
 /** A command cannot do what it was asked to. The message is one line that says what to do instead. */
 export class CommandError extends Error {
@@ -15,7 +16,7 @@ export function explainFailure(error: unknown): string {
       .join("\n");
   }
   if (error instanceof EngineStartError || error instanceof CommandError)
-    return `impressions: ${error.message}`;
+    return `impressions: ${terminalText(error.message)}`;
   if (isListenError(error)) return `impressions: ${listenFailure(error)}`;
   return `impressions: unexpected failure: ${error instanceof Error ? error.stack : String(error)}`;
 }

@@ -143,7 +143,7 @@ async function refuseSamePaths(file: string, { rejects, checkpoint }: ImportPath
 
 /** Judges every line by the configured retention and sends nothing. */
 async function dryRun({ input, flags, config, signal }: Omit<ImportRun, "paths">): Promise<number> {
-  const rejects = flags.rejects === undefined ? sampleRejects() : await openRejectsFile(flags.rejects, null);
+  const rejects = flags.rejects === undefined ? sampleRejects() : await openRejectsFile(flags.rejects, 0);
   const builder = createSubmissionBuilder({
     receivedAt: createReceivedAtClock(systemClock),
     clock: systemClock,
@@ -164,14 +164,28 @@ async function dryRun({ input, flags, config, signal }: Omit<ImportRun, "paths">
 async function importInto({ engine, groupCommit, target }: TransferEngine, run: ImportRun): Promise<number> {
   const { input, paths, flags, config, signal } = run;
   const { checkpoint: checkpointPath } = paths;
-  const origin = { file: input.identity ?? { bytes: 0, headSha256: "" }, target };
-  const start = await whereToStart(run, origin, await engine.queue.newestSequence());
+  const file = input.identity ?? { bytes: 0, headSha256: "" };
+  const targetIdentity = await engine.queue.identity();
+
+  /** What a checkpoint at this place says, progress apart. */
+  async function stateAt(offset: number): Promise<Omit<Checkpoint, "rejects" | "progress">> {
+    const [beforeSha256, queueSequence] = await Promise.all([
+      input.sha256Before(offset),
+      engine.queue.newestSequence(),
+    ]);
+    return { file, beforeSha256, target, targetIdentity, queueSequence };
+  }
 
   async function save(progress: ImportProgress): Promise<void> {
     if (checkpointPath === null) return;
-    const queueSequence = await engine.queue.newestSequence();
-    await saveCheckpoint(checkpointPath, { ...origin, queueSequence, rejects: paths.rejects, progress });
+    const state = await stateAt(progress.offset);
+    await saveCheckpoint(checkpointPath, { ...state, rejects: paths.rejects, progress });
   }
+
+  const start = await whereToStart(run, stateAt);
+  // Before anything is written: what stands there may be no rejects file.
+  const rejects =
+    paths.rejects === null ? sampleRejects() : await openRejectsFile(paths.rejects, start.rejectsBytes);
 
   const sender = createSubmissionSender({
     groupCommit,
@@ -180,8 +194,6 @@ async function importInto({ engine, groupCommit, target }: TransferEngine, run: 
   });
   // Before the first line: a folder that cannot be written is better known now than in an hour.
   await save(start.progress);
-  const rejects =
-    paths.rejects === null ? sampleRejects() : await openRejectsFile(paths.rejects, start.rejectsBytes);
   return runImport({ input, flags, config, signal }, start.progress, {
     rejects,
     builder: createSubmissionBuilder({
@@ -202,17 +214,16 @@ async function importInto({ engine, groupCommit, target }: TransferEngine, run: 
 
 interface Beginning {
   readonly progress: ImportProgress;
-  /** As much of the rejects file as is kept; null to start it afresh. */
-  readonly rejectsBytes: number | null;
+  /** As much of the rejects file as is kept. */
+  readonly rejectsBytes: number;
 }
 
 /** The beginning, or where an interrupted import of the same file into the same engine stopped. */
 async function whereToStart(
   { paths, flags }: ImportRun,
-  origin: Pick<Checkpoint, "file" | "target">,
-  queueSequence: number,
+  stateAt: (offset: number) => Promise<Omit<Checkpoint, "rejects" | "progress">>,
 ): Promise<Beginning> {
-  const afresh: Beginning = { progress: START, rejectsBytes: null };
+  const afresh: Beginning = { progress: START, rejectsBytes: 0 };
   // Read even with --restart: what is no checkpoint must not be overwritten.
   const checkpoint = paths.checkpoint === null ? null : await loadCheckpoint(paths.checkpoint);
   if (checkpoint === null || checkpoint.progress.offset === 0) return afresh;
@@ -220,7 +231,7 @@ async function whereToStart(
     say("starting at the first line (--restart)");
     return afresh;
   }
-  const reason = whyNotResumable(checkpoint, { ...origin, queueSequence });
+  const reason = whyNotResumable(checkpoint, await stateAt(checkpoint.progress.offset));
   if (reason !== null) {
     say(`an earlier import was interrupted, but cannot go on: ${reason}; starting at the first line`);
     return afresh;
@@ -230,7 +241,7 @@ async function whereToStart(
     `going on behind line ${formatCount(progress.line)}, where an earlier import of this file was interrupted`,
   );
   const isSameRejectsFile = checkpoint.rejects === paths.rejects;
-  return { progress, rejectsBytes: isSameRejectsFile ? progress.rejectsBytes : null };
+  return { progress, rejectsBytes: isSameRejectsFile ? progress.rejectsBytes : 0 };
 }
 
 interface ImportParts extends Pick<ImportOptions, "builder" | "room" | "send" | "save"> {

@@ -1,7 +1,7 @@
 import type { Logger } from "../telemetry/logger.ts";
 
-/** Under `npm start` one Ctrl-C arrives twice, from the terminal and from npm: only a later one is a second wish. */
-const SAME_WISH_MS = 1_000;
+/** Under npm one Ctrl-C arrives twice, from the terminal and from npm: only a later one is a second wish. */
+export const SAME_WISH_MS = 1_000;
 
 /**
  * Stops the service on SIGTERM or SIGINT and exits: 0 when everything stopped, 1 when it did not within the deadline

@@ -5,6 +5,8 @@ import { QueueUnavailableError, StoreUnavailableError } from "../ports/errors.ts
 import { TransferError } from "../transfer/errors.ts";
 import type { CliDependencies, Engine } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
+import { SAME_WISH_MS } from "./shutdown-signals.ts";
+import { terminalText } from "./terminal-text.ts";
 
 /** What `import` and `export` end with; a failure is 1, as for every command. */
 export const EXIT = {
@@ -16,22 +18,33 @@ export const EXIT = {
 } as const;
 
 /**
- * Runs a command that Ctrl-C (or SIGTERM) stops in an orderly way and a second one at once, and sets the exit code.
+ * Runs a command that Ctrl-C (or SIGTERM) stops in an orderly way and a second one, a second later, at once; sets the
+ * exit code.
  *
  * @param body gets a signal that aborts when the command shall stop; gives the exit code.
  * @throws CommandError for what a person can mend.
  */
 export async function runTransfer(body: (signal: AbortSignal) => Promise<number>): Promise<void> {
   const controller = new AbortController();
-  // `once`: the second signal finds no handler and ends the process.
-  const stop = () => controller.abort();
-  process.once("SIGINT", stop).once("SIGTERM", stop);
+  let stoppingSinceMs: number | null = null;
+  const stop = (signal: NodeJS.Signals) => {
+    if (stoppingSinceMs === null) {
+      stoppingSinceMs = performance.now();
+      controller.abort();
+    } else if (performance.now() - stoppingSinceMs > SAME_WISH_MS) {
+      // Without a handler the signal ends the process, as it does for every other program.
+      leaveSignals();
+      process.kill(process.pid, signal);
+    }
+  };
+  const leaveSignals = () => process.off("SIGINT", stop).off("SIGTERM", stop);
+  process.on("SIGINT", stop).on("SIGTERM", stop);
   try {
     process.exitCode = await body(controller.signal);
   } catch (error) {
     throw toCommandError(error);
   } finally {
-    process.off("SIGINT", stop).off("SIGTERM", stop);
+    leaveSignals();
   }
 }
 
@@ -68,9 +81,9 @@ export async function withEngine<Result>(
   }
 }
 
-/** Says one line on stderr; stdout is for data. */
+/** Says one line on stderr; stdout is for data. It may quote what was imported. */
 export function say(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${terminalText(text)}\n`);
 }
 
 function toCommandError(error: unknown): unknown {

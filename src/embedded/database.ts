@@ -68,6 +68,36 @@ export function openForReading(file: string): DatabaseSync {
   return database;
 }
 
+/**
+ * Opens a connection for reads beside an opened writer and builds on both; where that fails both are closed, and the
+ * thread has let go of the file when this rejects.
+ */
+export async function withReader<Built>(
+  writer: { close(): Promise<void> },
+  file: string,
+  build: (reader: DatabaseSync) => Built,
+): Promise<Built> {
+  let reader: DatabaseSync | null = null;
+  try {
+    reader = openForReading(file);
+    return build(reader);
+  } catch (error) {
+    reader?.close();
+    await writer.close();
+    throw error;
+  }
+}
+
+/** The random name that a file got when it was made. A copy has the same, a file that was made anew another. */
+export function identityOf(file: string): string {
+  const database = openForReading(file);
+  try {
+    return String(database.prepare("SELECT id FROM identity").get()?.id);
+  } finally {
+    database.close();
+  }
+}
+
 /** Writes what is there already. It has to reach the disk all the same, so it fails where any write would. */
 export function touch(database: DatabaseSync): void {
   const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);

@@ -6,8 +6,10 @@ import { DeadLettersFullError } from "../ports/errors.ts";
 import type { DeadLetterRecord, QueueWrites } from "./queue-writes.ts";
 import type { Writer } from "./writer.ts";
 
-/** Letters that one page looks at; it may end short of its limit there. */
+/** Letters that one page looks at, those that are over included; it may end short of its limit there. */
 const SCANNED_LETTERS_MAX = 2_000;
+/** Bytes of the letters that one page holds, but always one: a letter may have some 350 KB. */
+const PAGE_BYTES_MAX = 4 * 1_024 * 1_024;
 
 export interface EmbeddedDeadLettersDeps {
   readonly reader: DatabaseSync;
@@ -29,8 +31,10 @@ export interface EmbeddedDeadLetters extends DeadLetters {
 /** The dead letters in a table beside the queue's. A letter's days count from its arrival here. */
 export function createDeadLetters(deps: EmbeddedDeadLettersDeps): EmbeddedDeadLetters {
   const { reader, writer, read, assertOpen, clock, maxBytes } = deps;
-  const columns = "sequence, reason, user_id_json, failed_at, added_at, letter";
-  const newestFirst = "sequence < :before AND added_at > :expired ORDER BY sequence DESC LIMIT :limit";
+  // Not the letter itself: SQLite reads that from pages of its own, for what matches only.
+  const columns = "sequence, reason, user_id_json, failed_at, added_at, bytes";
+  // No condition that an index cannot check: a scan would go past any number of letters in search of one that holds it.
+  const newestFirst = "sequence < :before ORDER BY sequence DESC LIMIT :limit";
   const scans = {
     byId: reader.prepare(
       `SELECT ${columns} FROM dead_letters WHERE id IN (SELECT value FROM json_each(:ids)) AND ${newestFirst}`,
@@ -41,13 +45,14 @@ export function createDeadLetters(deps: EmbeddedDeadLettersDeps): EmbeddedDeadLe
     byReason: reader.prepare(`SELECT ${columns} FROM dead_letters WHERE reason = :reason AND ${newestFirst}`),
     all: reader.prepare(`SELECT ${columns} FROM dead_letters WHERE ${newestFirst}`),
   };
+  const letterText = reader.prepare("SELECT letter FROM dead_letters WHERE sequence = ?");
   const totals = reader.prepare("SELECT items FROM totals WHERE name = 'dead_letters'");
 
   const expiredThroughMs = () => clock.nowMs() - deps.days * DAY_MS;
 
   /** The rows below `before` by the narrowest index that the filter allows. */
   function scan(filter: DeadLetterFilter, before: number) {
-    const range = { before, expired: expiredThroughMs(), limit: SCANNED_LETTERS_MAX + 1 };
+    const range = { before, limit: SCANNED_LETTERS_MAX + 1 };
     if (filter.ids != null) return scans.byId.iterate({ ...range, ids: JSON.stringify(filter.ids) });
     if (filter.userId != null) return scans.byUser.iterate({ ...range, user: JSON.stringify(filter.userId) });
     if (filter.reason != null) return scans.byReason.iterate({ ...range, reason: filter.reason });
@@ -71,15 +76,21 @@ export function createDeadLetters(deps: EmbeddedDeadLettersDeps): EmbeddedDeadLe
     async page({ filter, before, limit }) {
       return read(() => {
         const letters: StoredDeadLetter[] = [];
+        const expiredMs = expiredThroughMs();
+        let bytes = 0;
         let scanned = 0;
         let last: number | null = null;
         for (const row of scan(filter, before ?? Number.MAX_SAFE_INTEGER)) {
           // One row more than may be emitted or scanned is looked at, only to know that there is one.
           if (letters.length === limit || scanned === SCANNED_LETTERS_MAX) return { letters, next: last };
+          const isMatch = Number(row.added_at) > expiredMs && matches(filter, row);
+          if (isMatch) bytes += Number(row.bytes);
+          if (letters.length > 0 && bytes > PAGE_BYTES_MAX) return { letters, next: last };
           scanned++;
           last = Number(row.sequence);
-          if (!matches(filter, row)) continue;
-          letters.push({ ...(JSON.parse(String(row.letter)) as DeadLetter), sequence: last });
+          if (!isMatch) continue;
+          const text = String(letterText.get(last)?.letter);
+          letters.push({ ...(JSON.parse(text) as DeadLetter), sequence: last });
         }
         return { letters, next: null };
       });

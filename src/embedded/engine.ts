@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Clock } from "../domain/time.ts";
 import { EngineStartError } from "../ports/errors.ts";
-import { prepareDatabase, startError } from "./database.ts";
+import { identityOf, prepareDatabase, startError } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
 import { type EmbeddedQueue, openEmbeddedQueue } from "./queue.ts";
 import { QUEUE_SCHEMA, STORE_SCHEMA } from "./schema.ts";
@@ -18,7 +18,14 @@ export interface EmbeddedEngineOptions {
   readonly deadLetterDays: number;
   readonly retentionMs: number;
   readonly ackWaitMs?: number;
+  /** See RETURNED_MESSAGES_MAX_DEFAULT. */
+  readonly returnedMessagesMax?: number;
   readonly clock: Clock;
+  /**
+   * Called, at most once, where the engine can never write again: a writer's thread died, of memory or a bug. What was
+   * acknowledged is safe; only a new process helps.
+   */
+  readonly onFatal?: (reason: string) => void;
 }
 
 export interface EmbeddedEngine {
@@ -38,6 +45,7 @@ export interface EmbeddedEngine {
  */
 export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promise<EmbeddedEngine> {
   const { dataDir, clock, retentionMs, ackWaitMs = ACK_WAIT_MS_DEFAULT } = options;
+  const onFatal = once(options.onFatal);
   const lock = lockDirectory(dataDir);
   const opened: { close(): Promise<void> }[] = [];
   async function closeAll(): Promise<void> {
@@ -49,9 +57,11 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
     const storeFile = join(dataDir, "store.sqlite");
     prepareDatabase(queueFile, QUEUE_SCHEMA);
     prepareDatabase(storeFile, STORE_SCHEMA);
-    const queue = await openEmbeddedQueue({ ...options, file: queueFile, ackWaitMs });
+    // Both: what an import put into the queue is in the store by now.
+    const identity = [queueFile, storeFile].map(identityOf).join("-");
+    const queue = await openEmbeddedQueue({ ...options, file: queueFile, identity, ackWaitMs, onFatal });
     opened.push(queue);
-    const store = await openEmbeddedStore({ file: storeFile, retentionMs, clock });
+    const store = await openEmbeddedStore({ file: storeFile, retentionMs, clock, onFatal });
     opened.push(store);
     let closing: Promise<void> | null = null;
     return {
@@ -66,4 +76,13 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
     await closeAll();
     throw error instanceof EngineStartError ? error : startError(dataDir, error);
   }
+}
+
+function once(call: (reason: string) => void = () => undefined): (reason: string) => void {
+  let isCalled = false;
+  return (reason) => {
+    if (isCalled) return;
+    isCalled = true;
+    call(reason);
+  };
 }

@@ -1,6 +1,12 @@
+import { createHeap } from "./heap.ts";
+
 /**
  * Who holds which message, in memory: one process opens the queue, and after its death nobody holds anything. Times
  * are monotonic milliseconds, so that a clock that is set does not end a lease.
+ *
+ * A message that somebody has had is either held, or returned: given back, or lost by a holder who let his time pass.
+ * Returned ones may be many (whatever no worker can settle is given back again and again), so that nothing here walks
+ * over all of them.
  */
 export interface Leases {
   /** Takes a message out of everybody's reach until `lease` or `release`. */
@@ -13,15 +19,17 @@ export interface Leases {
   extend(held: HeldDelivery, untilMs: number): void;
   /** Gives a message back for later, if this delivery still holds it. */
   giveBack(held: HeldDelivery, dueMs: number): void;
-  /** Forgets a message: it is settled. */
+  /** Forgets a held message: it is settled. One that was returned is forgotten when somebody reserves it. */
   settle(sequence: number): void;
-  /** Messages that were held and are free again, oldest first. */
-  free(nowMs: number): readonly QueuedMessage[];
-  /** When the next message gets free by itself; null where none will. */
-  nextFreeMs(): number | null;
-  /** Messages that are held or wait for their delay. */
-  size(): number;
-  /** Messages that somebody holds. */
+  /** The oldest returned message whose delay is over; it stays until `takeReturned`. Null where there is none. */
+  peekReturned(nowMs: number): QueuedMessage | null;
+  /** Reserves what `peekReturned` showed. */
+  takeReturned(): void;
+  /** When the next message is returned, or its delay is over; null where none will be by itself. */
+  nextReturnMs(): number | null;
+  /** Messages that nobody holds and somebody has had. */
+  returnedCount(): number;
+  /** Messages that somebody holds, or that are reserved. */
   heldCount(nowMs: number): number;
 }
 
@@ -36,85 +44,109 @@ export interface HeldDelivery {
   readonly deliveries: number;
 }
 
-interface Entry extends QueuedMessage {
-  state: "reserved" | "held" | "delayed";
+interface HeldMessage extends QueuedMessage {
+  /** 0 while it is reserved. */
   deliveries: number;
   untilMs: number;
 }
 
-export function createLeases(): Leases {
-  const entries = new Map<number, Entry>();
-  /** No entry gets free before it. A lower bound: it saves most pulls the walk over all entries. */
-  let nothingFreeBeforeMs = Number.POSITIVE_INFINITY;
+interface DelayedMessage extends QueuedMessage {
+  readonly dueMs: number;
+}
 
-  function until(entry: Entry, state: Entry["state"], untilMs: number): void {
-    entry.state = state;
-    entry.untilMs = untilMs;
-    nothingFreeBeforeMs = Math.min(nothingFreeBeforeMs, untilMs);
-  }
+export function createLeases(): Leases {
+  const held = new Map<number, HeldMessage>();
+  const delayed = createHeap<DelayedMessage>(({ dueMs }) => dueMs);
+  const due = createHeap<QueuedMessage>(({ sequence }) => sequence);
+  /** No lease ends before it. A lower bound: it saves most calls the walk over what is held. */
+  let noneEndsBeforeMs = Number.POSITIVE_INFINITY;
 
   /** The entry if it is still in this delivery's hands: a late call must not touch the next holder's lease. */
-  function heldBy({ sequence, deliveries }: HeldDelivery): Entry | null {
-    const entry = entries.get(sequence);
-    return entry !== undefined && entry.state === "held" && entry.deliveries === deliveries ? entry : null;
+  function heldBy({ sequence, deliveries }: HeldDelivery): HeldMessage | null {
+    const entry = held.get(sequence);
+    return entry !== undefined && entry.deliveries === deliveries ? entry : null;
+  }
+
+  function holdUntil(entry: HeldMessage, untilMs: number): void {
+    entry.untilMs = untilMs;
+    noneEndsBeforeMs = Math.min(noneEndsBeforeMs, untilMs);
+  }
+
+  function reserve({ sequence, bytes }: QueuedMessage): void {
+    held.set(sequence, { sequence, bytes, deliveries: 0, untilMs: Number.POSITIVE_INFINITY });
+  }
+
+  /** Moves what is over by now to `due`. */
+  function refresh(nowMs: number): void {
+    for (let first = delayed.peek(); first !== undefined && first.dueMs <= nowMs; first = delayed.peek()) {
+      delayed.pop();
+      due.push(first);
+    }
+    if (nowMs < noneEndsBeforeMs) return;
+    noneEndsBeforeMs = Number.POSITIVE_INFINITY;
+    for (const entry of held.values()) {
+      if (entry.untilMs <= nowMs) {
+        held.delete(entry.sequence);
+        due.push(entry);
+      } else {
+        noneEndsBeforeMs = Math.min(noneEndsBeforeMs, entry.untilMs);
+      }
+    }
   }
 
   return {
-    reserve({ sequence, bytes }) {
-      entries.set(sequence, {
-        sequence,
-        bytes,
-        state: "reserved",
-        deliveries: 0,
-        untilMs: Number.POSITIVE_INFINITY,
-      });
-    },
+    reserve,
 
     lease({ sequence, deliveries }, untilMs) {
-      const entry = entries.get(sequence);
+      const entry = held.get(sequence);
       if (entry === undefined) return;
       entry.deliveries = deliveries;
-      until(entry, "held", untilMs);
+      holdUntil(entry, untilMs);
     },
 
     release(sequence) {
-      const entry = entries.get(sequence);
-      if (entry !== undefined) until(entry, "delayed", Number.NEGATIVE_INFINITY);
+      const entry = held.get(sequence);
+      if (entry === undefined) return;
+      held.delete(sequence);
+      due.push(entry);
     },
 
-    extend(held, untilMs) {
-      const entry = heldBy(held);
-      if (entry !== null) until(entry, "held", untilMs);
+    extend(delivery, untilMs) {
+      const entry = heldBy(delivery);
+      if (entry !== null) holdUntil(entry, untilMs);
     },
 
-    giveBack(held, dueMs) {
-      const entry = heldBy(held);
-      if (entry !== null) until(entry, "delayed", dueMs);
+    giveBack(delivery, dueMs) {
+      const entry = heldBy(delivery);
+      if (entry === null) return;
+      held.delete(entry.sequence);
+      delayed.push({ sequence: entry.sequence, bytes: entry.bytes, dueMs });
     },
 
     settle(sequence) {
-      entries.delete(sequence);
+      held.delete(sequence);
     },
 
-    free(nowMs) {
-      if (nowMs < nothingFreeBeforeMs) return [];
-      const free: Entry[] = [];
-      nothingFreeBeforeMs = Number.POSITIVE_INFINITY;
-      for (const entry of entries.values()) {
-        if (entry.untilMs <= nowMs) free.push(entry);
-        nothingFreeBeforeMs = Math.min(nothingFreeBeforeMs, entry.untilMs);
-      }
-      return free.sort((a, b) => a.sequence - b.sequence);
+    peekReturned(nowMs) {
+      refresh(nowMs);
+      return due.peek() ?? null;
     },
 
-    nextFreeMs: () => (nothingFreeBeforeMs === Number.POSITIVE_INFINITY ? null : nothingFreeBeforeMs),
+    takeReturned() {
+      const message = due.pop();
+      if (message !== undefined) reserve(message);
+    },
 
-    size: () => entries.size,
+    nextReturnMs() {
+      const nextMs = Math.min(noneEndsBeforeMs, delayed.peek()?.dueMs ?? Number.POSITIVE_INFINITY);
+      return nextMs === Number.POSITIVE_INFINITY ? null : nextMs;
+    },
+
+    returnedCount: () => delayed.size() + due.size(),
 
     heldCount(nowMs) {
-      let held = 0;
-      for (const entry of entries.values()) if (entry.state !== "delayed" && entry.untilMs > nowMs) held++;
-      return held;
+      refresh(nowMs);
+      return held.size;
     },
   };
 }

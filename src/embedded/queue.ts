@@ -1,22 +1,29 @@
+import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../domain/time.ts";
 import { QueueFullError, QueueUnavailableError } from "../ports/errors.ts";
 import type { Delivery, ImpressionQueue, PullRequest } from "../ports/impression-queue.ts";
-import { messageOf, openForReading } from "./database.ts";
+import { messageOf, withReader } from "./database.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createLeases, type QueuedMessage } from "./leases.ts";
 import type { QueueWrites } from "./queue-writes.ts";
 import { startSweeper } from "./sweeper.ts";
 import { createWakeUp } from "./wake-up.ts";
-import { openWriter } from "./writer.ts";
+import { openWriter, type Writer } from "./writer.ts";
 
 /** How long a message's id is remembered, as the port promises. */
 const DUPLICATE_WINDOW_MS = 2 * 60_000;
 /**
- * Messages that are held or wait for their delay. Pulls stop there, as they do on JetStream (`max_ack_pending`): it
- * bounds what one outage of the store can take out of the queue into this process.
+ * Messages in the hands of workers. Pulls stop there, as they do on JetStream (`max_ack_pending`): it bounds what one
+ * outage of the store can take out of the queue into this process. What was given back does not count: messages that
+ * no worker can settle (say, while the dead letters are full) must not keep the others waiting.
  */
 const IN_FLIGHT_MESSAGES_MAX = 10_000;
+/**
+ * Messages that were given back and wait. They live in the table; here each takes a place in a heap, 80 bytes, so that
+ * so many take 20 MB. From here on nothing new is taken before some of them are settled.
+ */
+const RETURNED_MESSAGES_MAX_DEFAULT = 250_000;
 /** Bodies that a pull reads before it lets the event loop go on. */
 const READ_SLICE_BYTES = 512 * 1_024;
 const SWEEP_INTERVAL_MS = 10_000;
@@ -27,11 +34,16 @@ const DELIVERY_BYTES = 100;
 
 export interface EmbeddedQueueOptions {
   readonly file: string;
+  /** What `identity` tells. */
+  readonly identity: string;
   readonly queueMaxBytes: number;
   readonly deadLetterMaxBytes: number;
   readonly deadLetterDays: number;
   readonly ackWaitMs: number;
+  readonly returnedMessagesMax?: number;
   readonly clock: Clock;
+  /** The writer's thread died: nothing can be published or settled in this process any more. */
+  readonly onFatal?: (reason: string) => void;
 }
 
 export interface EmbeddedQueue extends ImpressionQueue {
@@ -42,18 +54,29 @@ export interface EmbeddedQueue extends ImpressionQueue {
 /**
  * The queue in one SQLite file. Messages stay in the table until they are settled. A message at or below `frontier` is
  * somebody's business and stands among the leases; those above it nobody has touched since this process started. So a
- * pull never searches: it takes what the leases set free, then goes on at the frontier.
+ * pull never searches: it takes what the leases set free and what lies at the frontier, in turns.
  *
  * @param options.file a file that `prepareDatabase` has brought up to date.
  */
 export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<EmbeddedQueue> {
-  const { clock, ackWaitMs } = options;
-  const unavailable = (reason: string) => new QueueUnavailableError(`embedded queue: ${reason}`);
   const writer = await openWriter<QueueWrites>(
     { database: "queue", file: options.file },
     { unavailable, refused: unavailable },
+    options.onFatal,
   );
-  const reader = openForReading(options.file);
+  return withReader(writer, options.file, (reader) => createEmbeddedQueue(options, writer, reader));
+}
+
+function unavailable(reason: string): QueueUnavailableError {
+  return new QueueUnavailableError(`embedded queue: ${reason}`);
+}
+
+function createEmbeddedQueue(
+  options: EmbeddedQueueOptions,
+  writer: Writer<QueueWrites>,
+  reader: DatabaseSync,
+): EmbeddedQueue {
+  const { clock, ackWaitMs, returnedMessagesMax = RETURNED_MESSAGES_MAX_DEFAULT } = options;
   const untouched = reader.prepare(
     "SELECT sequence, bytes FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
   );
@@ -65,6 +88,7 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
   const leases = createLeases();
   const wakeUp = createWakeUp();
   let frontier = 0;
+  let isTurnOfUntouched = false;
   let closing: Promise<void> | null = null;
 
   function assertOpen(): void {
@@ -81,27 +105,41 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
     }
   }
 
-  /** Takes the next messages out of everybody's reach, all in one go: nothing else runs in between. */
+  /**
+   * Takes the next messages out of everybody's reach, all in one go: nothing else runs in between. Returned messages
+   * and untouched ones take turns, so that neither waits for the other, however small the pulls and however many they
+   * are.
+   */
   function reserve({ maxMessages, maxBytes }: PullRequest): QueuedMessage[] {
+    const nowMs = performance.now();
+    const room = Math.min(maxMessages, IN_FLIGHT_MESSAGES_MAX - leases.heldCount(nowMs));
+    const newRoom = Math.max(0, Math.min(room, returnedMessagesMax - leases.returnedCount()));
     const reserved: QueuedMessage[] = [];
     let bytes = 0;
-    const take = (message: QueuedMessage): boolean => {
-      bytes += message.bytes;
-      if (reserved.length > 0 && (reserved.length >= maxMessages || bytes > maxBytes)) return false;
-      leases.reserve(message);
-      reserved.push(message);
-      return true;
-    };
-    // What was held before is older than what nobody has touched yet.
-    for (const message of leases.free(performance.now())) if (!take(message)) return reserved;
-    const room = Math.min(maxMessages - reserved.length, IN_FLIGHT_MESSAGES_MAX - leases.size());
-    if (room <= 0) return reserved;
-    for (const row of untouched.iterate(frontier, room)) {
-      const message = { sequence: Number(row.sequence), bytes: Number(row.bytes) };
-      if (!take(message)) break;
-      frontier = message.sequence;
+    const rows = untouched.iterate(frontier, newRoom);
+    try {
+      let fresh = queuedMessage(rows.next());
+      while (reserved.length < room) {
+        const returned = leases.peekReturned(nowMs);
+        const takesFresh = fresh !== null && (returned === null || isTurnOfUntouched);
+        const message = takesFresh ? fresh : returned;
+        if (message === null) break;
+        bytes += message.bytes;
+        if (reserved.length > 0 && bytes > maxBytes) break;
+        reserved.push(message);
+        if (fresh !== null && returned !== null) isTurnOfUntouched = !isTurnOfUntouched;
+        if (takesFresh) {
+          leases.reserve(message);
+          frontier = message.sequence;
+          fresh = queuedMessage(rows.next());
+        } else {
+          leases.takeReturned();
+        }
+      }
+    } finally {
+      rows.return?.();
     }
-    return reserved;
+    return reserved.sort((a, b) => a.sequence - b.sequence);
   }
 
   /** Counts the deliveries, durably, and only then hands the messages out: a crash must not hide one. */
@@ -204,7 +242,7 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
         }
         const nowMs = performance.now();
         if (nowMs >= deadlineMs) return [];
-        const nextMs = Math.min(deadlineMs, leases.nextFreeMs() ?? deadlineMs);
+        const nextMs = Math.min(deadlineMs, leases.nextReturnMs() ?? deadlineMs);
         await wakeUp.wait(nextMs - nowMs, request.signal);
       }
     },
@@ -229,6 +267,11 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
       assertOpen();
       const untilMs = performance.now() + ackWaitMs;
       for (const delivery of deliveries) leases.extend(delivery, untilMs);
+    },
+
+    async identity() {
+      assertOpen();
+      return options.identity;
     },
 
     async newestSequence() {
@@ -278,6 +321,10 @@ export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<
       return closing;
     },
   };
+}
+
+function queuedMessage({ done, value }: IteratorResult<Record<string, unknown>>): QueuedMessage | null {
+  return done === true ? null : { sequence: Number(value.sequence), bytes: Number(value.bytes) };
 }
 
 function weightOf(rows: readonly unknown[]): { rows: number; bytes: number } {

@@ -6,6 +6,12 @@ export interface Schema {
   readonly steps: readonly string[];
 }
 
+/** What tells this file from every other; one row. */
+const IDENTITY = `
+    CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+    INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+    `;
+
 /** queue.sqlite: the messages, what is known about their deliveries, and the dead letters. */
 export const QUEUE_SCHEMA: Schema = {
   steps: [
@@ -63,6 +69,7 @@ export const QUEUE_SCHEMA: Schema = {
       UPDATE totals SET items = items - 1, bytes = bytes - OLD.bytes WHERE name = 'dead_letters';
     END;
     `,
+    IDENTITY,
   ],
 };
 
@@ -101,5 +108,6 @@ export const STORE_SCHEMA: Schema = {
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX erasures_unfinished ON erasures (requested_at_us, id) WHERE status NOT IN ('DONE', 'FAILED');
     `,
+    IDENTITY,
   ],
 };

@@ -6,14 +6,17 @@ import type { Clock } from "../domain/time.ts";
 import type { SeenRule, WalkRequest } from "../domain/walk.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore, ScanPage, ScanPosition } from "../ports/impression-store.ts";
-import { messageOf, openForReading } from "./database.ts";
+import { messageOf, withReader } from "./database.ts";
+import { createReadTurns } from "./read-turns.ts";
 import type { ChunkOutcome, StoreWrites, UserPosition, ViewPosition } from "./store-writes.ts";
 import { startSweeper } from "./sweeper.ts";
 import { createWalks } from "./walks.ts";
-import { openWriter } from "./writer.ts";
+import { openWriter, type Writer } from "./writer.ts";
 
 /** Rows that one page of `scan` looks at. */
 const SCANNED_ROWS_MAX = 2_000;
+/** Candidates of `seenAmong` that one read asks for; other reads come in between. */
+const CANDIDATES_PER_READ = 250;
 /** Rows that one transaction of an erasure or of the sweeper looks at: the views that wait behind it wait little. */
 const CHUNK_ROWS = 500;
 /** One chunk a tick, round and round: 40 million rows a day, for next to nothing. */
@@ -25,6 +28,8 @@ export interface EmbeddedStoreOptions {
   readonly file: string;
   readonly retentionMs: number;
   readonly clock: Clock;
+  /** The writer's thread died: nothing can be written in this process any more. */
+  readonly onFatal?: (reason: string) => void;
 }
 
 export interface EmbeddedStore extends ImpressionStore {
@@ -39,14 +44,23 @@ export interface EmbeddedStore extends ImpressionStore {
  * @param options.file a file that `prepareDatabase` has brought up to date.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
-  const { clock, retentionMs } = options;
-  const unavailable = (reason: string) => new StoreUnavailableError(`embedded store: ${reason}`);
-  const refused = (reason: string) => new StoreRefusedError(`embedded store: ${reason}`);
   const writer = await openWriter<StoreWrites>(
     { database: "store", file: options.file },
-    { unavailable, refused },
+    { unavailable, refused: (reason) => new StoreRefusedError(`embedded store: ${reason}`) },
+    options.onFatal,
   );
-  const reader = openForReading(options.file);
+  return withReader(writer, options.file, (reader) => createEmbeddedStore(options, writer, reader));
+}
+
+function unavailable(reason: string): StoreUnavailableError {
+  return new StoreUnavailableError(`embedded store: ${reason}`);
+}
+
+function createEmbeddedStore(
+  { clock, retentionMs }: EmbeddedStoreOptions,
+  writer: Writer<StoreWrites>,
+  reader: DatabaseSync,
+): EmbeddedStore {
   const walks = createWalks(reader);
   const membership = createMembership(reader);
   const scanViews = createScan(reader);
@@ -55,6 +69,15 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 
   function assertOpen(): void {
     if (closing !== null) throw unavailable("closed");
+  }
+
+  const readTurns = createReadTurns();
+
+  /** Runs a read of some size when its turn has come. */
+  async function readInTurn<Result>(query: () => Result): Promise<Result> {
+    assertOpen();
+    await readTurns.next();
+    return readTurns.timed(() => read(query));
   }
 
   /** Runs a read; whatever SQLite throws becomes the port's error. */
@@ -109,20 +132,26 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     },
 
     async seenPosts(request) {
-      return read(() => walks.seenPosts(withoutExpired(request)));
+      return readInTurn(() => walks.seenPosts(withoutExpired(request)));
     },
 
     async postViewers(request) {
-      return read(() => walks.postViewers(withoutExpired(request)));
+      return readInTurn(() => walks.postViewers(withoutExpired(request)));
     },
 
     async seenAmong(userId, postIds, rule) {
       const sinceMs = Math.max(rule.sinceMs, expiredThroughMs() + 1);
-      return read(() => membership(userId, postIds, { ...rule, sinceMs }));
+      const seen = new Set<string>();
+      for (let start = 0; start < postIds.length; start += CANDIDATES_PER_READ) {
+        const candidates = postIds.slice(start, start + CANDIDATES_PER_READ);
+        const found = await readInTurn(() => membership(userId, candidates, { ...rule, sinceMs }));
+        for (const postId of found) seen.add(postId);
+      }
+      return seen;
     },
 
     async scan(after, limit) {
-      return read(() => scanViews(after, limit, expiredThroughMs()));
+      return readInTurn(() => scanViews(after, limit, expiredThroughMs()));
     },
 
     async eraseUser(userId, throughReceivedAtUs) {
@@ -191,7 +220,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   };
 }
 
-/** Which of the posts the user has seen by the rule: one statement, so that 1,000 candidates cross into SQLite once. */
+/** Which of the posts the user has seen by the rule: one statement, so that the candidates cross into SQLite once. */
 function createMembership(reader: DatabaseSync) {
   const seen = reader.prepare(`
     SELECT candidate.value AS post_id FROM json_each(:postIds) AS candidate

@@ -8,6 +8,12 @@ import type { Position, PostViewerRow, SeenPostRow, WalkPage, WalkRequest } from
  */
 const SCANNED_ROWS_MAX = 2_000;
 
+/**
+ * Rows that one page counts for its `views` fields; a page that has counted more ends there. A count itself is never cut
+ * short. COUNTMEASURE
+ */
+const COUNTED_ROWS_MAX = 20_000;
+
 export interface Walks {
   seenPosts(request: WalkRequest): WalkPage<SeenPostRow>;
   postViewers(request: WalkRequest): WalkPage<PostViewerRow>;
@@ -81,7 +87,7 @@ function statements(
   };
 }
 
-function walk<Row>(
+function walk<Row extends { readonly views: number }>(
   { fromTop, fromPosition }: WalkStatements,
   { ownerId, window, after, limit }: WalkRequest,
   rowAt: (position: Position) => Row,
@@ -96,6 +102,7 @@ function walk<Row>(
   const rows: Row[] = [];
   let boundMs: number | null = after === null ? null : untilMs;
   let scanned = 0;
+  let counted = 0;
   let last: Position | null = after;
   for (const row of scan) {
     const position = { viewedAtMs: Number(row.viewed_at_ms), id: String(row.id) };
@@ -104,8 +111,12 @@ function walk<Row>(
     if (scanned === SCANNED_ROWS_MAX) return { rows, boundMs, next: last };
     const emit = row.newest === 1;
     // The page is full and here is one more to emit. Looking for it means that a walk never ends with an empty page.
-    if (emit && rows.length === limit) return { rows, boundMs, next: last };
-    if (emit) rows.push(rowAt(position));
+    if (emit && (rows.length === limit || counted >= COUNTED_ROWS_MAX)) return { rows, boundMs, next: last };
+    if (emit) {
+      const emitted = rowAt(position);
+      rows.push(emitted);
+      counted += emitted.views;
+    }
     scanned++;
     last = position;
   }

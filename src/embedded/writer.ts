@@ -63,10 +63,14 @@ type Phase =
   /** The thread is gone. */
   | { readonly name: "ended"; readonly reason: string };
 
-/** @throws EngineStartError the thread cannot open the file. */
+/**
+ * @param onDeath called where the thread ends though nobody closed it: nothing can be written in this process any more.
+ * @throws EngineStartError the thread cannot open the file.
+ */
 export async function openWriter<Writes extends Operations>(
   data: ThreadData,
   errors: WriterErrors,
+  onDeath: (reason: string) => void = () => undefined,
 ): Promise<Writer<Writes>> {
   const thread = new Worker(new URL(`./writer-thread${extname(import.meta.filename)}`, import.meta.url), {
     workerData: data,
@@ -128,10 +132,12 @@ export async function openWriter<Writes extends Operations>(
 
   function end(reason: string): void {
     if (phase.name === "ended") return;
+    const wasOpen = phase.name === "open";
     phase = { name: "ended", reason };
     const lost = [...inFlight.splice(0).flat(), ...waiting.splice(0)];
     waitingBytes = 0;
     for (const job of lost) job.reject(errors.unavailable(reason));
+    if (wasOpen) onDeath(reason);
   }
 
   thread.on("message", (message: FromThread) => {
@@ -144,7 +150,9 @@ export async function openWriter<Writes extends Operations>(
   function run(operation: string, input: unknown, weight: Weight): Promise<unknown> {
     if (phase.name === "closing") return Promise.reject(errors.unavailable("closed"));
     if (phase.name === "ended") return Promise.reject(errors.unavailable(phase.reason));
-    if (waiting.length >= WAITING_JOBS_MAX || waitingBytes + weight.bytes > WAITING_BYTES_MAX) {
+    // One job is taken whatever its size: it could never be written otherwise.
+    const isTooMuch = waiting.length > 0 && waitingBytes + weight.bytes > WAITING_BYTES_MAX;
+    if (waiting.length >= WAITING_JOBS_MAX || isTooMuch) {
       return Promise.reject(errors.unavailable(`${waiting.length} writes are waiting for the disk already`));
     }
     return new Promise((resolve, reject) => {

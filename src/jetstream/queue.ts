@@ -160,6 +160,10 @@ export function createJetStreamQueue(
     nak: (returned, delayMs) => telling(returned, (held) => deliveries.nak(held, delayMs)),
     extend: (held) => telling(held, deliveries.extend),
 
+    async identity() {
+      return `${names.stream} ${(await streamInfo()).created}`;
+    },
+
     async newestSequence() {
       const { state, config } = await streamInfo();
       // An empty stream that never held a message ends right before the number that it starts from.

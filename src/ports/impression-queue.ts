@@ -40,6 +40,12 @@ export interface ImpressionQueue {
   /** Tells that the work goes on: holds the messages for another `ackWaitMs` from now. */
   extend(deliveries: readonly Delivery[]): Promise<void>;
 
+  /**
+   * Tells this queue from every other, also from one that was made anew under the same name. Stays over restarts;
+   * opaque.
+   */
+  identity(): Promise<string>;
+
   /** Sequence of the newest stored message; 0 where there never was one. */
   newestSequence(): Promise<number>;
 

@@ -36,6 +36,15 @@ function isAboutTheRow(error: unknown): boolean {
   );
 }
 
+/** Cassandra's and ScyllaDB's words for a table that is not there. */
+export function isMissingTable(error: unknown): boolean {
+  return (
+    error instanceof errors.ResponseError &&
+    error.code === types.responseErrorCodes.invalid &&
+    /table \S+ does not exist|unconfigured table/i.test(error.message)
+  );
+}
+
 /**
  * The line for an operator where a connection failed for what is configured, so that waiting would not help; null where
  * the database may just be down.

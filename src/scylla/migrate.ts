@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, Host } from "cassandra-driver";
 import { EngineStartError } from "../ports/errors.ts";
 import { connectClient } from "./connection.ts";
@@ -15,11 +16,15 @@ import {
   CREATE_HISTORY,
   HISTORY_SCOPE,
   HISTORY_TABLE,
+  type PendingMigration,
   pendingMigrations,
   readHistory,
 } from "./schema-history.ts";
-import { SCHEMA_AGREEMENT_WAIT_S, type ScyllaSettings } from "./settings.ts";
+import type { ScyllaSettings } from "./settings.ts";
 
+/** How long the nodes may take to agree on the schema after a statement. */
+const AGREEMENT_TIMEOUT_MS = 60_000;
+const AGREEMENT_CHECK_INTERVAL_MS = 100;
 /** A schema change waits for every node, on some after a flush. */
 const DDL_TIMEOUT_MS = 60_000;
 
@@ -57,23 +62,27 @@ export async function migrateScylla(options: MigrateOptions): Promise<MigrationS
   const migrations = readMigrations(options.directory);
   const values = migrationValues(options.retentionDays);
   const patient = { ...settings, requestTimeoutMs: Math.max(settings.requestTimeoutMs, DDL_TIMEOUT_MS) };
+  const use = <Result>(keyspace: string | null, run: (client: Client) => Promise<Result>) =>
+    withClient(patient, keyspace, logger, run);
   try {
-    const steps: MigrationStep[] = [];
-    const exists = await withClient(patient, null, logger, (client) =>
-      keyspaceExists(client, settings.keyspace),
-    );
-    if (!exists) {
-      const { createKeyspace } = options;
-      if (createKeyspace === undefined) throw missingKeyspace(settings);
-      if (!dryRun)
-        await withClient(patient, null, logger, (client) => createIt(client, settings, createKeyspace));
-      steps.push({ action: "create keyspace", what: settings.keyspace });
-      if (dryRun) return [...steps, ...migrations.map((migration) => stepOf(migration, "new", values))];
+    const exists = await use(null, (client) => keyspaceExists(client, settings.keyspace));
+    if (!exists && options.createKeyspace === undefined) throw missingKeyspace(settings);
+    const created: MigrationStep[] = exists ? [] : [{ action: "create keyspace", what: settings.keyspace }];
+    if (dryRun) {
+      const history = exists ? await use(settings.keyspace, (client) => readHistory(client)) : [];
+      return [...created, ...pendingMigrations(migrations, history, values).map(stepWith(values))];
     }
-    const applied = await withClient(patient, settings.keyspace, logger, (client) =>
-      applyPending(client, settings, migrations, values, dryRun),
+    const { createKeyspace } = options;
+    // Also where it is there already: another runner may be creating it, and it must be known to every node.
+    if (createKeyspace !== undefined) {
+      await use(null, (client) =>
+        change(client, settings, creationOf(settings, createKeyspace.replicationFactor)),
+      );
+    }
+    const applied = await use(settings.keyspace, (client) =>
+      applyPending(client, settings, migrations, values),
     );
-    return [...steps, ...applied];
+    return [...created, ...applied];
   } catch (error) {
     throw error instanceof EngineStartError
       ? error
@@ -86,12 +95,9 @@ async function applyPending(
   settings: ScyllaSettings,
   migrations: readonly Migration[],
   values: MigrationValues,
-  dryRun: boolean,
 ): Promise<MigrationStep[]> {
-  const pending = pendingMigrations(migrations, await readHistory(client, settings.keyspace), values);
-  const steps = pending.map(({ migration, reason }) => stepOf(migration, reason, values));
-  if (dryRun || pending.length === 0) return steps;
   await change(client, settings, CREATE_HISTORY);
+  const pending = pendingMigrations(migrations, await readHistory(client), values);
   for (const { migration } of pending) {
     for (const statement of statementsOf(migration, values)) await change(client, settings, statement);
     const { version, name, checksum } = migration;
@@ -100,13 +106,15 @@ async function applyPending(
       [HISTORY_SCOPE, version, name, checksum, renderedValues(migration, values)],
     );
   }
-  return steps;
+  return pending.map(stepWith(values));
 }
 
-function stepOf(migration: Migration, reason: "new" | "settings", values: MigrationValues): MigrationStep {
-  const rendered = renderedValues(migration, values);
-  const what = rendered === "" ? migration.name : `${migration.name} (${rendered})`;
-  return { action: reason === "new" ? "apply" : "apply again", what };
+function stepWith(values: MigrationValues): (pending: PendingMigration) => MigrationStep {
+  return ({ migration, reason }) => {
+    const rendered = renderedValues(migration, values);
+    const what = rendered === "" ? migration.name : `${migration.name} (${rendered})`;
+    return { action: reason === "new" ? "apply" : "apply again", what };
+  };
 }
 
 async function keyspaceExists(client: Client, keyspace: string): Promise<boolean> {
@@ -117,19 +125,11 @@ async function keyspaceExists(client: Client, keyspace: string): Promise<boolean
   return rowLength > 0;
 }
 
-async function createIt(
-  client: Client,
-  settings: ScyllaSettings,
-  { replicationFactor }: { readonly replicationFactor: number },
-): Promise<void> {
-  await change(
-    client,
-    settings,
-    `CREATE KEYSPACE IF NOT EXISTS ${settings.keyspace} WITH ${replication(settings, replicationFactor)}`,
-  );
+function creationOf(settings: ScyllaSettings, replicationFactor: number): string {
+  return `CREATE KEYSPACE IF NOT EXISTS ${settings.keyspace} WITH ${replication(settings, replicationFactor)}`;
 }
 
-function replication({ localDataCenter }: ScyllaSettings, replicationFactor: number | string): string {
+function replication({ localDataCenter }: ScyllaSettings, replicationFactor: number): string {
   const dataCenter = localDataCenter.replaceAll("'", "''");
   return `replication = {'class': 'NetworkTopologyStrategy', '${dataCenter}': ${replicationFactor}}`;
 }
@@ -141,17 +141,28 @@ function missingKeyspace(settings: ScyllaSettings): EngineStartError {
   );
 }
 
-/** Changes the schema by one statement, on the one node that all runners choose. The driver waits until all nodes agree. */
+/**
+ * Changes the schema by one statement, on the one node that all runners choose, and waits until all nodes agree. The
+ * driver waits only where something changed; what another runner has just changed has to be waited for as well.
+ */
 async function change(client: Client, settings: ScyllaSettings, statement: string): Promise<void> {
   const host = schemaNode(client, settings.localDataCenter);
-  const { info } = await client.execute(statement, [], { prepare: false, host });
-  // The driver says so, but its types do not.
-  if ("isSchemaInAgreement" in info && info.isSchemaInAgreement === false) {
-    throw new EngineStartError(
-      `the database's nodes do not agree on the schema after ${SCHEMA_AGREEMENT_WAIT_S} s: see that every node is up ` +
-        "or removed from the cluster, and run it again",
-    );
+  await client.execute(statement, [], { prepare: false, host });
+  const deadlineMs = performance.now() + AGREEMENT_TIMEOUT_MS;
+  while (!(await nodesAgree(client))) {
+    if (performance.now() > deadlineMs) {
+      throw new EngineStartError(
+        `the database's nodes do not agree on the schema after ${AGREEMENT_TIMEOUT_MS / 1_000} s: see that every node ` +
+          "is up or removed from the cluster, and run it again",
+      );
+    }
+    await sleep(AGREEMENT_CHECK_INTERVAL_MS);
   }
+}
+
+function nodesAgree({ metadata }: Client): Promise<boolean> {
+  // Public in the driver's documentation, missing in its types.
+  return (metadata as typeof metadata & { checkSchemaAgreement(): Promise<boolean> }).checkSchemaAgreement();
 }
 
 /** Of the nodes of the local data center that are up, the one with the least address. */

@@ -1,5 +1,6 @@
 import type { Client, types } from "cassandra-driver";
 import { EngineStartError } from "../ports/errors.ts";
+import { isMissingTable } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { type Migration, type MigrationValues, renderedValues } from "./migration-files.ts";
 import { integerOf, textOf } from "./rows.ts";
@@ -38,22 +39,22 @@ export interface PendingMigration {
 }
 
 /** What has been applied to the client's keyspace; nothing where there is no history yet. */
-export async function readHistory(client: Client, keyspace: string): Promise<AppliedMigration[]> {
-  const tables = await client.execute(
-    "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?",
-    [keyspace, HISTORY_TABLE],
-  );
-  if (tables.rowLength === 0) return [];
-  const { rows } = await client.execute(
-    `SELECT version, name, checksum, settings FROM ${HISTORY_TABLE} WHERE scope = ?`,
-    [HISTORY_SCOPE],
-  );
-  return rows.map((row: types.Row) => ({
-    version: integerOf(row, "version"),
-    name: textOf(row, "name"),
-    checksum: textOf(row, "checksum"),
-    settings: textOf(row, "settings"),
-  }));
+export async function readHistory(client: Client): Promise<AppliedMigration[]> {
+  try {
+    const { rows } = await client.execute(
+      `SELECT version, name, checksum, settings FROM ${HISTORY_TABLE} WHERE scope = ?`,
+      [HISTORY_SCOPE],
+    );
+    return rows.map((row: types.Row) => ({
+      version: integerOf(row, "version"),
+      name: textOf(row, "name"),
+      checksum: textOf(row, "checksum"),
+      settings: textOf(row, "settings"),
+    }));
+  } catch (error) {
+    if (isMissingTable(error)) return [];
+    throw error;
+  }
 }
 
 /**
@@ -96,7 +97,7 @@ export async function checkSchema(
   values: MigrationValues,
   log: Log,
 ): Promise<void> {
-  const pending = pendingMigrations(migrations, await readHistory(client, keyspace), values);
+  const pending = pendingMigrations(migrations, await readHistory(client), values);
   const missing = pending.filter(({ reason }) => reason === "new");
   if (missing.length > 0) {
     const names = missing.map(({ migration }) => migration.name).join(", ");

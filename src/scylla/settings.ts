@@ -21,8 +21,6 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A host that was lost is tried again after this, doubling; the driver's own default goes up to 10 minutes. */
 const RECONNECT_DELAY_MS_MIN = 500;
 const RECONNECT_DELAY_MS_MAX = 10_000;
-/** How long the driver waits after a change of the schema until all nodes agree on it. */
-export const SCHEMA_AGREEMENT_WAIT_S = 30;
 /** A name that needs no quotes, as Cassandra limits it. */
 const KEYSPACE = /^[a-z][a-z0-9_]{0,47}$/;
 
@@ -57,7 +55,6 @@ export function clientOptions(settings: ScyllaSettings, keyspace: string | null)
       ),
     },
     socketOptions: { connectTimeout: CONNECT_TIMEOUT_MS, readTimeout: requestTimeoutMs },
-    protocolOptions: { maxSchemaAgreementWaitSeconds: SCHEMA_AGREEMENT_WAIT_S },
   };
 }
 

@@ -6,7 +6,7 @@ import type { FileIdentity } from "./input.ts";
 import type { LinePosition } from "./line-reader.ts";
 import type { Tally } from "./tally.ts";
 
-const CHECKPOINT_VERSION = 1;
+const CHECKPOINT_VERSION = 2;
 
 /** How far an import is: every line up to here is durable in the queue, counted as old, or written as rejected. */
 export interface ImportProgress extends LinePosition {
@@ -18,8 +18,12 @@ export interface ImportProgress extends LinePosition {
 /** What an import that was stopped, or killed, needs to go on. */
 export interface Checkpoint {
   readonly file: FileIdentity;
+  /** The file's bytes right before the place where the import goes on; see ImportInput. */
+  readonly beforeSha256: string;
   /** Which engine took the lines. */
   readonly target: string;
+  /** Which data of that engine's; see ImpressionQueue.identity. */
+  readonly targetIdentity: string;
   /** The newest message of that engine's queue at the time. */
   readonly queueSequence: number;
   /** The rejects file; null where there is none. */
@@ -31,7 +35,9 @@ const count = z.int().nonnegative();
 const checkpointFile = z.object({
   importCheckpoint: z.literal(CHECKPOINT_VERSION),
   file: z.object({ bytes: count, headSha256: z.string() }),
+  beforeSha256: z.string(),
   target: z.string(),
+  targetIdentity: z.string(),
   queueSequence: count,
   rejects: z.string().nullable(),
   progress: z.object({
@@ -83,14 +89,17 @@ export async function removeCheckpoint(path: string): Promise<void> {
  */
 export function whyNotResumable(
   checkpoint: Checkpoint,
-  now: Pick<Checkpoint, "file" | "target" | "queueSequence">,
+  now: Omit<Checkpoint, "rejects" | "progress">,
 ): string | null {
-  if (checkpoint.file.bytes !== now.file.bytes || checkpoint.file.headSha256 !== now.file.headSha256) {
-    return "the file has changed since";
-  }
+  const isSameFile =
+    checkpoint.file.bytes === now.file.bytes &&
+    checkpoint.file.headSha256 === now.file.headSha256 &&
+    checkpoint.beforeSha256 === now.beforeSha256;
+  if (!isSameFile) return "the file has changed since";
   if (checkpoint.target !== now.target) return `it was going into another engine (${checkpoint.target})`;
-  // A queue's sequences only grow. A smaller one belongs to a queue that was emptied or made anew.
-  if (checkpoint.queueSequence > now.queueSequence) return "the engine's data is not what it was going into";
+  // A queue's sequences only grow. A smaller one belongs to an older copy of it.
+  if (checkpoint.targetIdentity !== now.targetIdentity || checkpoint.queueSequence > now.queueSequence)
+    return "the engine's data is not what it was going into";
   return null;
 }
 

@@ -1,14 +1,19 @@
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 
+/** Only who runs the command reads the files of a transfer: they tell who viewed what. */
+export const PRIVATE_FILE_MODE = 0o600;
+
 /**
  * Replaces a file by a new content that is on the disk when this resolves: after a crash the file holds the old
- * content or the new one, never a part.
+ * content or the new one, never a part. Only its owner can read it.
  */
 export async function replaceFile(path: string, content: string): Promise<void> {
   const partial = `${path}.partial`;
-  const file = await open(partial, "w");
+  const file = await open(partial, "w", PRIVATE_FILE_MODE);
   try {
+    // One that a crash left behind keeps the mode that it has.
+    await file.chmod(PRIVATE_FILE_MODE);
     await file.writeFile(content);
     await file.sync();
   } finally {

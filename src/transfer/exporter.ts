@@ -7,7 +7,7 @@ import type { Clock } from "../domain/time.ts";
 import { isExpired } from "../domain/validation.ts";
 import { StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore, ScanPage, ScanPosition } from "../ports/impression-store.ts";
-import { renameDurably } from "./durable-file.ts";
+import { PRIVATE_FILE_MODE, renameDurably } from "./durable-file.ts";
 import { TransferStalledError } from "./errors.ts";
 import { encodeLine } from "./line-codec.ts";
 import { createBackoff, createStallWatch, STALL_MS_MAX } from "./patience.ts";
@@ -28,27 +28,33 @@ export interface ExportOptions {
 /**
  * Writes every stored view within the retention as a line; the store is read only as fast as the output takes.
  *
- * @param output left open: it may be standard output.
+ * @param ending whether the output is ended and what it then still fails with is awaited; standard output stays open.
  * @returns how many lines were written.
  * @throws TransferStalledError the store could not be read for a long time.
  */
-export async function exportLines(options: ExportOptions, output: Writable): Promise<number> {
+export async function exportLines(
+  options: ExportOptions,
+  output: Writable,
+  ending: "end" | "leave open",
+): Promise<number> {
   const count = { lines: 0 };
-  await pipeline(pagesOf(options, count), output, { signal: options.signal, end: false });
+  await pipeline(pagesOf(options, count), output, { signal: options.signal, end: ending === "end" });
   return count.lines;
 }
 
 /**
  * Like `exportLines`, into a file that appears under its name only once it is complete and on the disk. A name that
- * ends in `.gz` is compressed.
+ * ends in `.gz` is compressed. Only its owner can read it.
  */
 export async function exportFile(options: ExportOptions, path: string): Promise<number> {
   const partial = `${path}.partial`;
   const { signal } = options;
   const count = { lines: 0 };
   const pages = pagesOf(options, count);
+  // One that a crash left behind would keep the mode that it has.
+  await rm(partial, { force: true });
   // `flush`: synced before it is closed, so that the name never stands for less than the whole content.
-  const file = createWriteStream(partial, { flush: true });
+  const file = createWriteStream(partial, { flush: true, mode: PRIVATE_FILE_MODE });
   try {
     if (path.endsWith(".gz")) await pipeline(pages, createGzip(), file, { signal });
     else await pipeline(pages, file, { signal });

@@ -7,6 +7,8 @@ import { TransferError } from "./errors.ts";
 
 /** As much of a file's start as is hashed to recognise it by. */
 const HEAD_BYTES = 64 * 1024;
+/** As much of a file as is hashed before the place where an import stopped. */
+const BEFORE_BYTES = 16 * 1024;
 /** One read of the disk. Larger ones gain nothing: the lines of one chunk are in memory together. */
 const READ_BYTES = 256 * 1024;
 
@@ -20,6 +22,11 @@ export interface FileIdentity {
 export interface ImportInput {
   /** Null for a stream, which cannot be read again from the middle. */
   readonly identity: FileIdentity | null;
+  /**
+   * A hash of the bytes right before this offset: an import that goes on there must find the lines that it has imported.
+   * Of a compressed file it is that of its last bytes, which hold a checksum of everything; of a stream it says nothing.
+   */
+  sha256Before(offset: number): Promise<string>;
   /** Null where nobody knows. */
   readonly totalBytes: number | null;
   /** How much of `totalBytes` was read, for a progress bar. */
@@ -36,12 +43,17 @@ export async function openFileInput(path: string): Promise<ImportInput> {
   }));
   // Not only devices: `import <(mysql ...)` names a pipe.
   if (!isRegular) return streamInput(createReadStream(path, { highWaterMark: READ_BYTES }));
-  const head = await readHead(path);
+  const head = await readBytes(path, 0, HEAD_BYTES);
   const isGzip = head[0] === 0x1f && head[1] === 0x8b;
   let alreadyRead = 0;
   let file: ReturnType<typeof createReadStream> | null = null;
   return {
-    identity: { bytes: size, headSha256: createHash("sha256").update(head).digest("hex") },
+    identity: { bytes: size, headSha256: sha256(head) },
+    async sha256Before(offset) {
+      const end = isGzip ? size : offset;
+      const start = Math.max(0, end - BEFORE_BYTES);
+      return sha256(await readBytes(path, start, end - start));
+    },
     totalBytes: size,
     bytesRead: () => alreadyRead + (file?.bytesRead ?? 0),
     open(offset, signal) {
@@ -63,21 +75,25 @@ export async function openFileInput(path: string): Promise<ImportInput> {
 export function streamInput(stream: Readable): ImportInput {
   return {
     identity: null,
+    sha256Before: async () => "",
     totalBytes: null,
     bytesRead: () => 0,
     open: (offset, signal) => skipBytes(addAbortSignal(signal, stream), offset),
   };
 }
 
-async function readHead(path: string): Promise<Buffer> {
+async function readBytes(path: string, offset: number, length: number): Promise<Buffer> {
   const file = await open(path, "r");
   try {
-    const head = Buffer.alloc(HEAD_BYTES);
-    const { bytesRead } = await file.read(head, 0, HEAD_BYTES, 0);
-    return head.subarray(0, bytesRead);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+    return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();
   }
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** Says what zlib's error codes mean. */

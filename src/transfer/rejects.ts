@@ -1,4 +1,7 @@
-import { type FileHandle, lstat, open, rm } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { type FileHandle, lstat, open } from "node:fs/promises";
+import { PRIVATE_FILE_MODE } from "./durable-file.ts";
+import { TransferError } from "./errors.ts";
 import type { LineRejection } from "./line-codec.ts";
 import type { Line } from "./line-reader.ts";
 
@@ -32,24 +35,28 @@ export function encodeReject({ line, rejection }: RejectedLine): string {
   return JSON.stringify(line.isWhole ? { ...entry, base64 } : { ...entry, base64, truncated: true });
 }
 
+/** How every line begins; see `encodeReject`. */
+const REJECT_START = /^\{"line":[1-9]\d*,"reason":"[A-Z_]+","detail":"/;
+/** Enough of a file for `REJECT_START`. */
+const START_BYTES = 128;
+
 /**
- * A rejects file, made when the first line comes.
+ * A rejects file, made when the first line comes; one of an earlier import is emptied then, and not before: until there
+ * is something new to say, what it says may still be wanted. Only its owner can read it.
  *
  * @param resumeBytes how much of the file belongs to the part of the import that is done: the rest, which a killed
- *   process may have written, is cut off. Null starts afresh: a file of an earlier import is removed.
+ *   process may have written, is cut off. 0 for an import that starts at the first line.
+ * @throws TransferError the file is something else; it is left alone.
  */
-export async function openRejectsFile(path: string, resumeBytes: number | null): Promise<Rejects> {
-  const existing = await lstat(path).catch(() => null);
-  // Only regular files: the path may as well be /dev/stderr.
-  const isOurs = existing?.isFile() === true;
-  if (isOurs && resumeBytes === null) await rm(path);
+export async function openRejectsFile(path: string, resumeBytes: number): Promise<Rejects> {
   let file: FileHandle | null = null;
   let written = 0;
   let waiting = "";
 
   async function openFile(): Promise<FileHandle> {
-    const opened = await open(path, "a");
-    if (isOurs && resumeBytes !== null) {
+    const existing = await ownFile(path);
+    const opened = await open(path, "a", PRIVATE_FILE_MODE);
+    if (existing !== null) {
       written = Math.min(existing.size, resumeBytes);
       await opened.truncate(written);
     }
@@ -57,7 +64,7 @@ export async function openRejectsFile(path: string, resumeBytes: number | null):
   }
 
   // A resumed import owes the cut even if nothing more is rejected.
-  if (isOurs && resumeBytes !== null) file = await openFile();
+  if ((await ownFile(path)) !== null && resumeBytes > 0) file = await openFile();
 
   return {
     add(rejected) {
@@ -96,4 +103,31 @@ export function sampleRejects(): Rejects & { readonly shown: readonly RejectedLi
     sync: async () => undefined,
     close: async () => undefined,
   };
+}
+
+/**
+ * The rejects file of an earlier import, or null where there is none, or none that could be emptied: the path may as well
+ * be /dev/stderr, or a link to it.
+ *
+ * @throws TransferError it is another file.
+ */
+async function ownFile(path: string): Promise<Stats | null> {
+  const existing = await lstat(path).catch(() => null);
+  if (existing?.isFile() !== true) return null;
+  if (existing.size > 0 && !REJECT_START.test(await startOf(path))) {
+    throw new TransferError(
+      `${path} exists and is no rejects file; move it away, or name another file with --rejects`,
+    );
+  }
+  return existing;
+}
+
+async function startOf(path: string): Promise<string> {
+  const file = await open(path, "r");
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(START_BYTES), 0, START_BYTES, 0);
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }

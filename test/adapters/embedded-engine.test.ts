@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
@@ -139,6 +139,33 @@ describe("openEmbeddedEngine", () => {
     await second.close();
   });
 
+  it.each(["queue.sqlite", "store.sqlite"])(
+    "keeps its identity over a restart, until %s is made anew",
+    async (file) => {
+      const identity = async () => {
+        const engine = await open();
+        const told = await engine.queue.identity();
+        await engine.close();
+        return told;
+      };
+      const first = await identity();
+      expect(first).not.toBe("");
+      expect(await identity()).toBe(first);
+      rmSync(join(dataDir, file));
+      expect(await identity()).not.toBe(first);
+    },
+  );
+
+  it("gives files of the first format an identity", async () => {
+    await (await open()).close();
+    const database = new DatabaseSync(join(dataDir, "queue.sqlite"));
+    database.exec("DROP TABLE identity; PRAGMA user_version = 1");
+    database.close();
+    const engine = await open();
+    expect(await engine.queue.identity()).toMatch(/^[0-9a-f]{32}-[0-9a-f]{32}$/);
+    await engine.close();
+  });
+
   describe("the lock", () => {
     it("refuses a second engine in the same process, again and again, until the first is closed", async () => {
       const first = await open();
@@ -188,6 +215,7 @@ describe("openEmbeddedEngine", () => {
     it.each(["queue.sqlite", "store.sqlite"])("where %s was written by a newer version", async (file) => {
       await (await open()).close();
       const database = new DatabaseSync(join(dataDir, file));
+      const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
       database.exec("PRAGMA user_version = 999");
       database.close();
       const message = await startProblem();
@@ -196,7 +224,7 @@ describe("openEmbeddedEngine", () => {
       expect(message).toContain("999");
       // The failed start gave the directory free, and changed nothing.
       const again = new DatabaseSync(join(dataDir, file));
-      again.exec("PRAGMA user_version = 1");
+      again.exec(`PRAGMA user_version = ${version}`);
       again.close();
       await (await open()).close();
     });
@@ -216,6 +244,20 @@ describe("openEmbeddedEngine", () => {
       database.exec("CREATE TABLE recipes (name TEXT)");
       database.close();
       expect(await startProblem()).toContain("another program");
+    });
+
+    it.each([
+      ["queue.sqlite", "ALTER TABLE dead_letters RENAME COLUMN failed_at TO failed"],
+      ["store.sqlite", "DROP INDEX views_by_user"],
+    ])("and leaves no thread on a file that is not as expected (%s)", async (file, change) => {
+      await (await open()).close();
+      const database = new DatabaseSync(join(dataDir, file));
+      // Reads need it, so that only their connection notices.
+      database.exec(change);
+      database.close();
+      await startProblem();
+      // A database that somebody has open is more than one file.
+      expect(readdirSync(dataDir).sort()).toEqual(["lock.sqlite", "queue.sqlite", "store.sqlite"]);
     });
 
     it("where another program holds the file", async () => {

@@ -1,9 +1,11 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { EmbeddedEngineOptions } from "../../src/embedded/engine.ts";
+import type { DeadLetterFilter, DeadLetterPage } from "../../src/ports/dead-letters.ts";
 import { QueueFullError } from "../../src/ports/errors.ts";
+import type { Delivery } from "../../src/ports/impression-queue.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
-import { BRIEF_MS, bodyOf, only, pullCount, pullOf } from "../contract/queue/fixture.ts";
+import { BRIEF_MS, bodyOf, only, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
 import { queueContract } from "../contract/queue/index.ts";
 import { openTemporaryEngine } from "../support/embedded.ts";
 
@@ -134,5 +136,114 @@ describe("embedded queue", () => {
     const more = queue.pull(pullOf());
     await queue.ack(held.slice(0, 3));
     expect(await more).toHaveLength(3);
+  });
+
+  it("takes new messages however many were given back and wait for their delay", async () => {
+    const { queue } = await openAt();
+    const poison = Array.from({ length: 10_500 }, (_, index) => `poison ${index}`);
+    await Promise.all(poison.map((body) => queue.publish({ id: body, body })));
+    for (let given = 0; given < poison.length; ) {
+      const deliveries = await queue.pull(pullOf({ maxMessages: 5_000, waitMs: 5_000 }));
+      expect(deliveries).not.toEqual([]);
+      await queue.nak(deliveries, 10 * MINUTE_MS);
+      given += deliveries.length;
+    }
+    await queue.publish({ id: "healthy", body: "healthy" });
+    expect((await queue.pull(pullOf({ waitMs: 5_000 }))).map(bodyOf)).toEqual(["healthy"]);
+    expect(await queue.stats()).toMatchObject({ pending: 10_501, inFlight: 1 });
+  });
+
+  it.each([10, 1])("takes returned and new messages in turns, %i a pull", async (maxMessages) => {
+    const { queue } = await openAt();
+    await publishAll(queue, Array<string>(20).fill("returned"));
+    await queue.nak(await pullCount(queue, 20), 0);
+    await publishAll(queue, Array<string>(20).fill("new"));
+    const bodies: string[] = [];
+    for (let pulled = 0; pulled < 10; pulled += maxMessages) {
+      const deliveries = await queue.pull(pullOf({ maxMessages }));
+      bodies.push(...deliveries.map(bodyOf));
+      // They come back at once, every time: the worst that they can do.
+      await queue.nak(
+        deliveries.filter((delivery) => bodyOf(delivery) === "returned"),
+        0,
+      );
+    }
+    expect(bodies.filter((body) => body === "new")).toHaveLength(5);
+    expect(bodies.filter((body) => body === "returned")).toHaveLength(5);
+  });
+
+  it("takes nothing new once too many were given back, and goes on when one of them is settled", async () => {
+    const { queue } = await openAt({ returnedMessagesMax: 10 });
+    await publishAll(queue, Array<string>(12).fill("a"));
+    const [first, ...others] = await pullCount(queue, 10);
+    await queue.nak(others, 10 * MINUTE_MS);
+    await queue.nak([first as Delivery], 0);
+    const again = await queue.pull(pullOf());
+    expect(again.map(({ sequence }) => sequence)).toEqual([first?.sequence]);
+    await queue.nak(again, 0);
+    await queue.ack(await queue.pull(pullOf()));
+    expect(await queue.pull(pullOf())).toHaveLength(1);
+  });
+
+  it("takes a message that is larger than all that may wait for the disk, alone", async () => {
+    const MIB = 1_024 * 1_024;
+    const { queue } = await openAt({ queueMaxBytes: 256 * MIB });
+    const large = "x".repeat(70 * MIB);
+    const results = await Promise.allSettled([
+      queue.publish({ id: "a", body: large }),
+      queue.publish({ id: "b", body: large }),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    expect((await queue.stats()).bytes).toBe(70 * MIB);
+  });
+
+  describe("a page of dead letters", () => {
+    it("looks at so many letters and no more, also where their days are over and no sweep has come by", async () => {
+      const { queue, time } = await openAt({ deadLetterDays: 30 });
+      await queue.deadLetters.add(Array.from({ length: 5_000 }, () => letterOf({})));
+      time.nowMs += 30 * DAY_MS;
+      let pages = 0;
+      for (let before: number | null = null; pages === 0 || before !== null; pages++) {
+        const page = await queue.deadLetters.page({ filter: {}, before, limit: 10 });
+        expect(page.letters).toEqual([]);
+        before = page.next;
+      }
+      expect(pages).toBe(3);
+    });
+
+    it("holds few letters where they are large, and all come all the same", async () => {
+      const { queue } = await openAt();
+      const letters = Array.from({ length: 60 }, () => letterOf({ detail: "x".repeat(250_000) }));
+      await queue.deadLetters.add(letters);
+      const found: string[] = [];
+      let before: number | null = null;
+      do {
+        const page: DeadLetterPage = await queue.deadLetters.page({ filter: {}, before, limit: 100 });
+        expect(page.letters.length).toBeLessThanOrEqual(16);
+        found.push(...page.letters.map(({ id }) => id));
+        before = page.next;
+      } while (before !== null);
+      expect(found).toEqual(letters.map(({ id }) => id).toReversed());
+      await queue.deadLetters.add([letterOf({ id: "giant", detail: "x".repeat(5_000_000) })]);
+      const [giant, ...others] = (await queue.deadLetters.page({ filter: {}, before, limit: 100 })).letters;
+      expect([giant?.id, others.length]).toEqual(["giant", 0]);
+    });
+
+    it("reads a letter only where it matches", async () => {
+      const { queue } = await openAt();
+      const letters = Array.from({ length: 100 }, () => letterOf({ detail: "x".repeat(300_000) }));
+      await queue.deadLetters.add(letters);
+      const elapsedMs = async (filter: DeadLetterFilter) => {
+        const startedMs = performance.now();
+        let before: number | null = null;
+        do before = (await queue.deadLetters.page({ filter, before, limit: 100 })).next;
+        while (before !== null);
+        return performance.now() - startedMs;
+      };
+      const readingMs = await elapsedMs({});
+      const skipping: number[] = [];
+      for (let attempt = 0; attempt < 5; attempt++) skipping.push(await elapsedMs({ untilMs: 1 }));
+      expect(Math.min(...skipping)).toBeLessThan(readingMs / 10);
+    });
   });
 });

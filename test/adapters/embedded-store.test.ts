@@ -3,10 +3,11 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
+import { createLoaders } from "../../src/resolvers/loaders.ts";
 import { scanAll } from "../contract/store/fixture.ts";
 import { storeContract } from "../contract/store/index.ts";
 import { openTemporaryEngine } from "../support/embedded.ts";
-import { EVERYTHING, recordViews, viewOf } from "../support/views.ts";
+import { EVERYTHING, recordViews, viewOf, walkAll } from "../support/views.ts";
 
 storeContract({
   name: "embedded",
@@ -153,5 +154,63 @@ describe("embedded store", () => {
     expect(refused.every((result) => result.reason instanceof StoreUnavailableError)).toBe(true);
     await store.writeHistory("later", [viewOf({ userId: "later", postId: "p", viewedAtMs: NOW_MS })]);
     expect((await scanAll(store, 2_000)).length).toBe(25_000 - refused.length + 1);
+  });
+
+  it("ends a page early that has counted many views, and counts all of them", async () => {
+    const { store } = await openAt();
+    const posts = ["a", "b", "c", "d"];
+    for (const [index, postId] of posts.entries()) {
+      const views = Array.from({ length: 12_000 }, (_, view) =>
+        // The newest views of all posts come first; the others lie below what a page looks at.
+        viewOf({ userId: "u", postId, viewedAtMs: NOW_MS - index - (view === 0 ? 0 : 10 * view) }),
+      );
+      await recordViews(store, views);
+    }
+    const first = await store.seenPosts({ ownerId: "u", window: EVERYTHING, after: null, limit: 10 });
+    expect(first.rows.map(({ postId, views }) => [postId, views])).toEqual([
+      ["a", 12_000],
+      ["b", 12_000],
+    ]);
+    expect(first.next).not.toBeNull();
+    const all = await walkAll(store.seenPosts, { ownerId: "u", window: EVERYTHING, limit: 10 });
+    expect(all.map(({ postId, views }) => [postId, views])).toEqual(posts.map((postId) => [postId, 12_000]));
+  });
+
+  it("lets the process go on between the reads of one request", async () => {
+    const { store } = await openAt();
+    await recordViews(
+      store,
+      Array.from({ length: 4_000 }, (_, index) =>
+        viewOf({ userId: "u", postId: "p", viewedAtMs: NOW_MS - index }),
+      ),
+    );
+    const loaders = createLoaders(store);
+    const posts = Array.from({ length: 1_000 }, (_, index) => `p${index}`);
+    let turns = 0;
+    let isOver = false;
+    const count = () => {
+      turns++;
+      if (!isOver) setImmediate(count);
+    };
+    setImmediate(count);
+    await Promise.all([
+      ...Array.from({ length: 200 }, (_, index) =>
+        loaders.seenPosts.load({
+          ownerId: "u",
+          window: { sinceMs: 0, untilMs: NOW_MS + 1 + index },
+          after: null,
+          limit: 100,
+        }),
+      ),
+      ...Array.from({ length: 200 }, (_, index) =>
+        loaders.seenAmong.load({
+          userId: "u",
+          candidates: { postIds: posts, number: index },
+          rule: { minViews: 1, minDwellMs: 0, sinceMs: 0 },
+        }),
+      ),
+    ]);
+    isOver = true;
+    expect(turns).toBeGreaterThan(10);
   });
 });

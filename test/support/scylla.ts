@@ -90,10 +90,15 @@ async function createKeyspace(): Promise<{ name: string; client: Client }> {
   await migrateScylla({
     settings,
     retentionDays: RETENTION_DAYS,
-    createKeyspace: { replicationFactor: 1 },
+    createKeyspace: { replicationFactor: replicas() },
     logger: silentLog,
   });
   return { name, client: await connectTo(settings) };
+}
+
+/** On every node of a small cluster, so that a quorum means something where one is given. */
+function replicas(): number {
+  return Math.min(3, inject("scyllaContactPoints").length);
 }
 
 /** A driver with nothing of the store's around it. */

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 const ROOT = join(import.meta.dirname, "../..");
 const READY_TIMEOUT_MS = 60_000;
 
-/** `impressions serve` in a process of its own, as a user runs it. */
+/** `impressions serve`, `api` or `worker` in a process of its own, as a user runs it. */
 export interface ServiceProcess {
   readonly url: string;
   readonly pid: number;
@@ -17,11 +17,11 @@ export interface ServiceProcess {
 }
 
 /** Starts the built service on a free port and resolves when it says that it is ready. */
-export async function startServiceProcess(environment: {
-  readonly DATA_DIR: string;
-  readonly [name: string]: string;
-}): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [join(ROOT, "dist/main.js"), "serve"], {
+export async function startServiceProcess(
+  environment: Readonly<Record<string, string>>,
+  role: "serve" | "api" | "worker" = "serve",
+): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [join(ROOT, "dist/main.js"), role], {
     env: { PATH: process.env.PATH, PORT: "0", ...environment },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -40,6 +40,22 @@ export async function startServiceProcess(environment: {
       return { code: child.exitCode, signal: child.signalCode };
     },
   };
+}
+
+/** Runs a command to its end. Never rejects. */
+export async function runCommand(
+  environment: Readonly<Record<string, string>>,
+  ...parameters: readonly string[]
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [join(ROOT, "dist/main.js"), ...parameters], {
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = { stdout: "", stderr: "" };
+  child.stdout.on("data", (bytes: Buffer) => (output.stdout += bytes));
+  child.stderr.on("data", (bytes: Buffer) => (output.stderr += bytes));
+  await once(child, "close");
+  return { code: child.exitCode, ...output };
 }
 
 function readyUrl(child: ChildProcess, log: string[]): Promise<string> {

@@ -30,10 +30,17 @@ describe("configuration", () => {
     [{ PORT: "70000" }, "PORT=70000: must be a whole number from 0 to 65535"],
     [{ WORKERS: "0" }, "WORKERS=0: must be a whole number from 1 to 64"],
     [{ QUEUE_MAX_BYTES: "10 gigs" }, "QUEUE_MAX_BYTES=10 gigs: must be a size like 512MiB or 10GiB"],
-    [{ ENGINE: "mysql" }, "ENGINE=mysql: must be embedded"],
+    [{ ENGINE: "mysql" }, "ENGINE=mysql: must be embedded or cluster"],
     [{ PLAYGROUND: "maybe" }, "PLAYGROUND=maybe: must be on or off"],
   ])("%o is refused with what is expected", (environment, message) => {
     expect(() => readConfig(environment)).toThrow(new ConfigError(message));
+  });
+
+  test("addresses are host:port, with commas between them", () => {
+    expect(readConfig({ NATS_SERVERS: "a:1, [::1]:2" }).NATS_SERVERS).toEqual(["a:1", "[::1]:2"]);
+    expect(() => readConfig({ SCYLLA_CONTACT_POINTS: "db1" })).toThrow(
+      /^SCYLLA_CONTACT_POINTS=db1: must be host:port/,
+    );
   });
 
   test("every wrong setting is named", () => {

@@ -70,7 +70,8 @@ export function pull(contract: QueueContract): void {
       controller.abort();
       expect(await pulled).toEqual([]);
       await publishAll(queue, ["a"]);
-      expect(only(await pullCount(queue, 1)).deliveries).toBe(1);
+      // A server may have begun to deliver it to the pull that is gone: then it came back at once, long before ackWait.
+      expect(only(await pullCount(queue, 1)).deliveries).toBeLessThanOrEqual(2);
     });
 
     it("never gives a message to two pullers", async () => {

@@ -1,0 +1,146 @@
+import { afterEach, describe, expect, inject, test } from "vitest";
+import {
+  PipelineDocument,
+  RecordImpressionsDocument,
+  UnseenPostsDocument,
+} from "../../src/generated/operations.ts";
+import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import { query, request } from "../support/graphql-request.ts";
+import { startCassandra } from "../support/servers/cassandra.ts";
+import type {} from "../support/servers/global-setup.ts";
+import { runCommand } from "../support/service-process.ts";
+
+const closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+});
+
+function installationHere(): ClusterInstallation {
+  const installation = createClusterInstallation({
+    natsServers: inject("natsServers"),
+    contactPoints: inject("scyllaContactPoints"),
+    localDataCenter: inject("scyllaLocalDc"),
+  });
+  closers.push(installation.dispose);
+  return installation;
+}
+
+describe("migrate", () => {
+  test("two at once on an empty database: both succeed, and there is one schema", async () => {
+    const installation = installationHere();
+    const both = await Promise.all([
+      installation.migrate("--create-keyspace", "1"),
+      installation.migrate("--create-keyspace", "1"),
+    ]);
+    expect(both.map(({ code, stderr }) => ({ code, stderr }))).toEqual([
+      { code: 0, stderr: "" },
+      { code: 0, stderr: "" },
+    ]);
+    const { code, stdout } = await installation.migrate();
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `Keyspace ${installation.keyspace} is up to date: nothing to do.\n`,
+    });
+    const { url } = await installation.start("serve");
+    await query(url, RecordImpressionsDocument, {
+      input: { userId: "u", impressions: [{ postId: "p", viewedAt: new Date().toISOString() }] },
+    });
+    await expect
+      .poll(() => query(url, UnseenPostsDocument, { userId: "u", candidates: ["p", "q"] }), {
+        timeout: 60_000,
+      })
+      .toEqual({ unseenPosts: ["q"] });
+  });
+
+  test("a dry run says what would be done and does nothing", async () => {
+    const installation = installationHere();
+    const dry = await installation.migrate("--create-keyspace", "1", "--dry-run");
+    expect(dry.code).toBe(0);
+    expect(dry.stdout).toMatch(/^would create keyspace: t.*\nwould apply: 0001_/);
+    expect((await installation.migrate("--dry-run")).stderr).toMatch(/has no keyspace/);
+  });
+});
+
+describe("what cannot work ends the start with one line", () => {
+  const failure = async (environment: Readonly<Record<string, string>>, ...parameters: string[]) => {
+    const { code, stderr } = await runCommand(
+      { PORT: "0", LOG_LEVEL: "silent", ...environment },
+      ...parameters,
+    );
+    expect(code).toBe(1);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    return stderr;
+  };
+
+  test("no keyspace", async () => {
+    const { environment } = installationHere();
+    expect(await failure(environment, "serve")).toMatch(/has no keyspace .*run: impressions migrate/);
+  });
+
+  test("a keyspace that was never migrated", async () => {
+    const installation = installationHere();
+    await installation.client().execute(
+      `CREATE KEYSPACE ${installation.keyspace}
+         WITH replication = {'class': 'NetworkTopologyStrategy', '${inject("scyllaLocalDc")}': 1}`,
+    );
+    expect(await failure(installation.environment, "api")).toMatch(/run: impressions migrate/);
+  });
+
+  test("another data center", async () => {
+    const installation = installationHere();
+    await installation.migrate("--create-keyspace", "1");
+    const environment = { ...installation.environment, SCYLLA_LOCAL_DC: "elsewhere" };
+    expect(await failure(environment, "serve")).toMatch(/SCYLLA_LOCAL_DC/);
+  });
+
+  test("a stream of that name with other settings", async () => {
+    const installation = installationHere();
+    await installation.migrate("--create-keyspace", "1");
+    const first = await installation.start("serve");
+    await first.kill("SIGTERM");
+    const environment = { ...installation.environment, QUEUE_REPLICAS: "3" };
+    expect(await failure(environment, "serve")).toMatch(/QUEUE_REPLICAS|replicas/);
+  });
+});
+
+test("the API takes mutations while Cassandra is down, and they are stored when it comes back", async () => {
+  const cassandra = await startCassandra({ nodes: 1 });
+  closers.push(() => cassandra.stop());
+  const installation = createClusterInstallation({
+    natsServers: inject("natsServers"),
+    contactPoints: cassandra.contactPoints,
+    localDataCenter: cassandra.localDataCenter,
+  });
+  closers.push(installation.dispose);
+  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+  const [node] = cassandra.nodes;
+  await node?.kill("SIGKILL");
+
+  const api = await installation.start("api");
+  const worker = await installation.start("worker");
+  expect((await fetch(`${api.url}/readyz`)).status).toBe(200);
+  expect((await fetch(`${worker.url}/readyz`)).status).toBe(200);
+  const viewedAt = new Date().toISOString();
+  const users = Array.from({ length: 20 }, (_, index) => `u${index}`);
+  for (const userId of users) {
+    const { recordImpressions } = await query(api.url, RecordImpressionsDocument, {
+      input: { userId, impressions: [{ postId: "p", viewedAt }] },
+    });
+    expect(recordImpressions.accepted).toBe(1);
+  }
+  const read = await request(api.url, UnseenPostsDocument, { userId: "u0", candidates: ["p"] });
+  expect(read.status).toBe(503);
+  expect(read.errors?.[0]?.extensions).toMatchObject({ code: "STORE_UNAVAILABLE" });
+  expect(read.headers.get("retry-after")).toMatch(/^\d+$/);
+
+  await node?.restart();
+  await expect
+    .poll(async () => (await request(api.url, PipelineDocument, {})).data?.pipeline, { timeout: 110_000 })
+    .toMatchObject({ pending: 0, deadLetters: 0, storeHealthy: true });
+  for (const userId of users) {
+    expect(await query(api.url, UnseenPostsDocument, { userId, candidates: ["p", "q"] })).toEqual({
+      unseenPosts: ["q"],
+    });
+  }
+});
