@@ -32,5 +32,6 @@ try {
   await createProgram(dependencies, version).parseAsync();
 } catch (error) {
   process.stderr.write(`${explainFailure(error)}\n`);
-  process.exitCode = 1;
+  // Not only the exit code: a driver that failed to connect may keep a timer or a socket that would keep us alive.
+  process.exit(1);
 }
