@@ -26,15 +26,17 @@ const SQLITE_NOTADB = 26;
 /**
  * Creates the file where there is none and brings its schema up to date.
  *
+ * @returns its identity: a random name that it got when it was made. A copy has the same one.
  * @throws EngineStartError where the file cannot be used; its message says what to do.
  */
-export function prepareDatabase(file: string, schema: Schema): void {
+export function prepareDatabase(file: string, schema: Schema): string {
   try {
     // SQLite gives its log and shared-memory files the mode of the database, so the database is created first.
     closeSync(openSync(file, "a", FILE_MODE));
     const database = openForWriting(file);
     try {
       migrate(database, file, schema);
+      return String(database.prepare("SELECT id FROM identity").get()?.id);
     } finally {
       database.close();
     }
@@ -85,16 +87,6 @@ export async function withReader<Built>(
     reader?.close();
     await writer.close();
     throw error;
-  }
-}
-
-/** The random name that a file got when it was made. A copy has the same, a file that was made anew another. */
-export function identityOf(file: string): string {
-  const database = openForReading(file);
-  try {
-    return String(database.prepare("SELECT id FROM identity").get()?.id);
-  } finally {
-    database.close();
   }
 }
 

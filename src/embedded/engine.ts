@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Clock } from "../domain/time.ts";
 import { EngineStartError } from "../ports/errors.ts";
-import { identityOf, prepareDatabase, startError } from "./database.ts";
+import { prepareDatabase, startError } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
 import { type EmbeddedQueue, openEmbeddedQueue } from "./queue.ts";
 import { QUEUE_SCHEMA, STORE_SCHEMA } from "./schema.ts";
@@ -55,10 +55,8 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
   try {
     const queueFile = join(dataDir, "queue.sqlite");
     const storeFile = join(dataDir, "store.sqlite");
-    prepareDatabase(queueFile, QUEUE_SCHEMA);
-    prepareDatabase(storeFile, STORE_SCHEMA);
-    // Both: what an import put into the queue is in the store by now.
-    const identity = [queueFile, storeFile].map(identityOf).join("-");
+    // Of both: what an import put into the queue is in the store by now.
+    const identity = `${prepareDatabase(queueFile, QUEUE_SCHEMA)}-${prepareDatabase(storeFile, STORE_SCHEMA)}`;
     const queue = await openEmbeddedQueue({ ...options, file: queueFile, identity, ackWaitMs, onFatal });
     opened.push(queue);
     const store = await openEmbeddedStore({ file: storeFile, retentionMs, clock, onFatal });

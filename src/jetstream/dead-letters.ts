@@ -11,6 +11,7 @@ import type { Connection } from "./connection.ts";
 import { API_ERROR, apiCodeOf, isNoRoom, messageOf, queueError } from "./errors.ts";
 import { decodeLetter, encodeLetter } from "./letter-codec.ts";
 import type { JetStreamNames } from "./names.ts";
+import { publishTo } from "./publish.ts";
 
 /** Requests on their way at once. */
 const REQUESTS_MAX = 128;
@@ -43,9 +44,9 @@ export function createDeadLetters(
   connection: Connection,
   { deadLetterStream: stream, deadLetterPrefix: prefix }: JetStreamNames,
 ): DeadLetters {
-  const { manager, jetstream } = connection;
+  const { manager } = connection;
 
-  /** @returns the new message's sequence; null where the id is there already. @throws what `jetstream.publish` throws. */
+  /** @returns the new message's sequence; null where the id is there already. @throws what `publishTo` throws. */
   async function publish(letter: DeadLetter, msgID: string | undefined): Promise<number | null> {
     const payloadMax = connection.nats.info?.max_payload ?? Number.POSITIVE_INFINITY;
     const { body, encoding } = encodeLetter(letter, payloadMax - HEADER_BYTES);
@@ -60,7 +61,7 @@ export function createDeadLetters(
     };
     try {
       const subject = `${prefix}.${letter.reason}.${tokenOf(letter.id)}`;
-      const { seq, duplicate } = await connection.request(() => jetstream.publish(subject, body, options));
+      const { seq, duplicate } = await publishTo(connection, subject, body, options);
       if (!duplicate) return seq;
     } catch (error) {
       const isThere =
@@ -173,7 +174,7 @@ export function createDeadLetters(
   return {
     async add(letters) {
       const added: number[] = [];
-      for (const group of groupsOf(letters, REQUESTS_MAX)) {
+      for (const group of groupsOf(firstOfEachId(letters), REQUESTS_MAX)) {
         // Published in order over one connection, so stored in order.
         const outcomes = await Promise.allSettled(group.map((letter) => publish(letter, letter.id)));
         for (const outcome of outcomes) {
@@ -226,6 +227,12 @@ function matches(filter: DeadLetterFilter, { reason, userId, failedAtMs }: DeadL
   if (filter.userId != null && userId !== filter.userId) return false;
   if (filter.sinceMs != null && failedAtMs < filter.sinceMs) return false;
   return filter.untilMs == null || failedAtMs < filter.untilMs;
+}
+
+function firstOfEachId(letters: readonly DeadLetter[]): DeadLetter[] {
+  const first = new Map<string, DeadLetter>();
+  for (const letter of letters) if (!first.has(letter.id)) first.set(letter.id, letter);
+  return [...first.values()];
 }
 
 function range(from: number, to: number): number[] {

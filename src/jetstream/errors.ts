@@ -23,6 +23,7 @@ export const API_ERROR = {
   consumerNotAlone: 10099,
   filteredConsumerNotAlone: 10100,
   streamMaxBytesOverAccountLimit: 10122,
+  duplicateInProcess: 10158,
 } as const;
 
 /** The server cannot answer now and will later: an election runs, or it is still starting. */

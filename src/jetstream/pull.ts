@@ -1,6 +1,9 @@
 import { createInbox, type Msg, nanos } from "nats";
 import type { Connection } from "./connection.ts";
 
+/** How many of the messages that were asked for are not delivered by this request. */
+const UNDELIVERED = "Nats-Pending-Messages";
+
 /** What ended one request for messages. */
 export type PullEnd =
   /** It is served: as many messages as asked for, or all that there were, or its time is over. */
@@ -55,19 +58,19 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
   const over = Promise.withResolvers<void>();
   let resolved = false;
   let received = 0;
+  let expected = options.maxMessages;
+  let end: PullEnd = "over";
 
   const inbox = createInbox();
   const subscription = nats.subscribe(inbox, {
     callback(error, message) {
       if (error !== null) finish("not now");
-      else if (message.subject === inbox) {
-        const end = readStatus(message);
-        if (end !== null) finish(end);
-      } else {
+      else if (message.subject === inbox) heed(message);
+      else {
         received++;
         if (resolved) options.giveBack(message);
         else arrivals.push({ message, atMs: performance.now() });
-        if (received === options.maxMessages) finish("over");
+        if (received >= expected) finish(end);
       }
     },
   });
@@ -75,26 +78,39 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
   const stopListening = connection.onLoss(() => finish("connection lost"));
   options.signal.addEventListener("abort", abort);
 
+  /**
+   * On a replicated stream the word that ends a request overtakes its messages: each of those waits for a majority. The
+   * word says how many are on their way, and only with the last of them the request is over.
+   */
+  function heed(status: Msg): void {
+    const told = readStatus(status);
+    if (told === null) return;
+    end = told;
+    const undelivered = status.headers?.get(UNDELIVERED) ?? "";
+    expected = undelivered === "" ? received : options.maxMessages - Number(undelivered);
+    if (received >= expected) finish(end);
+  }
+
   /** The server has nothing more to say about this request. */
-  function finish(end: PullEnd): void {
-    answer(end);
+  function finish(how: PullEnd): void {
+    answer(how);
     clearTimeout(timer);
     stopListening();
     if (!subscription.isClosed()) subscription.unsubscribe();
     over.resolve();
   }
 
-  function answer(end: PullEnd): void {
+  function answer(how: PullEnd): void {
     if (resolved) return;
     resolved = true;
     options.signal.removeEventListener("abort", abort);
-    resolve({ arrivals, end });
+    resolve({ arrivals, end: how });
   }
 
   /**
    * Resolves at once, and gives back what has come and what still comes, until the server says that the request is
-   * over. Taking the subscription away instead loses what is on its way to it, and that waits for its ackWait: on a
-   * cluster, where another server delivers, one abort in twenty did so.
+   * over. Taking the subscription away instead loses what is on its way to it, and that then waits for its ackWait: on
+   * a cluster, where another server delivers, one message for every fifteen aborts under traffic.
    */
   function abort(): void {
     for (const { message } of arrivals.splice(0)) options.giveBack(message);

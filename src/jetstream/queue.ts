@@ -9,6 +9,7 @@ import { createDeliveries } from "./deliveries.ts";
 import { API_ERROR, apiCodeOf, messageOf, queueError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { JetStreamNames } from "./names.ts";
+import { publishTo } from "./publish.ts";
 import { type PullEnd, pullOnce } from "./pull.ts";
 import { ensureConsumer } from "./topology.ts";
 
@@ -37,7 +38,7 @@ export function createJetStreamQueue(
   options: JetStreamQueueOptions,
 ): ImpressionQueue {
   const { names, clock, log } = options;
-  const { jetstream, manager } = connection;
+  const { manager } = connection;
   const deliveries = createDeliveries(connection, options.ackWaitMs);
   const closed = new AbortController();
   const lingering = new Set<Promise<void>>();
@@ -45,15 +46,16 @@ export function createJetStreamQueue(
   let restoring: Promise<void> | null = null;
   let goneLoggedMs = Number.NEGATIVE_INFINITY;
 
+  /** Turns what a request throws into the port's errors. */
   async function asking<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     try {
-      return await connection.request(ask);
+      return await ask();
     } catch (error) {
       throw apiCodeOf(error) === API_ERROR.streamNotFound ? streamIsGone(error) : queueError(error);
     }
   }
 
-  const streamInfo = () => asking(() => manager.streams.info(names.stream));
+  const streamInfo = () => asking(() => connection.request(() => manager.streams.info(names.stream)));
 
   function streamIsGone(cause: unknown): QueueUnavailableError {
     const reason =
@@ -120,7 +122,10 @@ export function createJetStreamQueue(
 
     async publish({ id, body }) {
       await asking(() =>
-        jetstream.publish(names.publishSubject, body, { msgID: id, expect: { streamName: names.stream } }),
+        publishTo(connection, names.publishSubject, body, {
+          msgID: id,
+          expect: { streamName: names.stream },
+        }),
       );
     },
 

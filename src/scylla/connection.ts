@@ -51,6 +51,8 @@ export async function openConnection(options: ConnectOptions): Promise<Connectio
   let state: State = { name: "connecting", reason: "not tried yet" };
   let retrying: Promise<void> = Promise.resolve();
 
+  const isConnected = () => state.name === "connected";
+
   /** Keeps trying until it is connected. @throws EngineStartError, if `refuse` says that it is for now. */
   async function keepTrying(refuse: boolean): Promise<void> {
     let delayMs = RETRY_DELAY_MS_MIN;
@@ -87,7 +89,7 @@ export async function openConnection(options: ConnectOptions): Promise<Connectio
     log.warn({}, `waiting for the database: ${messageOf(error)}`);
     if (options.waitForConnection) {
       await keepTrying(true);
-      if (stopped.aborted) throw new EngineStartError(messageOf(error), { cause: error });
+      if (!isConnected()) throw new EngineStartError(messageOf(error), { cause: error });
     } else {
       retrying = keepTrying(false);
     }

@@ -252,7 +252,7 @@ describe("openEmbeddedEngine", () => {
     ])("and leaves no thread on a file that is not as expected (%s)", async (file, change) => {
       await (await open()).close();
       const database = new DatabaseSync(join(dataDir, file));
-      // Reads need it, so that only their connection notices.
+      // The store's is needed by reads alone, so that only their connection notices.
       database.exec(change);
       database.close();
       await startProblem();

@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
+import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { engineOptions } from "../support/embedded.ts";
 
 const MAIN = join(import.meta.dirname, "../../dist/main.js");
 
@@ -59,6 +62,13 @@ async function stored(dataDir: string): Promise<string[]> {
   const { code, stdout, stderr } = await run(dataDir, ["export", "-"]);
   if (code !== 0) throw new Error(`export ended with ${code}: ${stderr}`);
   return linesOf(stdout);
+}
+
+/** An engine on this directory, in this process. */
+async function openEmbedded(dataDir: string) {
+  const engine = await openEmbeddedEngine(engineOptions({ dataDir }));
+  onTestFinished(engine.close);
+  return engine;
 }
 
 const linesOf = (text: string) =>
@@ -205,6 +215,28 @@ describe("lines that cannot be imported", () => {
     expect(await stored(dataDir)).toEqual([...lines].sort());
   });
 
+  test("never cost a file that is something else, dry run or not", async () => {
+    const dataDir = await temporaryDirectory();
+    const file = await fileOf([bareLine({}), ...bad]);
+    const diary = join(file, "..", "diary.txt");
+    await writeFile(diary, "dear diary");
+    for (const flags of [["--dry-run"], []]) {
+      const { code, stderr } = await run(dataDir, ["import", ...flags, file, "--rejects", diary]);
+      expect([code, stderr]).toEqual([1, expect.stringContaining("diary.txt exists and is no rejects file")]);
+    }
+    expect(await readFile(diary, "utf8")).toBe("dear diary");
+    expect((await readdir(join(file, ".."))).sort()).toEqual(["diary.txt", "dump.ndjson"]);
+  });
+
+  test("do nothing to the terminal that shows them", async () => {
+    const lines = ["\u001b[2J\u009b31m{", '{"\u009b31m\u202e":1}', `{"userId":1,"\u001b]0;title\u0007":1}`];
+    for (const flags of [["--dry-run"], ["--strict"], []]) {
+      const { stderr } = await run(await temporaryDirectory(), ["import", ...flags, "-"], lines.join("\n"));
+      expect(stderr).toContain("line 1: UNREADABLE_LINE");
+      expect(stderr.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    }
+  });
+
   test("--dry-run counts them and touches nothing", async () => {
     const dataDir = await temporaryDirectory();
     const file = await fileOf([bareLine({}), ...bad]);
@@ -278,6 +310,43 @@ describe("an import that is interrupted", () => {
     expect(await stored(dataDir)).toEqual([...lines].sort());
   });
 
+  test("by one Ctrl-C that arrives twice, as under npm, ends in good order all the same", async () => {
+    const dataDir = await temporaryDirectory();
+    const file = await fileOf(exportedLines(LINES));
+    const running = start(dataDir, ["import", file, "--backlog", "2"]);
+    await untilNoted(`${file}.import-checkpoint.json`, running);
+    running.kill("SIGINT");
+    running.kill("SIGTERM");
+    const { code, stderr } = await running.ended;
+    expect([code, stderr]).toEqual([130, expect.stringContaining("interrupted behind line")]);
+    expect((await stat(`${file}.import-checkpoint.json`)).mode & 0o777).toBe(0o600);
+  });
+
+  test("starts over where the data was removed meanwhile and has grown again", async () => {
+    const dataDir = await temporaryDirectory();
+    const lines = exportedLines(LINES);
+    const file = await fileOf(lines);
+    const running = start(dataDir, ["import", file, "--backlog", "2"]);
+    await untilNoted(`${file}.import-checkpoint.json`, running);
+    running.kill("SIGKILL");
+    await running.ended;
+    const noted = JSON.parse(await readFile(`${file}.import-checkpoint.json`, "utf8")) as {
+      queueSequence: number;
+    };
+    await rm(dataDir, { recursive: true });
+    const { queue, close } = await openEmbedded(dataDir);
+    while ((await queue.newestSequence()) <= noted.queueSequence) {
+      await queue.publish({ id: crypto.randomUUID(), body: joinSubmissions([]) });
+    }
+    await close();
+    const again = await run(dataDir, ["import", file]);
+    expect(again).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("the engine's data is not what it was going into"),
+    });
+    expect(await stored(dataDir)).toEqual([...lines].sort());
+  });
+
   test("starts over where going on would leave something out", async () => {
     const [first, second] = [await temporaryDirectory(), await temporaryDirectory()];
     const lines = exportedLines(LINES);
@@ -335,6 +404,21 @@ describe("says in one line", () => {
     expect(await readFile(file, "utf8")).toBe("precious\n");
     expect(await run(dataDir, ["export", file, "--overwrite"])).toMatchObject({ code: 0 });
     expect(await readFile(file, "utf8")).toBe("");
+  });
+
+  test("that an erasure is not finished: the export would hold what is to be forgotten", async () => {
+    const dataDir = await temporaryDirectory();
+    const { store, close } = await openEmbedded(dataDir);
+    const erasure = { id: "e", userId: "u", requestedAtUs: 1, rowsDeleted: 0, finishedAtMs: null };
+    await store.saveErasure({ ...erasure, status: "DELETING" });
+    await close();
+    const file = join(await temporaryDirectory(), "views.ndjson");
+    expect(await failure(["export", file], dataDir)).toContain("the erasure of a user is not finished");
+    await expect(stat(file)).rejects.toThrow("ENOENT");
+    const again = await openEmbedded(dataDir);
+    await again.store.saveErasure({ ...erasure, status: "DONE", finishedAtMs: 1 });
+    await again.close();
+    expect(await run(dataDir, ["export", file])).toMatchObject({ code: 0 });
   });
 
   test("that a running service holds the data", async () => {

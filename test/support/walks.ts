@@ -1,4 +1,9 @@
-import { PostViewersDocument, type PostViewersQuery, SeenPostsDocument, type SeenPostsQuery } from "../../src/generated/operations.ts";
+import {
+  PostViewersDocument,
+  type PostViewersQuery,
+  SeenPostsDocument,
+  type SeenPostsQuery,
+} from "../../src/generated/operations.ts";
 import { query } from "./graphql-request.ts";
 
 /** Everything that `seenPosts` gives for a user, page after page over HTTP. */

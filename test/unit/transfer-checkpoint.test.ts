@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -13,7 +13,9 @@ import { TransferError } from "../../src/transfer/errors.ts";
 
 const checkpoint: Checkpoint = {
   file: { bytes: 12_345, headSha256: "ab".repeat(32) },
+  beforeSha256: "ef".repeat(32),
   target: "embedded, /data",
+  targetIdentity: "one",
   queueSequence: 17,
   rejects: "dump.rejects.ndjson",
   progress: {
@@ -38,6 +40,7 @@ test("what was saved is loaded, the newest only, and leaves nothing else behind"
   await saveCheckpoint(path, later);
   expect(await loadCheckpoint(path)).toEqual(later);
   expect(await readdir(folder)).toHaveLength(1);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
   await removeCheckpoint(path);
   await removeCheckpoint(path);
   expect(await loadCheckpoint(path)).toBeNull();
@@ -62,6 +65,8 @@ test("an import goes on only with the same file, into the same engine, whose que
   expect(whyNotResumable(checkpoint, { ...checkpoint, file: { ...file, headSha256: "cd" } })).toContain(
     "file",
   );
+  expect(whyNotResumable(checkpoint, { ...checkpoint, beforeSha256: "cd" })).toContain("file");
+  expect(whyNotResumable(checkpoint, { ...checkpoint, targetIdentity: "another" })).toContain("data");
   expect(whyNotResumable(checkpoint, { ...checkpoint, target: "embedded, /other" })).toContain(
     "another engine",
   );

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -96,10 +96,26 @@ test("reads the store only as fast as the output takes", async () => {
     scanned++;
     return pageAt(after);
   };
-  await exportLines(optionsFor(counting), slow);
+  await exportLines(optionsFor(counting), slow, "leave open");
   expect(written).toBe(PAGES);
   expect(ahead).toBeLessThanOrEqual(4);
   expect(slow.writableEnded).toBe(false);
+});
+
+test("an output that fails only when it is ended is no success", async () => {
+  const full = new Writable({
+    write: (_chunk, _encoding, done) => done(),
+    final: (done) => setImmediate(done, new Error("no space left")),
+  });
+  await expect(exportLines(optionsFor(pageAt), full, "end")).rejects.toThrow("no space left");
+});
+
+test.each(["views.ndjson", "views.ndjson.gz"])("only its owner can read %s", async (name) => {
+  const file = join(folder, name);
+  // What a crash left behind.
+  await writeFile(`${file}.partial`, "old", { mode: 0o644 });
+  await exportFile(optionsFor(pageAt), file);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
 });
 
 test("asks again while the store is unavailable, and misses nothing", async () => {

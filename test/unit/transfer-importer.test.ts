@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -333,7 +333,7 @@ describe("the rejects file", () => {
       .map((line) => JSON.parse(line) as unknown);
 
   test("holds each line with its number, its reason and itself", async () => {
-    const rejects = await openRejectsFile(path, null);
+    const rejects = await openRejectsFile(path, 0);
     const bad = lineOf({ typo: 1 });
     await importing([lineOf({}), bad, "x".repeat(70_000)], { rejects }).outcome;
     await rejects.close();
@@ -349,20 +349,67 @@ describe("the rejects file", () => {
     ]);
   });
 
-  test("is not made where nothing is rejected, and one of an earlier import goes", async () => {
-    await writeFile(path, "old\n");
-    const rejects = await openRejectsFile(path, null);
-    await importing([lineOf({})], { rejects }).outcome;
-    await rejects.close();
+  const REJECT = `{"line":1,"reason":"UNKNOWN_FIELD","detail":"of an earlier import","text":"{}"}\n`;
+
+  test("is not made where nothing is rejected, and one of an earlier import stays", async () => {
+    const withoutRejects = async () => {
+      const rejects = await openRejectsFile(path, 0);
+      await importing([lineOf({})], { rejects }).outcome;
+      await rejects.close();
+    };
+    await withoutRejects();
     await expect(readFile(path)).rejects.toThrow("ENOENT");
+    await writeFile(path, REJECT);
+    await withoutRejects();
+    expect(await readFile(path, "utf8")).toBe(REJECT);
+  });
+
+  test.each([
+    ["an earlier import's", REJECT],
+    ["empty", ""],
+  ])("replaces the file that is there with the first reject: %s", async (_, content) => {
+    await writeFile(path, content);
+    const rejects = await openRejectsFile(path, 0);
+    await importing([lineOf({}), "bad"], { rejects }).outcome;
+    await rejects.close();
+    expect(await rejectsOf()).toEqual([expect.objectContaining({ line: 2, text: "bad" })]);
+  });
+
+  test.each([
+    ["views", `${lineOf({})}\n`],
+    ["somebody's text", "dear diary"],
+    ["JSON that looks alike", '{"line":1,"column":7}\n'],
+  ])("leaves every other file alone: %s", async (_, content) => {
+    await writeFile(path, content);
+    for (const resumeBytes of [0, 5]) {
+      await expect(openRejectsFile(path, resumeBytes)).rejects.toThrow("is no rejects file");
+    }
+    await rm(path);
+    const rejects = await openRejectsFile(path, 0);
+    // Made meanwhile, by whomever.
+    await writeFile(path, content);
+    await expect(importing(["bad"], { rejects }).outcome).rejects.toThrow("is no rejects file");
+    expect(await readFile(path, "utf8")).toBe(content);
+  });
+
+  test("only its owner can read it", async () => {
+    const rejects = await openRejectsFile(path, 0);
+    await importing(["bad"], { rejects }).outcome;
+    await rejects.close();
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
   test("a resumed import keeps what belongs to the part that is done and drops the rest", async () => {
-    await writeFile(path, '{"line":1}\n{"line":2}\n{"li');
-    const rejects = await openRejectsFile(path, '{"line":1}\n'.length);
-    await importing(["bad"], { rejects, start: { ...START, offset: 100, line: 6, rejectsBytes: 11 } })
-      .outcome;
+    await writeFile(path, `${REJECT}${REJECT}${REJECT.slice(0, 20)}`);
+    const rejects = await openRejectsFile(path, REJECT.length);
+    await importing(["bad"], {
+      rejects,
+      start: { ...START, offset: 100, line: 6, rejectsBytes: REJECT.length },
+    }).outcome;
     await rejects.close();
-    expect(await rejectsOf()).toEqual([{ line: 1 }, expect.objectContaining({ line: 7, text: "bad" })]);
+    expect(await rejectsOf()).toEqual([
+      JSON.parse(REJECT),
+      expect.objectContaining({ line: 7, text: "bad" }),
+    ]);
   });
 });

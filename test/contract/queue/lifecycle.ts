@@ -23,6 +23,15 @@ export function lifecycle(contract: QueueContract): void {
       expect((await opened.reopen()).stream).toBe(stream);
     });
 
+    it("has an identity that stays and that no other queue has", async () => {
+      const [one, other] = await Promise.all([openQueue(contract), openQueue(contract)]);
+      const identity = await one.queue.identity();
+      expect(identity).not.toBe("");
+      expect(await other.queue.identity()).not.toBe(identity);
+      await publishAll(one.queue, ["a"]);
+      expect(await (await one.reopen()).identity()).toBe(identity);
+    });
+
     it("is healthy while it is open and says why when it is not", async () => {
       const { queue } = await openQueue(contract);
       expect(await queue.health()).toEqual({ healthy: true });
@@ -60,6 +69,7 @@ export function lifecycle(contract: QueueContract): void {
     const calls: Record<string, (queue: ImpressionQueue) => Promise<unknown>> = {
       publish: (queue) => queue.publish({ id: newId(), body: "a" }),
       pull: (queue) => queue.pull(pullOf()),
+      identity: (queue) => queue.identity(),
       newestSequence: (queue) => queue.newestSequence(),
       hasSettledThrough: (queue) => queue.hasSettledThrough(0),
       stats: (queue) => queue.stats(),

@@ -1,0 +1,117 @@
+import { errors, types } from "cassandra-driver";
+import { describe, expect, it } from "vitest";
+import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
+import { isMissingTable, toStoreError } from "../../src/scylla/errors.ts";
+import { createInFlightLimit } from "../../src/scylla/in-flight.ts";
+import { createRecent } from "../../src/scylla/recent.ts";
+
+const { responseErrorCodes } = types;
+const response = (code: number, message: string) => new errors.ResponseError(code, message);
+
+describe("what the driver throws", () => {
+  it.each([
+    response(responseErrorCodes.unavailableException, "Cannot achieve consistency level LOCAL_QUORUM"),
+    response(responseErrorCodes.overloaded, "overloaded"),
+    response(responseErrorCodes.isBootstrapping, "bootstrapping"),
+    response(responseErrorCodes.writeTimeout, "Operation timed out"),
+    response(responseErrorCodes.readTimeout, "Operation timed out"),
+    response(responseErrorCodes.writeFailure, "Operation failed"),
+    response(responseErrorCodes.badCredentials, "Provided username and/or password are incorrect"),
+    response(responseErrorCodes.unauthorized, "User has no MODIFY permission"),
+    response(responseErrorCodes.syntaxError, "no viable alternative"),
+    // Invalid, and yet not the row's fault.
+    response(responseErrorCodes.invalid, "table posts_by_user does not exist"),
+    response(responseErrorCodes.invalid, "Keyspace 'impressions' does not exist"),
+    response(
+      responseErrorCodes.invalid,
+      "Guardrail replica_disk_usage violated: disk usage exceeds failure threshold",
+    ),
+    new errors.NoHostAvailableError({ "127.0.0.1:9042": new Error("connect ECONNREFUSED") }),
+    new errors.OperationTimedOutError("The host did not reply before timeout"),
+    new errors.BusyConnectionError("127.0.0.1:9042", 2_048, 1),
+    new errors.AuthenticationError("no"),
+    new errors.DriverInternalError("a bug"),
+    new Error("anything else"),
+    "not even an error",
+  ])("counts as passing: %o", (error) => {
+    expect(toStoreError(error)).toBeInstanceOf(StoreUnavailableError);
+  });
+
+  it.each([
+    response(responseErrorCodes.invalid, "Key length of 70000 is longer than maximum of 65535"),
+    response(responseErrorCodes.invalid, "Key size too large: 70000 > 65535"),
+    response(responseErrorCodes.invalid, "Key may not be empty"),
+    new TypeError("Not a valid text value, expected String obtained { a: 1 }"),
+    new RangeError('The value of "value" is out of range'),
+  ])("is about the row: %o", (error) => {
+    expect(toStoreError(error)).toBeInstanceOf(StoreRefusedError);
+    expect(toStoreError(error).cause).toBe(error);
+  });
+
+  it("is left as it is where it is the port's already", () => {
+    for (const error of [new StoreUnavailableError("x"), new StoreRefusedError("y")])
+      expect(toStoreError(error)).toBe(error);
+  });
+
+  it("names a missing table in Cassandra's words and in ScyllaDB's", () => {
+    const { invalid } = responseErrorCodes;
+    expect(isMissingTable(response(invalid, "table schema_migrations does not exist"))).toBe(true);
+    expect(isMissingTable(response(invalid, "unconfigured table schema_migrations"))).toBe(true);
+    expect(isMissingTable(response(invalid, "Undefined column name checksum"))).toBe(false);
+    expect(isMissingTable(new Error("table x does not exist"))).toBe(false);
+  });
+});
+
+describe("requests in flight", () => {
+  it("are bounded, served in order, and waited for", async () => {
+    const limit = createInFlightLimit(2);
+    const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
+    const begun: number[] = [];
+    const runs = gates.map((gate, index) =>
+      limit.run(async () => {
+        begun.push(index);
+        await gate.promise;
+        if (index === 1) throw new Error("failed");
+      }),
+    );
+    const settled = Promise.allSettled(runs);
+    expect(begun).toEqual([0, 1]);
+    gates[1]?.resolve();
+    await expect(runs[1]).rejects.toThrow("failed");
+    expect(begun).toEqual([0, 1, 2]);
+    let idle = false;
+    const waiting = limit.idle().then(() => {
+      idle = true;
+    });
+    for (const gate of gates.slice(1)) gate.resolve();
+    await Promise.allSettled(runs.slice(1));
+    expect(idle).toBe(false);
+    gates[0]?.resolve();
+    await waiting;
+    await settled;
+    expect(begun).toEqual([0, 1, 2, 3, 4]);
+    await limit.idle();
+  });
+
+  it("refuse to wait in a line without end", async () => {
+    const limit = createInFlightLimit(1);
+    const gate = Promise.withResolvers<void>();
+    const waiting = Array.from({ length: 10_001 }, () => limit.run(() => gate.promise));
+    await expect(limit.run(() => gate.promise)).rejects.toThrow(StoreUnavailableError);
+    gate.resolve();
+    await Promise.all(waiting);
+  });
+});
+
+describe("recent entries", () => {
+  it("forget the one that was used least recently", () => {
+    const recent = createRecent<number>(2);
+    recent.set("a", 1);
+    recent.set("b", 2);
+    expect(recent.get("a")).toBe(1);
+    recent.set("c", 3);
+    expect(["a", "b", "c"].map((key) => recent.get(key))).toEqual([1, undefined, 3]);
+    recent.delete("a");
+    expect(recent.get("a")).toBeUndefined();
+  });
+});
