@@ -16,7 +16,7 @@ export const FINEST_SLICE_SECONDS: SliceSeconds = 60;
 
 /**
  * Rows after which a process goes on in the next finer length. A slice holds at most this much of every process that
- * ever wrote into it, and of the finest length whatever came in a minute. 25,000 viewer rows are about 2 MB.
+ * ever wrote into it, and of the finest length whatever came in a minute.
  */
 export const SLICE_ROWS_MAX = 25_000;
 

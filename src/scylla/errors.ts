@@ -62,15 +62,13 @@ export function configurationProblem(error: unknown, settings: ScyllaSettings): 
   if (tls !== undefined) {
     return `no trusted TLS connection to the database at ${where} (${messageOf(tls)}): check SCYLLA_TLS_CA=${tlsCa}`;
   }
-  if (
-    problems.some(
-      (problem) => problem instanceof errors.ArgumentError && /data ?center/i.test(problem.message),
-    )
-  ) {
-    return (
-      `the database at ${where} has no data center "${localDataCenter}" (${messageOf(error)}): ` +
-      "check SCYLLA_LOCAL_DC"
-    );
+  const dataCenter = problems.find(
+    (problem) => problem instanceof errors.ArgumentError && /data ?center/i.test(problem.message),
+  );
+  if (dataCenter !== undefined) {
+    const there =
+      /only found hosts in data centers: \[([^\]]*)\]/.exec(messageOf(dataCenter))?.[1] ?? "others";
+    return `the database at ${where} has no data center "${localDataCenter}", only ${there}: check SCYLLA_LOCAL_DC`;
   }
   if (
     problems.some(

@@ -117,6 +117,26 @@ describe("the time to live", () => {
   });
 });
 
+describe("a retention that was made shorter", () => {
+  it("hides at once what was written to live longer", async () => {
+    const keyspace = await newKeyspace();
+    const longer = await keyspace.open({ retentionDays: 90 });
+    const old = viewOf({ userId: "u", postId: "old", viewedAtMs: Date.now() - 40 * DAY_MS });
+    const young = viewOf({ userId: "u", postId: "young", viewedAtMs: Date.now() - 20 * DAY_MS });
+    await recordViews(longer.store, [old, young]);
+    const { store } = await keyspace.open({ retentionDays: 30 });
+    const request = { window: EVERYTHING, after: null, limit: 10 };
+    expect((await store.seenPosts({ ...request, ownerId: "u" })).rows.map(({ postId }) => postId)).toEqual([
+      "young",
+    ]);
+    expect((await store.postViewers({ ...request, ownerId: "old" })).rows).toEqual([]);
+    expect(await store.seenAmong("u", ["old", "young"], { minViews: 1, minDwellMs: 0, sinceMs: 0 })).toEqual(
+      new Set(["young"]),
+    );
+    expect((await store.scan(null, 10)).views).toEqual([young]);
+  });
+});
+
 describe("what a row says", () => {
   it("costs no tombstone where it says nothing", async () => {
     const keyspace = await newKeyspace();

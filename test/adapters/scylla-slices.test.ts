@@ -148,17 +148,24 @@ describe("a post whose slices hold little", () => {
     const views = Array.from({ length: 150 }, (_, index) =>
       viewOf({ userId: `u${index % 140}`, postId: "p", viewedAtMs: WEEK_AGO + index * MINUTE_MS }),
     );
+    // And long before that it was a cold post.
+    const old = Array.from({ length: 10 }, (_, index) =>
+      viewOf({ userId: `old${index}`, postId: "p", viewedAtMs: WEEK_AGO - (40 + index) * DAY_MS }),
+    );
+    const earlier = await keyspace.open();
+    await recordViews(earlier.store, old);
     await recordViews(store, views);
     // As after an erasure: markers whose rows are gone.
-    for (let minute = 200; minute < 400; minute++) {
-      await keyspace.client.execute(
-        "INSERT INTO viewer_slices (post_id, slice_seconds, slice_start) VALUES ('p', 60, ?)",
-        [new Date(WEEK_AGO + minute * MINUTE_MS)],
-      );
+    const marker = "INSERT INTO viewer_slices (post_id, slice_seconds, slice_start) VALUES ('p', ?, ?)";
+    for (let index = 0; index < 300; index++) {
+      const minute = new Date(WEEK_AGO + (100 + index) * MINUTE_MS);
+      const hour = new Date(WEEK_AGO + (6 - index) * 60 * MINUTE_MS);
+      await keyspace.client.execute(marker, [60, minute]);
+      await keyspace.client.execute(marker, [3_600, hour]);
     }
     const oracle = createOracle();
-    for (const view of views) oracle.add(view);
-    for (const limit of [1, 50, 500]) {
+    for (const view of [...old, ...views]) oracle.add(view);
+    for (const limit of [10, 500]) {
       let short = 0;
       const rows = await walkAll(
         (request) => store.postViewers(request),

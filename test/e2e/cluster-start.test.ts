@@ -91,7 +91,9 @@ describe("what cannot work ends the start with one line", () => {
     const installation = installationHere();
     await installation.migrate("--create-keyspace", "1");
     const environment = { ...installation.environment, SCYLLA_LOCAL_DC: "elsewhere" };
-    expect(await failure(environment, "serve")).toMatch(/SCYLLA_LOCAL_DC/);
+    expect(await failure(environment, "serve")).toMatch(
+      /has no data center "elsewhere", only \S+: check SCYLLA_LOCAL_DC$/m,
+    );
   });
 
   test("a stream of that name with other settings", async () => {
