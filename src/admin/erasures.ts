@@ -141,7 +141,8 @@ export function startErasureRunner(deps: {
             .saveErasure({ ...current, status: "FAILED", finishedAtMs: clock.nowMs() })
             .catch(() => undefined);
         } else {
-          logger.warn({ err: error, retryDelayMs }, "an erasure could not go on; it is tried again");
+          const reason = error instanceof Error ? error.message : String(error);
+          logger.warn({ reason, retryDelayMs }, "erasures cannot go on now; they are tried again");
         }
         await sleep(retryDelayMs, stopping.signal);
         retryDelayMs = Math.min(retryDelayMs * 2, RETRY_DELAY_MS_MAX);

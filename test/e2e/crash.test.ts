@@ -1,7 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import {
   PipelineDocument,
-  PostViewersDocument,
   RecordImpressionsDocument,
   SeenPostsDocument,
 } from "../../src/generated/operations.ts";
@@ -9,6 +8,7 @@ import { createTemporaryDirectory } from "../support/directory.ts";
 import { query, request } from "../support/graphql-request.ts";
 import { createRandom, type Random } from "../support/random.ts";
 import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
+import { walkPostViewers, walkSeenPosts } from "../support/walks.ts";
 
 const CRASHES = 20;
 const SENDERS = 12;
@@ -63,10 +63,12 @@ test("every acknowledged impression survives 20 kill -9 under load, none is ther
 
   const viewers = new Map<string, Set<string>>();
   for (const [userId, posts] of acknowledged) {
-    const seen = await walkSeenPosts(url, userId);
+    const seen = await walkSeenPosts(url, userId, 25);
+    expect(new Set(seen.map(({ post }) => post.id)).size, "a post twice").toBe(seen.length);
+    const views = new Map(seen.map(({ post, views }) => [post.id, views]));
     for (const [postId, instants] of posts) {
       // What was sent but not acknowledged may be there too: at least the acknowledged views, each once.
-      expect(seen.get(postId)?.views, `${userId} ${postId}`).toBeGreaterThanOrEqual(instants.size);
+      expect(views.get(postId), `${userId} ${postId}`).toBeGreaterThanOrEqual(instants.size);
       viewers.set(postId, (viewers.get(postId) ?? new Set()).add(userId));
     }
     for (const instant of instantsOf(posts)) {
@@ -75,7 +77,7 @@ test("every acknowledged impression survives 20 kill -9 under load, none is ther
     }
   }
   for (const [postId, users] of viewers) {
-    const found = await walkViewers(url, postId);
+    const found = (await walkPostViewers(url, postId, 25)).map(({ user }) => user.id);
     expect(new Set(found).size, "a viewer twice").toBe(found.length);
     expect(found).toEqual(expect.arrayContaining([...users]));
   }
@@ -108,42 +110,9 @@ function instantsOf(posts: ReadonlyMap<string, ReadonlySet<string>>) {
   return [...posts].map(([postId, instants]) => ({ postId, viewedAt: [...instants].at(-1) ?? "" }));
 }
 
-async function walkSeenPosts(url: string, userId: string): Promise<Map<string, { views: number }>> {
-  const seen = new Map<string, { views: number }>();
-  let after: string | null = null;
-  for (;;) {
-    const { seenPosts }: Awaited<ReturnType<typeof page>> = await page(url, userId, after);
-    for (const { post, views } of seenPosts.nodes) {
-      expect(seen.has(post.id), `${post.id} twice`).toBe(false);
-      seen.set(post.id, { views });
-    }
-    if (!seenPosts.pageInfo.hasNextPage) return seen;
-    after = seenPosts.pageInfo.endCursor ?? null;
-  }
-}
-
-function page(url: string, userId: string, after: string | null) {
-  return query(url, SeenPostsDocument, { userId, first: 25, after });
-}
-
 /** How many views there are of this post by this user in this very millisecond. */
 async function viewsAt(url: string, userId: string, postId: string, viewedAt: string): Promise<number> {
   const until = new Date(Date.parse(viewedAt) + 1).toISOString();
   const { seenPosts } = await query(url, SeenPostsDocument, { userId, first: 500, since: viewedAt, until });
   return seenPosts.nodes.find(({ post }) => post.id === postId)?.views ?? 0;
-}
-
-async function walkViewers(url: string, postId: string): Promise<string[]> {
-  const found: string[] = [];
-  let after: string | null = null;
-  for (;;) {
-    const { postViewers }: Awaited<ReturnType<typeof viewersPage>> = await viewersPage(url, postId, after);
-    found.push(...postViewers.nodes.map(({ user }) => user.id));
-    if (!postViewers.pageInfo.hasNextPage) return found;
-    after = postViewers.pageInfo.endCursor ?? null;
-  }
-}
-
-function viewersPage(url: string, postId: string, after: string | null) {
-  return query(url, PostViewersDocument, { postId, first: 25, after });
 }
