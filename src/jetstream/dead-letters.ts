@@ -12,6 +12,7 @@ import { API_ERROR, apiCodeOf, isNoRoom, messageOf, queueError } from "./errors.
 import { decodeLetter, encodeLetter } from "./letter-codec.ts";
 import type { JetStreamNames } from "./names.ts";
 import { publishTo } from "./publish.ts";
+import { readStreamInfo } from "./stream-info.ts";
 
 /** Requests on their way at once. */
 const REQUESTS_MAX = 128;
@@ -105,7 +106,7 @@ export function createDeadLetters(
 
   async function state() {
     try {
-      return (await connection.request(() => manager.streams.info(stream))).state;
+      return (await readStreamInfo(connection, stream)).state;
     } catch (error) {
       throw queueError(error);
     }

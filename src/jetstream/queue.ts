@@ -11,6 +11,7 @@ import type { Log } from "./log.ts";
 import type { JetStreamNames } from "./names.ts";
 import { publishTo } from "./publish.ts";
 import { type PullEnd, pullOnce } from "./pull.ts";
+import { hasMajority, readStreamInfo } from "./stream-info.ts";
 import { ensureConsumer } from "./topology.ts";
 
 /**
@@ -55,7 +56,7 @@ export function createJetStreamQueue(
     }
   }
 
-  const streamInfo = () => asking(() => connection.request(() => manager.streams.info(names.stream)));
+  const streamInfo = () => asking(() => readStreamInfo(connection, names.stream));
 
   function streamIsGone(cause: unknown): QueueUnavailableError {
     const reason =
@@ -195,8 +196,11 @@ export function createJetStreamQueue(
 
     async health() {
       try {
-        await streamInfo();
-        return { healthy: true };
+        if (hasMajority(await streamInfo())) return { healthy: true };
+        return {
+          healthy: false,
+          reason: `JetStream: most replicas of the stream ${names.stream} are silent`,
+        };
       } catch (error) {
         return { healthy: false, reason: messageOf(error) };
       }

@@ -5,7 +5,7 @@ import type { JetStreamOptions } from "../../src/jetstream/open.ts";
 import { QueueUnavailableError } from "../../src/ports/errors.ts";
 import type { Delivery, ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
-import { bodyOf, only, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
+import { ACK_WAIT_LONG_MS, bodyOf, only, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
 import { queueContract } from "../contract/queue/index.ts";
 import { jetStreamOptions, openTemporaryJetStream, recordLog } from "../support/jetstream.ts";
 import type {} from "../support/servers/global-setup.ts";
@@ -108,7 +108,7 @@ describe("a pull from JetStream", () => {
   });
 
   it("gives back at once what comes when it is aborted under traffic", async () => {
-    const { queue } = await openWithManager();
+    const { queue } = await openWithManager({ ackWaitMs: ACK_WAIT_LONG_MS });
     const count = 2_000;
     const publishing = (async () => {
       for (let index = 0; index < count; index++) await queue.publish({ id: `${index}`, body: `${index}` });
@@ -334,9 +334,15 @@ describe("the worker board", () => {
     const one = opened.current().workerBoard;
     const other = (await opened.reopenBeside()).workerBoard;
     expect(other.current()).toEqual([]);
-    one.report(report);
+    await vi.waitFor(
+      () => {
+        // Again and again, as workers do: nothing is kept for who listens only later.
+        one.report(report);
+        expect(other.current()).toEqual([report]);
+      },
+      { timeout: 10_000 },
+    );
     expect(one.current()).toEqual([report]);
-    await vi.waitFor(() => expect(other.current()).toEqual([report]), { timeout: 10_000 });
     one.report({ ...report, state: "IDLE", impressionsStored: 8 });
     one.report({ ...report, id: "second worker > *" });
     await vi.waitFor(() => expect(other.current()).toHaveLength(2), { timeout: 10_000 });
