@@ -39,7 +39,7 @@ graphql '{"query":"{ unseenPosts(userId: \"ana\", candidates: [\"p1\", \"p2\"]) 
 echo
 curl -fsS "$url/playground" | grep -qi graphiql
 
-# npm passes the signal on; the service says that it stopped.
+# npm passes the signal to its child, which is the service itself (`exec` in the script, not a shell around it).
 kill -TERM "$npm"
 wait "$npm" || true
 eventually grep -q '"msg":"stopped"' "$log"
