@@ -115,7 +115,8 @@ export function createDeadLetters(
   async function pageOfIds(filter: DeadLetterFilter, ids: readonly string[], before: number, limit: number) {
     const found = await mapConcurrently([...new Set(ids)], (id) => get({ last_by_subj: anyReason(id) }));
     const letters = found
-      .flatMap((message) => (message !== null && message.seq < before ? [letterIn(message)] : []))
+      .map((message) => (message !== null && message.seq < before ? letterIn(message) : null))
+      .filter((letter) => letter !== null)
       .filter((letter) => matches(filter, letter))
       .sort((a, b) => b.sequence - a.sequence);
     const page = letters.slice(0, limit);
@@ -146,7 +147,7 @@ export function createDeadLetters(
         if (filter.reason != null && !message.subject.startsWith(`${prefix}.${filter.reason}.`)) continue;
         matching++;
         const letter = letterIn(message);
-        if (!matches(filter, letter)) continue;
+        if (letter === null || !matches(filter, letter)) continue;
         letters.push(letter);
         if (letters.length === limit) return { letters, next: message.seq > first ? message.seq : null };
       }
@@ -218,8 +219,10 @@ function tokenOf(id: string): string {
   return /^[0-9A-Za-z-]{1,128}$/.test(id) ? id : `_${Buffer.from(id, "utf8").toString("base64url")}`;
 }
 
-function letterIn(message: StoredMsg): StoredDeadLetter {
-  return { ...decodeLetter(message.data, message.header.get(CONTENT_ENCODING)), sequence: message.seq };
+/** The letter in a message; null where it is none: only who may publish there can have put it there. */
+function letterIn(message: StoredMsg): StoredDeadLetter | null {
+  const letter = decodeLetter(message.data, message.header.get(CONTENT_ENCODING));
+  return letter === null ? null : { ...letter, sequence: message.seq };
 }
 
 /** Every condition but the ids; null and undefined conditions hold. */
@@ -246,15 +249,23 @@ function groupsOf<Item>(items: readonly Item[], size: number): (readonly Item[])
   return groups;
 }
 
-/** The results in the order of the items; stops asking at the first failure. */
+/** The results in the order of the items; asks no more once one has failed. */
 async function mapConcurrently<Item, Result>(
   items: readonly Item[],
   map: (item: Item) => Promise<Result>,
 ): Promise<Result[]> {
   const results = new Array<Result>(items.length);
-  const queue = items.entries();
+  const queue = [...items.entries()].reverse();
   const work = async () => {
-    for (const [index, item] of queue) results[index] = await map(item);
+    for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) {
+      const [index, item] = entry;
+      try {
+        results[index] = await map(item);
+      } catch (error) {
+        queue.length = 0;
+        throw error;
+      }
+    }
   };
   await Promise.all(Array.from({ length: Math.min(REQUESTS_MAX, items.length) }, work));
   return results;

@@ -29,9 +29,15 @@ export function encodeLetter(letter: DeadLetter, maxBytes: number): EncodedLette
   }
 }
 
-export function decodeLetter(body: Uint8Array, encoding: string): DeadLetter {
-  const json = encoding === "gzip" ? gunzipSync(body) : body;
-  return JSON.parse(Buffer.from(json).toString("utf8")) as DeadLetter;
+/** @returns null for what is no letter. */
+export function decodeLetter(body: Uint8Array, encoding: string): DeadLetter | null {
+  try {
+    const json = encoding === "gzip" ? gunzipSync(body) : body;
+    const letter = JSON.parse(Buffer.from(json).toString("utf8")) as Partial<DeadLetter> | null;
+    return typeof letter?.id === "string" ? (letter as DeadLetter) : null;
+  } catch {
+    return null;
+  }
 }
 
 function shorten(letter: DeadLetter, { payload }: DeadLetter): DeadLetter {

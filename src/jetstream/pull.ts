@@ -38,7 +38,8 @@ export interface PullOptions {
   readonly maxBytes: number | undefined;
   /** 0 takes only what is there. */
   readonly expiresMs: number;
-  readonly signal: AbortSignal;
+  /** Any of them ends the wait. */
+  readonly signals: readonly AbortSignal[];
   /** Called with each message that arrives when nobody waits for it any more. */
   readonly giveBack: (message: Msg) => void;
   /** Called with a promise that resolves when nothing can arrive any more. */
@@ -76,7 +77,7 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
   });
   const timer = setTimeout(() => finish("silence"), options.expiresMs + connection.requestTimeoutMs);
   const stopListening = connection.onLoss(() => finish("connection lost"));
-  options.signal.addEventListener("abort", abort);
+  for (const signal of options.signals) signal.addEventListener("abort", abort);
 
   /**
    * On a replicated stream the word that ends a request overtakes its messages: each of those waits for a majority. The
@@ -103,7 +104,7 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
   function answer(how: PullEnd): void {
     if (resolved) return;
     resolved = true;
-    options.signal.removeEventListener("abort", abort);
+    for (const signal of options.signals) signal.removeEventListener("abort", abort);
     resolve({ arrivals, end: how });
   }
 

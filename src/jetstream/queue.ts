@@ -130,14 +130,13 @@ export function createJetStreamQueue(
       );
     },
 
-    async pull({ maxMessages, maxBytes, waitMs, signal: callerSignal }) {
-      const signal = AbortSignal.any([callerSignal, closed.signal]);
+    async pull({ maxMessages, maxBytes, waitMs, signal }) {
       const deadlineMs = performance.now() + waitMs;
       let limits: { maxMessages: number; maxBytes: number | undefined } = { maxMessages, maxBytes };
       let pauseMs = PULL_PAUSE_MS_MIN;
       for (;;) {
-        if (callerSignal.aborted) return [];
-        const outage = connection.outage();
+        if (signal.aborted) return [];
+        const outage = closed.signal.aborted ? "NATS: closed" : connection.outage();
         if (outage !== null) throw new QueueUnavailableError(outage);
         const leftMs = Math.max(0, deadlineMs - performance.now());
         const { arrivals, end } = await pullOnce(connection, {
@@ -145,7 +144,7 @@ export function createJetStreamQueue(
           consumer: names.consumer,
           ...limits,
           expiresMs: Math.min(PULL_REQUEST_MS_MAX, Math.ceil(leftMs)),
-          signal,
+          signals: [signal, closed.signal],
           giveBack: deliveries.giveBack,
           onLinger: linger,
         });

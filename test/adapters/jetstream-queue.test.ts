@@ -131,7 +131,7 @@ describe("a pull from JetStream", () => {
   });
 
   it("does not keep others from a message by a nak that comes too late", async () => {
-    const { queue } = await openWithManager({ ackWaitMs: 1_000 });
+    const { queue } = await openWithManager({ ackWaitMs: 6_000 });
     await publishAll(queue, ["a"]);
     const first = await pullCount(queue, 1);
     const second = only(await queue.pull(pullOf()));
@@ -219,7 +219,8 @@ describe("dead letters in JetStream", () => {
     await vi.waitFor(
       async () => {
         await queue.deadLetters.add([letterOf({})]);
-        await queue.deadLetters.add([letter, { ...letter, reason: "CRASHED_WORKER", detail: "second" }]);
+        await queue.deadLetters.add([letter]);
+        await queue.deadLetters.add([{ ...letter, reason: "CRASHED_WORKER", detail: "second" }]);
         expect((await manager.streams.info(names.deadLetterStream)).state.last_seq).toBeGreaterThan(
           state.last_seq + 3,
         );
@@ -285,6 +286,19 @@ describe("dead letters in JetStream", () => {
     expect(await queue.deadLetters.remove(["*", ">", "a*", "abc.x", "", "a b.c"])).toBe(0);
     expect(await queue.deadLetters.count()).toBe(2);
     expect(await queue.deadLetters.remove(["a b.c > *"])).toBe(1);
+  });
+
+  it("pass over what is none", async () => {
+    const { queue, client, names } = await openWithManager();
+    const letter = letterOf({});
+    await queue.deadLetters.add([letter]);
+    const jetstream = client.jetstream();
+    for (const [index, text] of ["", "no JSON", "null", "{}"].entries()) {
+      await jetstream.publish(`${names.deadLetterPrefix}.INVALID_FIELD.foreign${index}`, text);
+    }
+    const { letters } = await queue.deadLetters.page({ filter: {}, before: null, limit: 10 });
+    expect(letters.map(({ id }) => id)).toEqual([letter.id]);
+    expect(await queue.deadLetters.remove(["foreign0", "foreign1", "foreign2", "foreign3"])).toBe(4);
   });
 
   it("are kept also where an unreadable message fills the largest payload", async () => {
@@ -355,9 +369,9 @@ describe("the worker board", () => {
   it("passes over what is no report", async () => {
     const { opened, client, names } = await openWithManager();
     const board = opened.current().workerBoard;
-    const garbage = ["", "5", "null", "[]", "{}", JSON.stringify({ ...report, state: "DANCING" })];
+    const garbage = ["", "5", "null", "[]", "{}", JSON.stringify({ ...report, id: "a", state: "DANCING" })];
     garbage.push(
-      JSON.stringify({ ...report, concurrency: "32" }),
+      JSON.stringify({ ...report, id: "b", concurrency: "32" }),
       JSON.stringify({ ...report, id: "x".repeat(10_000) }),
     );
     for (const text of garbage) client.publish(`${names.statusPrefix}.x`, text);
@@ -375,6 +389,21 @@ describe("the worker board", () => {
 });
 
 describe("closing", () => {
+  it("takes no message along that comes meanwhile", async () => {
+    const { opened, queue } = await openWithManager({ ackWaitMs: ACK_WAIT_LONG_MS });
+    for (let round = 0; round < 5; round++) {
+      const other = (await opened.reopenBeside()).queue;
+      const pulls = Array.from({ length: 5 }, () => other.pull(pullOf()));
+      const closed = other.close();
+      const late = other.pull(pullOf()).catch((error: unknown) => error);
+      await publishAll(queue, ["a", "b", "c", "d", "e"]);
+      expect(await Promise.all(pulls)).toEqual([[], [], [], [], []]);
+      expect(await late).toBeInstanceOf(QueueUnavailableError);
+      await closed;
+      await queue.ack(await pullCount(queue, 5));
+    }
+  });
+
   it("does not wait for a pull's time, and leaves no request at the server", async () => {
     const { opened, queue, manager, options } = await openWithManager();
     const pulled = queue.pull(pullOf()).catch((error: unknown) => error);

@@ -185,6 +185,25 @@ describe("the topology", () => {
     await second.close();
   });
 
+  it("takes a fitting stream as it is, whoever made it", async () => {
+    const { options, manager, names } = await sharedServer();
+    await manager.streams.add({
+      name: names.stream,
+      subjects: [names.subjects],
+      retention: RetentionPolicy.Workqueue,
+      discard: DiscardPolicy.New,
+    });
+    const { queue, close } = await openJetStreamQueue(options);
+    expect(await queue.newestSequence()).toBe(0);
+    expect(await queue.hasSettledThrough(0)).toBe(true);
+    await queue.publish({ id: "1", body: "a" });
+    expect(await queue.newestSequence()).toBe(1);
+    expect(await queue.hasSettledThrough(0)).toBe(true);
+    expect(await queue.hasSettledThrough(1)).toBe(false);
+    expect(await queue.stats()).toMatchObject({ pending: 1, limitBytes: options.queueMaxBytes });
+    await close();
+  });
+
   const otherStreams: [string, Partial<StreamConfig>, string][] = [
     ["retention", { retention: RetentionPolicy.Limits }, "retention=limits, and workqueue is needed"],
     ["storage", { storage: StorageType.Memory }, "storage=memory, and file is needed"],

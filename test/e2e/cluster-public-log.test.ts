@@ -1,0 +1,24 @@
+import { expect, inject } from "vitest";
+import { createClusterInstallation } from "../support/cluster-installation.ts";
+import { describePublicLog } from "../support/public-log/suite.ts";
+import type {} from "../support/servers/global-setup.ts";
+import { runCommand } from "../support/service-process.ts";
+
+describePublicLog({
+  engine: "cluster",
+  importsBesideService: true,
+  async createInstallation() {
+    const installation = createClusterInstallation({
+      natsServers: inject("natsServers"),
+      contactPoints: inject("scyllaContactPoints"),
+      localDataCenter: inject("scyllaLocalDc"),
+    });
+    expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+    return {
+      // The least there is: most posts go on in finer slices in the middle of the log, so that walks have to merge them.
+      serve: () => installation.start("serve", { SLICE_ROWS_MAX: "100" }),
+      run: (...parameters) => runCommand(installation.environment, ...parameters),
+      dispose: installation.dispose,
+    };
+  },
+});
