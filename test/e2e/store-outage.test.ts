@@ -36,6 +36,8 @@ async function workersOnFaultyEngine() {
     /** The whole store is down. */
     storeDown: false,
     refusedPost: null as string | null,
+    /** The partition of this post's viewers takes no writes. */
+    unavailableViewersOf: null as string | null,
     deadLettersFull: false,
     writes: 0,
   };
@@ -49,6 +51,7 @@ async function workersOnFaultyEngine() {
     ...engine.store,
     async writeViewers(postId, views) {
       check([postId]);
+      if (postId === faults.unavailableViewersOf) throw new StoreUnavailableError("this partition is down");
       return engine.store.writeViewers(postId, views);
     },
     async writeHistory(userId, views) {
@@ -136,6 +139,20 @@ describe("workers on a store that fails", () => {
       ["REJECTED_BY_STORE", "v"],
     ]);
     expect(letters[0]?.payload).toMatchObject({ impression: { postId: "poison" } });
+  });
+
+  test("a view is committed only after its viewers row; its neighbours don't wait for it", async () => {
+    const { engine, faults, seen, send } = await workersOnFaultyEngine();
+    faults.unavailableViewersOf = "stuck";
+    await send("u", ["stuck", "fine"]);
+    await send("v", ["other"]);
+    await expect.poll(() => seen("u", ["stuck", "fine"]), { timeout: 60_000 }).toEqual(["fine"]);
+    await expect.poll(() => seen("v", ["other"]), { timeout: 60_000 }).toEqual(["other"]);
+    expect((await engine.queue.stats()).pending).toBe(1);
+
+    faults.unavailableViewersOf = null;
+    await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
+    expect(await seen("u", ["stuck", "fine"])).toEqual(["stuck", "fine"]);
   });
 
   test("while the dead letters are full, poison stays in the queue and the healthy flow goes on", async () => {
