@@ -3,11 +3,12 @@ import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Client, types } from "cassandra-driver";
-import { connect, type NatsConnection } from "nats";
+import { Client } from "cassandra-driver";
+import { connect } from "nats";
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
 import { CASSANDRA_PORT_OFFSETS } from "../support/servers/cassandra-config.ts";
+import { cassandraClient, natsClient } from "../support/servers/clients.ts";
 import type {} from "../support/servers/global-setup.ts";
 import { type NatsServers, startNats } from "../support/servers/nats.ts";
 import { natsPortOffsets } from "../support/servers/nats-config.ts";
@@ -19,22 +20,6 @@ import { waitUntil } from "../support/servers/wait.ts";
 // What every test and chaos test on real servers takes for granted.
 
 const DEADLINE_MS = 60_000;
-
-async function natsClient(
-  servers: string[],
-  options: Partial<NatsServers["connection"]> = {},
-): Promise<NatsConnection> {
-  const client = await connect({ servers, ...options, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
-  onTestFinished(() => client.close());
-  return client;
-}
-
-async function cassandraClient(cassandra: Pick<CassandraServers, "clientOptions">): Promise<Client> {
-  const client = new Client(cassandra.clientOptions);
-  onTestFinished(() => client.shutdown());
-  await client.connect();
-  return client;
-}
 
 describe("the test run's shared servers", () => {
   it("answer at the addresses that are provided", async () => {
@@ -144,60 +129,6 @@ describe.skipIf(serversAreGiven())("one node", () => {
     expect(await Promise.race([answer, setTimeout(500, "silent")])).toBe("silent");
     await node.resume();
     expect(await answer).toBe("answered");
-  });
-});
-
-describe.skipIf(serversAreGiven())("three nodes", () => {
-  let nats: NatsServers;
-  let cassandra: CassandraServers;
-
-  beforeAll(async () => {
-    [nats, cassandra] = await Promise.all([startNats({ nodes: 3 }), startCassandra({ nodes: 3 })]);
-  });
-  afterAll(() => Promise.all([nats?.stop(), cassandra?.stop()]));
-
-  it("NATS: a stream of three replicas goes on without a dead node, which catches up", async () => {
-    const client = await natsClient(nats.servers.slice(1));
-    const manager = await client.jetstreamManager();
-    await manager.streams.add({ name: "WHOLE", subjects: ["whole"], num_replicas: 3 });
-
-    await nats.nodes[0]?.kill();
-    await waitUntil({
-      what: "a publish without the dead node",
-      probe: async () => void (await client.jetstream().publish("whole", "while one is dead")),
-      deadlineMs: DEADLINE_MS,
-    });
-    await nats.nodes[0]?.restart();
-    await nats.ready();
-
-    await waitUntil({
-      what: "every replica of the stream is current",
-      probe: async () => {
-        const { cluster, state } = await manager.streams.info("WHOLE");
-        expect(cluster?.replicas).toMatchObject([{ current: true }, { current: true }]);
-        expect(state.messages).toBeGreaterThan(0);
-      },
-      deadlineMs: DEADLINE_MS,
-    });
-  });
-
-  it("Cassandra: a quorum goes on without a dead node, which answers again after its restart", async () => {
-    const client = await cassandraClient(cassandra);
-    await client.execute(
-      "CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 3}",
-    );
-    await client.execute("CREATE TABLE k.whole (id int PRIMARY KEY, text text)");
-
-    await cassandra.nodes[2]?.kill();
-    const insert = "INSERT INTO k.whole (id, text) VALUES (1, 'while one is dead')";
-    await client.execute(insert, [], { consistency: types.consistencies.localQuorum, isIdempotent: true });
-    await cassandra.nodes[2]?.restart();
-    await cassandra.ready();
-
-    const { rows } = await client.execute("SELECT text FROM k.whole WHERE id = 1", [], {
-      consistency: types.consistencies.all,
-    });
-    expect(rows[0]?.text).toBe("while one is dead");
   });
 });
 

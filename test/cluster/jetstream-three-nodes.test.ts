@@ -73,12 +73,16 @@ describe("three servers", () => {
     for (const kind of ["stream", "consumer"] as const) {
       const enough = traffic.delivered.size + 100;
       await vi.waitFor(() => expect(traffic.delivered.size).toBeGreaterThan(enough), PATIENCE);
-      const info =
-        kind === "stream"
-          ? await manager.streams.info(names.stream)
-          : await manager.consumers.info(names.stream, names.consumer);
-      const leader = nats.nodes[Number(info.cluster?.leader?.split("-")[1]) - 1];
-      if (leader === undefined) throw new Error(`no leader: ${JSON.stringify(info.cluster)}`);
+      // Right after a death the others may still be about to elect somebody.
+      const leader = await vi.waitFor(async () => {
+        const { streams, consumers } = manager;
+        const { cluster } = await (kind === "stream"
+          ? streams.info(names.stream)
+          : consumers.info(names.stream, names.consumer));
+        const node = nats.nodes[Number(cluster?.leader?.split("-")[1]) - 1];
+        if (node === undefined) throw new Error(`no leader: ${JSON.stringify(cluster)}`);
+        return node;
+      }, PATIENCE);
       await leader.kill("SIGKILL");
       const afterwards = traffic.delivered.size + 100;
       await vi.waitFor(() => expect(traffic.delivered.size).toBeGreaterThan(afterwards), PATIENCE);
@@ -102,7 +106,8 @@ describe("three servers", () => {
     await Promise.all([second?.restart(), third?.restart()]);
     await vi.waitFor(async () => expect((await queue.health()).healthy).toBe(true), PATIENCE);
     await createPublisher({ queue, timeoutMs: 60_000 })({ id: "alone", body: "a" });
-    expect((await queue.stats()).pending).toBe(1);
+    // The consumer elects its leader by itself, a little later.
+    await vi.waitFor(async () => expect((await queue.stats()).pending).toBe(1), PATIENCE);
 
     const { lines: loud } = await openOn(nats, 1);
     expect(loud.filter((line) => line.startsWith("warn QUEUE_REPLICAS=1 on a NATS cluster"))).toHaveLength(1);
