@@ -199,15 +199,19 @@ function batchLength(waiting: readonly WaitingJob[]): number {
   return length;
 }
 
+/** Waits for the thread's first word. A thread that cannot open its file has let go of it when this rejects. */
 function ready(thread: Worker, file: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (reason: string) =>
-      reject(new EngineStartError(`cannot write ${file}: look at the file and its directory (${reason})`));
+    let reason = "the writer's thread ended";
     thread.once("message", (message: FromThread) => {
-      if (message.kind === "cannot-open") fail(message.reason);
+      if (message.kind === "cannot-open") reason = message.reason;
       else resolve();
     });
-    thread.once("error", (error) => fail(error.message));
-    thread.once("exit", () => fail("the writer's thread ended"));
+    thread.once("error", (error) => {
+      reason = error.message;
+    });
+    thread.once("exit", () =>
+      reject(new EngineStartError(`cannot write ${file}: look at the file and its directory (${reason})`)),
+    );
   });
 }

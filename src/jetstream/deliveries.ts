@@ -46,9 +46,9 @@ export function createDeliveries(connection: Connection, ackWaitMs: number): Del
 
   /**
    * Tells the same about all messages. Only the last word asks for an answer: the server takes the words of one
-   * connection in order, so that its answer confirms all of them, at the price of one. A word that did not arrive
-   * costs no more than a redelivery, but callers may rely on what they were told: a confirmed ack is one that a
-   * restart does not undo, where a mere flush would only prove that the server has read it.
+   * connection in order, so that its answer confirms all of them, at the price of one. A word that did not arrive costs
+   * no more than a redelivery, but a caller may rely on what it was told: an answer proves that the word was carried
+   * out (on a replicated stream, by a majority), where a flush would only prove that the server has read it.
    */
   async function tell(holds: readonly Hold[], word: string): Promise<void> {
     const last = holds.at(-1);
