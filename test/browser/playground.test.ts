@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readOperations } from "../../src/server/operations.ts";
 import { type Api, startApi } from "../support/api.ts";
 
 /** The playground in a real browser that can reach this machine only. */
@@ -10,20 +11,8 @@ import { type Api, startApi } from "../support/api.ts";
 const CHROMIUM_PATH = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 const SCREENSHOTS = join(import.meta.dirname, "../../test-output");
 const ACTION_MS_MAX = 20_000;
-const TABS = [
-  "RecordImpressions",
-  "PostViewers",
-  "SeenPosts",
-  "UnseenPosts",
-  "UnseenPostsForUsers",
-  "DeadLetters",
-  "DiscardDeadLetters",
-  "EraseUser",
-  "Erasure",
-  "Pipeline",
-  "ReplayDeadLetters",
-  "UserAndViewers",
-];
+/** A tab for each documented operation; test/unit/resolvers-schema.test.ts spells them out. */
+const TABS = (await readOperations()).map(({ name }) => name);
 
 let api: Api;
 let profile: string;
