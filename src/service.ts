@@ -19,6 +19,11 @@ import { createHttpServer } from "./server/http-server.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { startWorkers, type Workers } from "./workers/workers.ts";
 
+/** A store write that is not answered within so many of the store's own timeouts is given up. */
+const WRITE_TIMEOUTS = 4;
+/** Of SHUTDOWN_TIMEOUT_MS; the rest is for requests that run, and for closing connections. */
+const DRAIN_SHARE = 0.5;
+
 /**
  * Starts the parts of a role in one process: engine, workers and erasures, API. Stopping goes the other way: the API
  * finishes its requests, what they enqueued is made durable, the workers settle what they hold, the engine closes.
@@ -107,11 +112,16 @@ export function startEngineWorkers(
     board: engine.workerBoard,
     clock,
     random: Math.random,
+    monotonicMs: () => performance.now(),
     processId: `${hostname()}-${process.pid}`,
+    instanceId: `${hostname()}-${process.pid}-${randomUUID()}`,
     loops: config.WORKERS,
     messagesPerPull: config.WORKER_PULL,
     concurrencyMax: config.WORKER_CONCURRENCY_MAX,
     retentionMs: config.retentionMs,
+    // The store gives up by itself after its own timeout, at the latest after a repetition.
+    writeTimeoutMs: WRITE_TIMEOUTS * config.SCYLLA_REQUEST_TIMEOUT_MS,
+    drainTimeoutMs: DRAIN_SHARE * config.SHUTDOWN_TIMEOUT_MS,
     logger,
   });
 }

@@ -39,7 +39,7 @@ export type DeadLetterPayload =
 /**
  * A dead letter's id: a hash of where the impression stood, so that handling a message twice makes one dead letter.
  *
- * @param index the impression's place in the whole message, from 0; 0 for an unreadable message.
+ * @param index the impression's place in the whole message, from 0; -1 for the whole message.
  */
 export function deadLetterId(stream: string, sequence: number, index: number): string {
   return createHash("sha256").update(`${stream}\n${sequence}\n${index}`).digest("hex").slice(0, 32);

@@ -10,6 +10,8 @@ export type QueueWrites = {
   /** Counts one more delivery of each. @returns the counts by place in the input; null where it is settled already. */
   readonly deliver: (input: { readonly sequences: readonly number[] }) => readonly (number | null)[];
   readonly addDeadLetters: (input: AddDeadLettersInput) => "added" | "full";
+  /** Replaces who tries a message alone; nobody forgets it. */
+  readonly noteAttempts: (input: { readonly sequence: number; readonly workers: readonly string[] }) => void;
   /** @returns how many were there. */
   readonly removeDeadLetters: (input: { readonly ids: readonly string[] }) => number;
   /** Deletes what is out of date, at most `rows` of each kind. @returns whether there may be more. */
@@ -61,6 +63,10 @@ export function createQueueWrites(database: DatabaseSync): QueueWrites {
     SELECT sequence, 1 FROM messages WHERE sequence = ?
     ON CONFLICT (sequence) DO UPDATE SET deliveries = deliveries + 1
     RETURNING deliveries`);
+  const noteAttempts = database.prepare(`
+    INSERT INTO attempts (sequence, workers) SELECT sequence, ? FROM messages WHERE sequence = ?
+    ON CONFLICT (sequence) DO UPDATE SET workers = excluded.workers`);
+  const forgetAttempts = database.prepare("DELETE FROM attempts WHERE sequence = ?");
   const findLetter = database.prepare("SELECT 1 FROM dead_letters WHERE id = ?");
   const insertLetter = database.prepare(`
     INSERT INTO dead_letters (id, reason, user_id_json, failed_at, added_at, bytes, letter)
@@ -94,6 +100,11 @@ export function createQueueWrites(database: DatabaseSync): QueueWrites {
         const row = countDelivery.get(sequence);
         return row === undefined ? null : Number(row.deliveries);
       });
+    },
+
+    noteAttempts({ sequence, workers }) {
+      if (workers.length === 0) forgetAttempts.run(sequence);
+      else noteAttempts.run(JSON.stringify(workers), sequence);
     },
 
     addDeadLetters({ letters, limitBytes }) {

@@ -83,6 +83,7 @@ function createEmbeddedQueue(
   const content = reader.prepare("SELECT body, published_at FROM messages WHERE sequence = ?");
   const oldest = reader.prepare("SELECT sequence, published_at FROM messages ORDER BY sequence LIMIT 1");
   const newest = reader.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'messages'");
+  const attempts = reader.prepare("SELECT workers FROM attempts WHERE sequence = ?");
   const totals = reader.prepare("SELECT items, bytes FROM totals WHERE name = 'messages'");
 
   const leases = createLeases();
@@ -208,6 +209,18 @@ function createEmbeddedQueue(
   return {
     stream: "IMPRESSIONS",
     deadLetters,
+    ackWaitMs,
+    attempts: {
+      read: async (sequence) =>
+        read(() => {
+          const row = attempts.get(sequence);
+          return row === undefined ? [] : (JSON.parse(String(row.workers)) as string[]);
+        }),
+      async write(sequence, workers) {
+        assertOpen();
+        await writer.run("noteAttempts", { sequence, workers }, weightOf([sequence]));
+      },
+    },
     sweep,
 
     async publish({ id, body }) {

@@ -70,6 +70,16 @@ export const QUEUE_SCHEMA: Schema = {
     END;
     `,
     IDENTITY,
+    `
+    -- Who began to try a message alone and never ended; goes with its message.
+    CREATE TABLE attempts (
+      sequence INTEGER PRIMARY KEY,
+      workers TEXT NOT NULL
+    ) STRICT;
+    CREATE TRIGGER attempts_removed AFTER DELETE ON messages BEGIN
+      DELETE FROM attempts WHERE sequence = OLD.sequence;
+    END;
+    `,
   ],
 };
 

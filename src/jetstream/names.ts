@@ -10,6 +10,11 @@ export interface JetStreamNames {
   readonly deadLetterSubjects: string;
   /** Followed by `.<REASON>.<letter>`. */
   readonly deadLetterPrefix: string;
+  /** The bucket of lone tries, as the stream that it is. */
+  readonly attemptsStream: string;
+  readonly attemptsSubjects: string;
+  /** Followed by `.<sequence>`. */
+  readonly attemptsPrefix: string;
   /** Followed by `.<worker>`; core NATS, stored nowhere. */
   readonly statusPrefix: string;
 }
@@ -29,6 +34,9 @@ export function namesOf(namespace: string = NAMESPACE_DEFAULT): JetStreamNames {
     deadLetterStream: `${upper}_DEAD`,
     deadLetterSubjects: `${namespace}_dead.v1.>`,
     deadLetterPrefix: `${namespace}_dead.v1`,
+    attemptsStream: `KV_${namespace}_attempts`,
+    attemptsSubjects: `$KV.${namespace}_attempts.>`,
+    attemptsPrefix: `$KV.${namespace}_attempts`,
     statusPrefix: `${namespace}_status`,
   };
 }

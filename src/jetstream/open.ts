@@ -82,7 +82,13 @@ export async function openJetStreamQueue(options: JetStreamOptions): Promise<Jet
       connectTimeoutMs - (performance.now() - startedMs),
       log,
     );
-    const queue = createJetStreamQueue(connection, { names, ackWaitMs, clock, log });
+    const queue = createJetStreamQueue(connection, {
+      names,
+      ackWaitMs,
+      replicas: options.queueReplicas,
+      clock,
+      log,
+    });
     return { queue, workerBoard: createJetStreamBoard(connection, names, clock), close: queue.close };
   } catch (error) {
     await connection.close();

@@ -3,6 +3,7 @@ import type { StreamInfo } from "nats";
 import type { Clock } from "../domain/time.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import { createAttempts } from "./attempts.ts";
 import type { Connection } from "./connection.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createDeliveries } from "./deliveries.ts";
@@ -29,6 +30,7 @@ const GONE_LOG_INTERVAL_MS = 10_000;
 export interface JetStreamQueueOptions {
   readonly names: JetStreamNames;
   readonly ackWaitMs: number;
+  readonly replicas: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -120,6 +122,8 @@ export function createJetStreamQueue(
   return {
     stream: names.stream,
     deadLetters: createDeadLetters(connection, names),
+    attempts: createAttempts(connection, options),
+    ackWaitMs: options.ackWaitMs,
 
     async publish({ id, body }) {
       await asking(() =>

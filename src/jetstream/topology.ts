@@ -27,6 +27,10 @@ const SERVER_VERSION_MIN = { major: 2, minor: 11 };
 const DUPLICATE_WINDOW_MS = 2 * 60_000;
 /** Messages in the hands of workers, over all processes: what one outage of the store can take out of the queue. */
 export const MAX_ACK_PENDING = 10_000;
+/** Notes of lone tries: some 250 bytes each, and only of messages that were delivered more than five times. */
+const ATTEMPTS_BYTES_MAX = 16 * 1024 * 1024;
+/** A note counts when its message is delivered again: half a minute later, or when there are workers again. */
+const ATTEMPTS_DAYS = 7;
 /** Pulls that wait, over all processes and loops. */
 const MAX_WAITING = 4_096;
 
@@ -51,7 +55,16 @@ export async function ensureTopology(connection: Connection, options: TopologyOp
   await checkServer(connection, options);
   await ensureStream(connection, workQueueOf(options), options.log);
   await ensureStream(connection, deadLettersOf(options), options.log);
+  await ensureAttempts(connection, options);
   await ensureConsumer(connection, options);
+}
+
+/** The bucket of lone tries. Anybody may make it anew: where it is empty, suspects get another try. */
+export async function ensureAttempts(
+  connection: Connection,
+  options: Pick<TopologyOptions, "names" | "replicas" | "log">,
+): Promise<void> {
+  await ensureStream(connection, attemptsOf(options), options.log);
 }
 
 async function checkServer(connection: Connection, { replicas, log }: TopologyOptions): Promise<void> {
@@ -156,6 +169,31 @@ function deadLettersOf(options: TopologyOptions): WantedStream {
     },
     initial: { description: "Impressions that could not be stored" },
     sizedBy: "DEAD_LETTER_MAX_BYTES and QUEUE_REPLICAS",
+  };
+}
+
+/** As the key-value buckets of NATS are laid out, so that `nats kv get` reads it. */
+function attemptsOf({ names, replicas }: Pick<TopologyOptions, "names" | "replicas">): WantedStream {
+  return {
+    fixed: {
+      name: names.attemptsStream,
+      subjects: [names.attemptsSubjects],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      // Where it is full the oldest notes go: their messages get another try. Refusing new ones would keep every
+      // suspect in the queue.
+      discard: DiscardPolicy.Old,
+      ...KEEPS_ALL,
+      max_msgs_per_subject: 1,
+    },
+    alterable: {
+      max_bytes: ATTEMPTS_BYTES_MAX,
+      num_replicas: replicas,
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+      max_age: nanos(ATTEMPTS_DAYS * DAY_MS),
+    },
+    initial: { description: "Messages that are tried alone", allow_rollup_hdrs: true },
+    sizedBy: "QUEUE_MAX_BYTES or DEAD_LETTER_MAX_BYTES, and QUEUE_REPLICAS",
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Attempts } from "./attempts.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 
 /**
@@ -13,6 +14,9 @@ export interface ImpressionQueue {
   /** Name of the stream; with a sequence it identifies a message for ever. */
   readonly stream: string;
   readonly deadLetters: DeadLetters;
+  readonly attempts: Attempts;
+  /** How long a puller holds a message before it is delivered again, unless it extends. */
+  readonly ackWaitMs: number;
 
   /**
    * Stores a message and resolves once it is durable. Publishing the same id again within the duplicate window

@@ -1,4 +1,5 @@
 import { StoreRefusedError } from "../ports/errors.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** Writes slower than this tell that the store is falling behind. */
 const SLOW_WRITE_MS = 250;
@@ -15,6 +16,8 @@ const CUT_FACTOR = 0.7;
 export interface ConcurrencyLimit {
   /** Runs the write when a slot is free; slots are given in the order of asking. */
   run<T>(write: () => Promise<T>): Promise<T>;
+  /** The same for a write to a partition that is known to be in trouble: it says nothing about the rest of the store. */
+  runProbe<T>(write: () => Promise<T>): Promise<T>;
   /** Writes that may run at once now. */
   current(): number;
 }
@@ -24,6 +27,8 @@ export function createConcurrencyLimit(options: {
   readonly max: number;
   /** Monotonic milliseconds. */
   readonly monotonicMs: () => number;
+  /** A write that has its slot waits here while a suspect is tried alone; that time is not the store's. */
+  readonly turnstile: Pick<Turnstile, "together">;
 }): ConcurrencyLimit {
   let limit = Math.max(options.min, Math.min(CONCURRENCY_START, options.max));
   let running = 0;
@@ -44,28 +49,37 @@ export function createConcurrencyLimit(options: {
     }
   }
 
-  return {
-    async run(write) {
-      if (running < limit) running++;
-      else await new Promise<void>((resolve) => waiting.push(resolve));
-      const wasFull = running >= limit;
-      const startedMs = options.monotonicMs();
-      let failed = false;
-      try {
-        return await write();
-      } catch (error) {
-        // A refused row says nothing about how the store is doing.
-        failed = !(error instanceof StoreRefusedError);
-        throw error;
-      } finally {
-        learn(!failed && options.monotonicMs() - startedMs <= SLOW_WRITE_MS, wasFull);
-        running--;
-        while (running < limit && waiting.length > 0) {
-          running++;
-          waiting.shift()?.();
-        }
+  async function inSlot<T>(write: () => Promise<T>): Promise<T> {
+    if (running < limit) running++;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await options.turnstile.together(write);
+    } finally {
+      running--;
+      while (running < limit && waiting.length > 0) {
+        running++;
+        waiting.shift()?.();
       }
-    },
+    }
+  }
+
+  return {
+    run: (write) =>
+      inSlot(async () => {
+        const wasFull = running >= limit;
+        const startedMs = options.monotonicMs();
+        let failed = false;
+        try {
+          return await write();
+        } catch (error) {
+          // A refused row says nothing about how the store is doing.
+          failed = !(error instanceof StoreRefusedError);
+          throw error;
+        } finally {
+          learn(!failed && options.monotonicMs() - startedMs <= SLOW_WRITE_MS, wasFull);
+        }
+      }),
+    runProbe: inSlot,
     current: () => limit,
   };
 }

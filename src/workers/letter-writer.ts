@@ -1,7 +1,8 @@
 import type { DeadLetters } from "../ports/dead-letters.ts";
 import { DeadLettersFullError, QueueUnavailableError } from "../ports/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { PlannedLetter } from "./plan.ts";
+import type { PlannedLetter } from "./letters.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /**
  * Letters of one `add`. A pull of nothing but junk has a hundred thousand: written as one they would stand in front of
@@ -14,6 +15,7 @@ export async function writeLetters(
   letters: readonly PlannedLetter[],
   deps: {
     readonly deadLetters: DeadLetters;
+    readonly turnstile: Pick<Turnstile, "together">;
     readonly logger: Logger;
     readonly landed: (letter: PlannedLetter) => void;
     readonly failed: (letter: PlannedLetter) => void;
@@ -21,7 +23,8 @@ export async function writeLetters(
 ): Promise<void> {
   for (let start = 0; start < letters.length; start += LETTERS_PER_ADD) {
     const chunk = letters.slice(start, start + LETTERS_PER_ADD);
-    const error = await failureOf(deps.deadLetters.add(chunk.map(({ letter }) => letter)));
+    const add = () => deps.deadLetters.add(chunk.map(({ letter }) => letter));
+    const error = await failureOf(deps.turnstile.together(add));
     if (error === null) {
       for (const letter of chunk) deps.landed(letter);
       continue;

@@ -1,8 +1,16 @@
-import { type DeadLetter, deadLetterId } from "../domain/dead-letter.ts";
 import { identityOf, laterReceived, type View } from "../domain/impression.ts";
-import { decodeMessage, type UnjudgedSubmission } from "../domain/queue-message.ts";
-import { isExpired, judge, type Rejection, type UnjudgedImpression } from "../domain/validation.ts";
+import { decodeMessage } from "../domain/queue-message.ts";
+import { isExpired, judge } from "../domain/validation.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
+import {
+  crashedLetters,
+  crashedWholeLetter,
+  type PlannedLetter,
+  type PlanRules,
+  rejectedLetter,
+  type Source,
+  unreadableLetter,
+} from "./letters.ts";
 
 /**
  * Pure: what to do with a pull. All messages are planned together, so that in a campaign the thousand viewers of one
@@ -15,19 +23,6 @@ const BATCH_BYTES_MAX = 30 * 1024;
 /** What a row weighs beside its texts: times, numbers and CQL framing. */
 const ROW_OVERHEAD_BYTES = 64;
 
-export interface PlanRules {
-  readonly stream: string;
-  readonly retentionMs: number;
-  readonly nowMs: number;
-}
-
-/** Where an impression stood: which message, and its place in it, from 0. */
-export interface Source {
-  readonly delivery: Delivery;
-  readonly index: number;
-  readonly view: View;
-}
-
 /** A view to store, and every impression of the pull that it stands for (exact duplicates and older versions). */
 export interface PlannedView {
   readonly view: View;
@@ -39,11 +34,6 @@ export interface PlannedBatch {
   /** The post of a viewers batch, the user of a history batch. */
   readonly owner: string;
   readonly views: readonly PlannedView[];
-}
-
-export interface PlannedLetter {
-  readonly delivery: Delivery;
-  readonly letter: DeadLetter;
 }
 
 export interface Plan {
@@ -116,48 +106,6 @@ export function createPlanner(rules: PlanRules): Planner {
   };
 }
 
-/** The dead letter of a valid view that the store refuses. */
-export function refusedLetter(source: Source, detail: string, rules: PlanRules): DeadLetter {
-  const { userId, receivedAtUs, ...impression } = source.view;
-  return {
-    ...letterBase(source, rules),
-    reason: "REJECTED_BY_STORE",
-    detail,
-    userId,
-    receivedAtUs,
-    payload: { userId, receivedAtUs, impression },
-  };
-}
-
-function rejectedLetter(
-  source: { readonly delivery: Delivery; readonly index: number },
-  rejection: Rejection,
-  { userId, receivedAtUs }: UnjudgedSubmission,
-  impression: UnjudgedImpression,
-  rules: PlanRules,
-): DeadLetter {
-  return {
-    ...letterBase(source, rules),
-    ...rejection,
-    userId: typeof userId === "string" ? userId : null,
-    receivedAtUs,
-    payload: { userId: showable(userId), receivedAtUs, impression: showable(impression) },
-  };
-}
-
-/** A value as it arrived, unless it is nested so deeply that it could not be written down again. */
-function showable(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  const flat = Object.values(value).every((field) => typeof field !== "object" || field === null);
-  if (flat) return value;
-  try {
-    JSON.stringify(value);
-    return value;
-  } catch {
-    return "(nested too deeply to be shown)";
-  }
-}
-
 function addView(views: Map<string, { view: View; sources: Source[] }>, source: Source): void {
   const identity = identityOf(source.view);
   const known = views.get(identity);
@@ -200,24 +148,18 @@ function rowBytes(view: View): number {
   );
 }
 
-function unreadableLetter(delivery: Delivery, detail: string, rules: PlanRules): DeadLetter {
+/** Plans nothing but the dead letters of a message that kills its workers. */
+export function createCrashPlanner(
+  rules: PlanRules,
+  step: "DEAD_LETTER_EACH" | "DEAD_LETTER_WHOLE",
+  deaths: readonly string[],
+): Planner {
+  const letters: PlannedLetter[] = [];
   return {
-    ...letterBase({ delivery, index: 0 }, rules),
-    reason: "UNREADABLE_MESSAGE",
-    detail,
-    userId: null,
-    receivedAtUs: null,
-    payload: { base64: Buffer.from(delivery.body).toString("base64") },
-  };
-}
-
-function letterBase(
-  { delivery, index }: { delivery: Delivery; index: number },
-  { stream, nowMs }: PlanRules,
-) {
-  return {
-    id: deadLetterId(stream, delivery.sequence, index),
-    failedAtMs: nowMs,
-    deliveries: delivery.deliveries,
+    add(delivery) {
+      if (step === "DEAD_LETTER_WHOLE") letters.push(crashedWholeLetter(delivery, deaths, rules));
+      else letters.push(...crashedLetters(delivery, deaths, rules));
+    },
+    finish: () => ({ letters, viewerBatches: [], historyBatches: [], expired: 0 }),
   };
 }

@@ -1,39 +1,63 @@
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { createBatchWriter, type Outcome, type Outcomes } from "./batch-writer.ts";
+import { type BatchWriter, createBatchWriter, type Outcomes, outcomeOf } from "./batch-writer.ts";
 import type { Breaker } from "./breaker.ts";
-import type { ConcurrencyLimit } from "./concurrency.ts";
+import type { WorkerCounts } from "./counts.ts";
+import type { Lanes, Outcome } from "./lanes.ts";
 import { writeLetters } from "./letter-writer.ts";
-import {
-  createPlanner,
-  type Plan,
-  type PlannedBatch,
-  type PlannedLetter,
-  type PlannedView,
-  type PlanRules,
-  refusedLetter,
-} from "./plan.ts";
+import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts";
+import type { Plan, PlannedView, Planner } from "./plan.ts";
 import { createSettlement } from "./settlement.ts";
-import { giveBackDelayMs } from "./verdict.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** Planning lets the event loop go on after this: mutations of the same process wait no longer for it. */
 const PLAN_SLICE_MS = 5;
+/**
+ * How long the views of a user wait for each other's viewers rows, to be committed in one write. Then those that are
+ * ready go on without the others: a post whose partition is in trouble must not hide the user's other views.
+ */
+const VIEWERS_PATIENCE_MS = 1_000;
+/** The queue hears of what is still in hand three times in its ackWait: two words may be lost. */
+export const EXTENSIONS_PER_ACK_WAIT = 3;
 
-/** What the loops of a process share. */
+/** What the pulls of a process share. */
 export interface PullHandlerDeps {
   readonly queue: ImpressionQueue;
-  readonly store: ImpressionStore;
-  readonly limit: ConcurrencyLimit;
-  readonly breaker: Breaker;
+  readonly writeViewers: BatchWriter;
+  readonly writeHistory: BatchWriter;
+  readonly newPlanner: (rules: PlanRules) => Planner;
+  /** Around what is done with messages beside the store writes, which their writer lets through. */
+  readonly turnstile: Pick<Turnstile, "together">;
   readonly clock: Clock;
-  readonly random: () => number;
+  readonly monotonicMs: () => number;
   readonly retentionMs: number;
-  /** How often the queue is told that the messages in hand are still worked on; well under its ackWait. */
-  readonly extendIntervalMs: number;
+  readonly random: () => number;
+  /** How long a message that is given back stays away, before the jitter. */
+  readonly giveBackDelayMs: (delivery: Delivery) => number;
+  readonly counts: WorkerCounts;
+  readonly onSettled: (deliveries: readonly Delivery[]) => void;
+  /** Aborts when what is not settled by then is given back, whatever may still become of its writes. */
+  readonly abandon: AbortSignal;
   readonly logger: Logger;
+}
+
+/** The two writers of a view's rows, by way of `writes`. */
+export function createStoreWriters(
+  writes: Pick<Lanes, "write">,
+  store: Pick<ImpressionStore, "writeViewers" | "writeHistory">,
+  breaker: Pick<Breaker, "succeeded">,
+): Pick<PullHandlerDeps, "writeViewers" | "writeHistory"> {
+  return {
+    writeViewers: createBatchWriter(writes, "viewers", store.writeViewers),
+    writeHistory: createBatchWriter(writes, "history", async (userId, views) => {
+      await store.writeHistory(userId, views);
+      // Only the commit point tells that the store works: the first write may be nothing at all on some engine.
+      breaker.succeeded();
+    }),
+  };
 }
 
 /** What became of the impressions of a pull. */
@@ -46,74 +70,129 @@ export interface PullCounts {
 }
 
 /**
- * Stores a pull and settles each of its messages: acknowledged when all of its impressions are stored or
+ * Stores a pull and settles each of its messages by itself: acknowledged when all of its impressions are stored or
  * dead-lettered, given back otherwise. What cannot even be settled is delivered again by the queue.
  *
  * The order inside the pull is the store model's: a post's viewers first, then, for each user, the history that makes
  * the views visible. A history batch waits only for the viewers of its own views.
+ *
+ * @returns when every message is settled. Never throws.
  */
 export async function handlePull(
   deliveries: readonly Delivery[],
   deps: PullHandlerDeps,
 ): Promise<PullCounts> {
-  const { queue, store, logger } = deps;
+  const { queue, counts, logger } = deps;
+  if (deliveries.length === 0) return { stored: 0, deadLettered: 0, expired: 0, givenBack: 0 };
   const rules = { stream: queue.stream, retentionMs: deps.retentionMs, nowMs: deps.clock.nowMs() };
-  const plan = await planInSlices(deliveries, rules);
-  const counts: PullCounts = { stored: 0, deadLettered: 0, expired: plan.expired, givenBack: 0 };
-  const writer = createBatchWriter(deps);
+  const pull: PullCounts = { stored: 0, deadLettered: 0, expired: 0, givenBack: 0 };
 
   const settlement = createSettlement(deliveries, {
-    ack: (done) => quietly("acknowledge", () => queue.ack(done)),
-    giveBack: (failed) => {
+    async ack(done) {
+      counts.acknowledged += done.length;
+      await quietly("acknowledge", () => queue.ack(done));
+      deps.onSettled(done);
+    },
+    async giveBack(failed) {
       counts.givenBack += failed.length;
-      return quietly("give back", () => giveBack(failed));
+      pull.givenBack += failed.length;
+      await quietly("give back", () => giveBack(failed));
+      deps.onSettled(failed);
     },
   });
-  for (const { delivery } of plan.letters) settlement.expect(delivery);
-  for (const batch of plan.historyBatches) {
-    for (const { sources } of batch.views) for (const { delivery } of sources) settlement.expect(delivery);
-  }
-  settlement.begin();
-
   const heartbeat = setInterval(() => {
     void quietly("extend", () => queue.extend(settlement.unsettled()));
-  }, deps.extendIntervalMs);
+  }, queue.ackWaitMs / EXTENSIONS_PER_ACK_WAIT);
+  deps.abandon.addEventListener("abort", settlement.abandon);
   try {
-    const viewersWritten = new Map<PlannedView, Promise<Outcomes>>();
-    for (const batch of plan.viewerBatches) {
-      const outcomes = writer.write(batch, store.writeViewers);
-      for (const planned of batch.views) viewersWritten.set(planned, outcomes);
-    }
-    await Promise.all([
-      addLetters(plan.letters),
-      ...plan.historyBatches.map((batch) => storeHistory(batch, viewersWritten)),
-    ]);
+    carryOut(await deps.turnstile.together(plan));
+    await settlement.finished();
+  } catch (error) {
+    logger.error({ err: error }, "a pull could not be planned: its messages go back to the queue");
+    settlement.abandon();
     await settlement.finished();
   } finally {
+    deps.abandon.removeEventListener("abort", settlement.abandon);
     clearInterval(heartbeat);
   }
-  return counts;
+  return pull;
 
-  async function storeHistory(
-    { owner, views }: PlannedBatch,
-    viewersWritten: ReadonlyMap<PlannedView, Promise<Outcomes>>,
-  ): Promise<void> {
-    const ready: PlannedView[] = [];
-    for (const planned of views) {
-      const outcome = outcomeOf(await viewersWritten.get(planned), planned);
-      if (outcome.kind === "stored") ready.push(planned);
-      else await endView(planned, outcome);
+  async function plan(): Promise<Plan> {
+    const planner = deps.newPlanner(rules);
+    let sliceStartMs = deps.monotonicMs();
+    for (const delivery of deliveries) {
+      planner.add(delivery);
+      if (deps.monotonicMs() - sliceStartMs < PLAN_SLICE_MS) continue;
+      await turn();
+      sliceStartMs = deps.monotonicMs();
     }
-    if (ready.length === 0) return;
-    // Only the commit point tells that the store works: the first write may be nothing at all on some engine.
-    const outcomes = await writer.write({ owner, views: ready }, store.writeHistory, deps.breaker.succeeded);
-    for (const planned of ready) await endView(planned, outcomeOf(outcomes, planned));
+    return planner.finish();
   }
 
-  async function endView(planned: PlannedView, outcome: Outcome): Promise<void> {
+  /**
+   * Starts everything that the plan says; the settlement learns how each part ends. Nothing keeps the plan as a whole:
+   * a few messages that have to wait must not hold the memory of all.
+   */
+  function carryOut({ letters, viewerBatches, historyBatches, expired }: Plan): void {
+    pull.expired = expired;
+    counts.expired += expired;
+    for (const { delivery } of letters) settlement.expect(delivery);
+    for (const batch of historyBatches) {
+      for (const { sources } of batch.views) for (const { delivery } of sources) settlement.expect(delivery);
+    }
+    settlement.begin();
+    if (deps.abandon.aborted) {
+      settlement.abandon();
+      return;
+    }
+    void addLetters(letters);
+    const viewersWritten = new Map<PlannedView, Promise<Outcomes>>();
+    for (const batch of viewerBatches) {
+      const outcomes = deps.writeViewers(batch);
+      for (const planned of batch.views) viewersWritten.set(planned, outcomes);
+    }
+    const patience = sleep(VIEWERS_PATIENCE_MS, undefined, { ref: false });
+    for (const { owner, views } of historyBatches) {
+      const waiting = views.map((planned) => ({ planned, outcomes: viewersWritten.get(planned) }));
+      void storeHistory(owner, waiting, patience);
+    }
+  }
+
+  /** Commits together what can be committed soon, and each other view as soon as its own viewers row is written. */
+  async function storeHistory(
+    owner: string,
+    waiting: readonly { readonly planned: PlannedView; readonly outcomes: Promise<Outcomes> | undefined }[],
+    patience: Promise<void>,
+  ): Promise<void> {
+    const written = new Map<PlannedView, Outcome>();
+    const writing = waiting.map(async ({ planned, outcomes }) => {
+      written.set(planned, outcomeOf(await outcomes, planned));
+    });
+    await Promise.race([Promise.all(writing), patience]);
+    const soon = new Map(written);
+    void commit(owner, soon);
+    for (const [index, { planned }] of waiting.entries()) {
+      if (soon.has(planned)) continue;
+      void writing[index]?.then(() => commit(owner, new Map([[planned, outcomeOf(written, planned)]])));
+    }
+  }
+
+  /** Writes the history of those views whose viewers are stored, and ends the others. */
+  async function commit(owner: string, viewers: Outcomes): Promise<void> {
+    const ready: PlannedView[] = [];
+    for (const [planned, outcome] of viewers) {
+      if (outcome.kind === "stored") ready.push(planned);
+      else endView(planned, outcome);
+    }
+    if (ready.length === 0) return;
+    const outcomes = await deps.writeHistory({ owner, views: ready });
+    for (const planned of ready) endView(planned, outcomeOf(outcomes, planned));
+  }
+
+  function endView(planned: PlannedView, outcome: Outcome): void {
     if (outcome.kind === "refused") {
       const { detail } = outcome;
-      await addLetters(
+      void addLetters(
         planned.sources.map((source) => ({
           delivery: source.delivery,
           letter: refusedLetter(source, detail, rules),
@@ -121,35 +200,32 @@ export async function handlePull(
       );
       return;
     }
+    if (outcome.kind === "stored") {
+      pull.stored += planned.sources.length;
+      counts.stored += planned.sources.length;
+    }
     for (const { delivery } of planned.sources) {
       if (outcome.kind === "stored") settlement.succeeded(delivery);
       else settlement.failed(delivery);
     }
-    if (outcome.kind === "stored") counts.stored += planned.sources.length;
   }
 
   function addLetters(letters: readonly PlannedLetter[]): Promise<void> {
     return writeLetters(letters, {
       deadLetters: queue.deadLetters,
+      turnstile: deps.turnstile,
       logger,
-      landed({ delivery }) {
-        counts.deadLettered++;
+      landed({ delivery, letter }) {
+        pull.deadLettered++;
+        counts.deadLettered[letter.reason]++;
         settlement.succeeded(delivery);
       },
       failed: ({ delivery }) => settlement.failed(delivery),
     });
   }
 
-  /** Messages that came back often come back ever later, so that those which nothing helps leave room for others. */
   async function giveBack(failed: readonly Delivery[]): Promise<void> {
-    const byDelay = new Map<number, Delivery[]>();
-    for (const delivery of failed) {
-      const delayMs = giveBackDelayMs(delivery.deliveries);
-      const same = byDelay.get(delayMs) ?? [];
-      byDelay.set(delayMs, same);
-      same.push(delivery);
-    }
-    for (const [delayMs, same] of byDelay)
+    for (const [delayMs, same] of Map.groupBy(failed, deps.giveBackDelayMs))
       await queue.nak(same, Math.round(delayMs * (0.5 + deps.random() / 2)));
   }
 
@@ -160,20 +236,4 @@ export async function handlePull(
       logger.warn({ err: error }, `could not ${what}: the messages will be delivered again`);
     }
   }
-}
-
-async function planInSlices(deliveries: readonly Delivery[], rules: PlanRules): Promise<Plan> {
-  const planner = createPlanner(rules);
-  let sliceStartMs = performance.now();
-  for (const delivery of deliveries) {
-    planner.add(delivery);
-    if (performance.now() - sliceStartMs < PLAN_SLICE_MS) continue;
-    await turn();
-    sliceStartMs = performance.now();
-  }
-  return planner.finish();
-}
-
-function outcomeOf(outcomes: Outcomes | undefined, planned: PlannedView): Outcome {
-  return outcomes?.get(planned) ?? { kind: "unavailable" };
 }

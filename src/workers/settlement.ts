@@ -13,6 +13,8 @@ export interface Settlement {
   begin(): void;
   /** Messages that are not settled yet, for the queue's `extend`. */
   unsettled(): readonly Delivery[];
+  /** Gives back everything that is not settled yet, whatever may still become of its parts. */
+  abandon(): void;
   /** Resolves when every message is settled and the queue has been told. */
   finished(): Promise<void>;
 }
@@ -72,6 +74,9 @@ export function createSettlement(
       for (const [delivery, { parts }] of open) if (parts === 0) end(delivery, false);
     },
     unsettled: () => [...open.keys()],
+    abandon() {
+      for (const delivery of [...open.keys()]) end(delivery, true);
+    },
     finished: () => finished.promise,
   };
 }

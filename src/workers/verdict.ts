@@ -1,7 +1,7 @@
 import { StoreRefusedError } from "../ports/errors.ts";
 
-/** Tries of one write while its messages are in hand; after that they go back to the queue. */
-const ATTEMPTS_MAX = 6;
+/** How long a write is tried while its messages are in hand; after that they go back to the queue. */
+const TRIED_MS_MAX = 20_000;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 5_000;
 const GIVE_BACK_DELAY_MS_MIN = 5_000;
@@ -17,12 +17,16 @@ export type FailureVerdict = "RETRY" | "GIVE_BACK" | "ISOLATE";
  * Pure: whatever may pass by itself is tried again and then given back, however long it lasts; only a row that the
  * store refuses for what it is ends in the dead letters.
  *
- * @param attempt 1 for the first try.
+ * @param triedMs since the write was first asked for.
  * @param storeIsDown whether the breaker is open: further tries would only add load.
  */
-export function verdictOf(error: unknown, attempt: number, storeIsDown: boolean): FailureVerdict {
+export function verdictOf(error: unknown, triedMs: number, storeIsDown: boolean): FailureVerdict {
   if (error instanceof StoreRefusedError) return "ISOLATE";
-  return attempt < ATTEMPTS_MAX && !storeIsDown ? "RETRY" : "GIVE_BACK";
+  return isOverdue(triedMs) || storeIsDown ? "GIVE_BACK" : "RETRY";
+}
+
+export function isOverdue(triedMs: number): boolean {
+  return triedMs >= TRIED_MS_MAX;
 }
 
 /** Exponential with full jitter: 0 to 100 ms after the first failure, 0 to 5 s at most. */

@@ -1,128 +1,209 @@
 import { setTimeout as sleepUnaborted } from "node:timers/promises";
 import type { Clock } from "../domain/time.ts";
-import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import { WORKER_REPORT_INTERVAL_MS, type WorkerBoard, type WorkerReport } from "../ports/worker-board.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createBreaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
-import { handlePull, type PullHandlerDeps } from "./pull-handler.ts";
+import { createWorkerCounts, sumOf, type WorkerCounts } from "./counts.ts";
+import { createHand, type Room } from "./hand.ts";
+import { createLanes } from "./lanes.ts";
+import { createPlanner } from "./plan.ts";
+import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
+import { createSuspects } from "./suspects.ts";
+import { createTurnstile } from "./turnstile.ts";
+import { giveBackDelayMs } from "./verdict.ts";
 
 /**
- * Bytes that the loops of one process may have pulled at once, shared evenly. In memory a pull becomes some twenty times
- * its bytes; 4 MiB is about 40,000 impressions, far more than the batches need to fill up.
+ * The worker loops of a process. What becomes of a message in hand:
+ *
+ *   pulled ----> planned ----> its rows wait in the lanes of their partitions ----> acknowledged: all of it is stored
+ *     |                          |    ^                                             or dead-lettered
+ *     |                          v    | retry
+ *     |                         being written ------------------------------------> given back: a part could not be
+ *     v                                                                              stored; it comes again later
+ *   suspect (delivered more than 5 times) ----> tried alone ----> one of the two, or dead-lettered as CRASHED_WORKER
+ *
+ * Each message is settled by itself. A loop pulls again when what it pulled is settled, or after a second: what is left
+ * then waits for a partition in trouble or for a retry, and stays in hand beside the next pulls. All loops share one
+ * hand, which bounds the messages and bytes that are unsettled; where it is full, what waits for sick partitions is
+ * given back first. They share the lanes, the concurrency limit and the breaker as well.
+ *
+ * While the store is down (the breaker is open) nothing is pulled, and what is in hand goes back to the queue.
  */
-const PULLED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** How long a loop waits for what it pulled before it pulls beside it. */
+const PULL_PATIENCE_MS = 1_000;
 /** How long one pull waits for a first message before it asks again. */
 const PULL_WAIT_MS = 5_000;
-/** A third of the queue's ackWait of 30 s: two heartbeats may be lost. */
-const EXTEND_INTERVAL_MS = 10_000;
 const CONCURRENCY_MIN = 4;
 const PULL_RETRY_DELAY_MS_MIN = 200;
 const PULL_RETRY_DELAY_MS_MAX = 10_000;
+/** How long a message stays away that a stopping worker gives back: somebody else may have it soon. */
+const STOP_DELAY_MS = 1_000;
 
 export interface WorkersOptions {
   readonly queue: ImpressionQueue;
   readonly store: ImpressionStore;
   readonly board: WorkerBoard;
   readonly clock: Clock;
+  readonly monotonicMs: () => number;
   readonly random: () => number;
   /** Names this process in `pipeline`; each loop adds its number. */
   readonly processId: string;
+  /** Names this process among all that ever were, in the notes of lone tries. */
+  readonly instanceId: string;
   readonly loops: number;
   readonly messagesPerPull: number;
   readonly concurrencyMax: number;
   readonly retentionMs: number;
+  /** A store write that has not answered by then counts as failed; longer than any timeout of the store's own. */
+  readonly writeTimeoutMs: number;
+  /** How long `stop` waits for writes; then what is left is given back. */
+  readonly drainTimeoutMs: number;
   readonly logger: Logger;
 }
 
 export interface Workers {
   /** Whether the store is taken for down, so that nothing is pulled. */
   paused(): boolean;
-  /** Stops pulling, finishes and settles what is in hand, then resolves. Repeated calls wait for the first. */
+  counts(): Readonly<WorkerCounts>;
+  /**
+   * Stops pulling, ends all retries, and resolves when everything in hand is settled: what can be stored is stored and
+   * acknowledged, the rest is given back, at the latest after drainTimeoutMs. Repeated calls wait for the first.
+   */
   stop(): Promise<void>;
 }
 
-/**
- * Starts the worker loops of a process. Each loop pulls, stores and settles, one pull after another; the loops share
- * the concurrency limit and the breaker.
- */
 export function startWorkers(options: WorkersOptions): Workers {
-  const { queue, store, logger } = options;
-  const stopping = new AbortController();
+  const { queue, store, board, logger, random, monotonicMs } = options;
+  const stop = new AbortController();
+  const abandon = new AbortController();
+  const stopping = stop.signal;
+  const sleep = (delayMs: number) => sleepUntilAborted(delayMs, stopping);
+
   const breaker = createBreaker({
     probe: async () => (await store.health()).healthy,
     sleep: sleepUntilAborted,
-    random: options.random,
-    onChange: (open) =>
-      open
-        ? logger.error("the store fails: pulling pauses until it answers; the backlog waits in the queue")
-        : logger.info("the store answers again: pulling goes on"),
+    random,
+    onChange(open) {
+      if (open)
+        logger.error("the store fails: pulling pauses until it answers; the backlog waits in the queue");
+      else logger.info("the store answers again: pulling goes on");
+      report();
+    },
   });
+  const turnstile = createTurnstile();
   const limit = createConcurrencyLimit({
     min: Math.min(CONCURRENCY_MIN, options.concurrencyMax),
     max: options.concurrencyMax,
-    monotonicMs: () => performance.now(),
+    monotonicMs,
+    turnstile,
   });
-  const handler: PullHandlerDeps = {
-    queue,
-    store,
-    limit,
-    breaker,
-    clock: options.clock,
-    random: options.random,
-    retentionMs: options.retentionMs,
-    extendIntervalMs: EXTEND_INTERVAL_MS,
-    logger,
+  const lanes = createLanes({ ...options, limit, breaker });
+  const hand = createHand({ ...options, stopping, onFull: lanes.shed });
+  const states = Array.from({ length: options.loops }, () => ({
+    /** Pulls that are not settled yet. */
+    pulls: new Set<Promise<unknown>>(),
+    counts: createWorkerCounts(),
+  }));
+  const suspectCounts = createWorkerCounts();
+  const pull: PullHandlerDeps = {
+    ...options,
+    ...createStoreWriters(lanes, store, breaker),
+    newPlanner: createPlanner,
+    turnstile,
+    giveBackDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : giveBackDelayMs(deliveries)),
+    counts: suspectCounts,
+    onSettled: hand.letGo,
+    abandon: abandon.signal,
   };
+  const suspects = createSuspects({
+    ...options,
+    pull,
+    turnstile,
+    breaker,
+    isSick: lanes.isSick,
+    stopping,
+    sleep,
+  });
 
-  const states = Array.from({ length: options.loops }, () => ({ working: false, stored: 0 }));
-  const report = () => {
-    for (const [number, state] of states.entries()) {
-      options.board.report({
+  /** Pulls into the reserved room once the store may be used. */
+  async function pullInto(room: Room): Promise<readonly Delivery[]> {
+    let deliveries: readonly Delivery[] = [];
+    try {
+      await breaker.closed(stopping);
+      if (!stopping.aborted) {
+        deliveries = await queue.pull({ ...room, waitMs: PULL_WAIT_MS, signal: stopping });
+      }
+      return deliveries;
+    } finally {
+      hand.take(room, deliveries);
+    }
+  }
+
+  async function handle(deliveries: readonly Delivery[], counts: WorkerCounts): Promise<void> {
+    counts.pulls++;
+    counts.messages += deliveries.length;
+    counts.redeliveries += deliveries.filter((delivery) => delivery.deliveries > 1).length;
+    const became = await handlePull(suspects.sortOut(deliveries), { ...pull, counts });
+    if (became.deadLettered > 0) logger.warn(became, "impressions were dead-lettered");
+    if (became.expired > 0) logger.info(became, "impressions expired while they waited in the queue");
+  }
+
+  async function loop({ pulls, counts }: (typeof states)[number]): Promise<void> {
+    let retryDelayMs = PULL_RETRY_DELAY_MS_MIN;
+    for (;;) {
+      const room = await hand.reserve();
+      if (room === null) return;
+      try {
+        const deliveries = await pullInto(room);
+        retryDelayMs = PULL_RETRY_DELAY_MS_MIN;
+        if (deliveries.length === 0) continue;
+        const handled = handle(deliveries, counts).finally(() => pulls.delete(handled));
+        pulls.add(handled);
+        await Promise.race([handled, sleep(PULL_PATIENCE_MS)]);
+      } catch (error) {
+        logger.warn({ err: error, retryDelayMs }, "could not pull from the queue");
+        await sleep(retryDelayMs * (0.5 + random() / 2));
+        retryDelayMs = Math.min(retryDelayMs * 2, PULL_RETRY_DELAY_MS_MAX);
+      }
+    }
+  }
+
+  function report(): void {
+    for (const [number, { pulls, counts }] of states.entries()) {
+      board.report({
         id: `${options.processId}-${number + 1}`,
-        state: stateOf(state.working),
-        impressionsStored: state.stored,
+        state: stateOf(pulls.size > 0),
+        impressionsStored: counts.stored,
         concurrency: limit.current(),
         storeHealthy: !breaker.isOpen(),
       });
     }
-  };
-
-  function stateOf(working: boolean): WorkerReport["state"] {
-    if (stopping.signal.aborted) return "STOPPING";
-    if (breaker.isOpen()) return "PAUSED";
-    return working ? "WORKING" : "IDLE";
   }
 
-  async function loop(state: (typeof states)[number]): Promise<void> {
-    const { signal } = stopping;
-    let retryDelayMs = PULL_RETRY_DELAY_MS_MIN;
-    while (!signal.aborted) {
-      try {
-        await breaker.closed(signal);
-        if (signal.aborted) return;
-        const deliveries = await queue.pull({
-          maxMessages: options.messagesPerPull,
-          maxBytes: Math.floor(PULLED_BYTES_MAX / options.loops),
-          waitMs: PULL_WAIT_MS,
-          signal,
-        });
-        retryDelayMs = PULL_RETRY_DELAY_MS_MIN;
-        if (deliveries.length === 0) continue;
-        state.working = true;
-        const counts = await handlePull(deliveries, handler);
-        state.stored += counts.stored;
-        if (counts.deadLettered > 0) logger.warn(counts, "impressions were dead-lettered");
-        if (counts.expired > 0) logger.info(counts, "impressions expired while they waited in the queue");
-      } catch (error) {
-        logger.warn({ err: error, retryDelayMs }, "could not pull from the queue");
-        await sleepUntilAborted(retryDelayMs * (0.5 + options.random() / 2), signal);
-        retryDelayMs = Math.min(retryDelayMs * 2, PULL_RETRY_DELAY_MS_MAX);
-      } finally {
-        state.working = false;
-      }
-    }
+  function stateOf(isWorking: boolean): WorkerReport["state"] {
+    if (stopping.aborted) return "STOPPING";
+    if (breaker.isOpen()) return "PAUSED";
+    return isWorking ? "WORKING" : "IDLE";
+  }
+
+  async function drain(): Promise<void> {
+    const deadline = setTimeout(() => {
+      logger.warn({ messages: hand.messages() }, "what could not be stored in time goes back to the queue");
+      lanes.close();
+      abandon.abort();
+    }, options.drainTimeoutMs);
+    stop.abort();
+    report();
+    lanes.endRetries();
+    await Promise.all([running, suspects.stop()]);
+    await Promise.all(states.flatMap(({ pulls }) => [...pulls]));
+    clearTimeout(deadline);
+    clearInterval(reporting);
+    lanes.close();
   }
 
   report();
@@ -131,13 +212,9 @@ export function startWorkers(options: WorkersOptions): Workers {
   let stopped: Promise<void> | undefined;
   return {
     paused: breaker.isOpen,
+    counts: () => sumOf([suspectCounts, ...states.map(({ counts }) => counts)]),
     stop() {
-      stopped ??= (async () => {
-        stopping.abort();
-        report();
-        await running;
-        clearInterval(reporting);
-      })();
+      stopped ??= drain();
       return stopped;
     },
   };

@@ -74,12 +74,16 @@ async function workersOnFaultyEngine() {
     store,
     board,
     clock: systemClock,
+    monotonicMs: () => performance.now(),
     random: Math.random,
     processId: "test",
+    instanceId: randomUUID(),
     loops: 2,
     messagesPerPull: 100,
     concurrencyMax: 64,
     retentionMs: RETENTION_MS,
+    writeTimeoutMs: 60_000,
+    drainTimeoutMs: 10_000,
     logger: createLogger("silent"),
   });
   closers.push(() => workers.stop());

@@ -5,6 +5,7 @@ import { createBreaker } from "../../src/workers/breaker.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
 import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
 import { createSettlement } from "../../src/workers/settlement.ts";
+import { createTurnstile } from "../../src/workers/turnstile.ts";
 import { backoffMs, giveBackDelayMs, verdictOf } from "../../src/workers/verdict.ts";
 
 const delivery = (sequence: number): Delivery => ({
@@ -16,11 +17,11 @@ const delivery = (sequence: number): Delivery => ({
 
 describe("verdict", () => {
   test("only a row that the store refuses is isolated; everything else is tried again, then given back", () => {
-    expect(verdictOf(new StoreRefusedError("no"), 1, false)).toBe("ISOLATE");
+    expect(verdictOf(new StoreRefusedError("no"), 0, false)).toBe("ISOLATE");
     for (const error of [new StoreUnavailableError("down"), new TypeError("a bug")]) {
-      expect(verdictOf(error, 1, false)).toBe("RETRY");
-      expect(verdictOf(error, 6, false)).toBe("GIVE_BACK");
-      expect(verdictOf(error, 1, true)).toBe("GIVE_BACK");
+      expect(verdictOf(error, 19_999, false)).toBe("RETRY");
+      expect(verdictOf(error, 20_000, false)).toBe("GIVE_BACK");
+      expect(verdictOf(error, 0, true)).toBe("GIVE_BACK");
     }
   });
 
@@ -70,6 +71,18 @@ describe("settlement", () => {
     expect([acked, returned]).toEqual([[], [1]]);
   });
 
+  test("what is abandoned goes back once, whatever becomes of its parts afterwards", async () => {
+    const [one, two] = [delivery(1), delivery(2)];
+    const { acked, returned, settlement } = settlementOf([one, two]);
+    for (const part of [one, two]) settlement.expect(part);
+    settlement.begin();
+    settlement.succeeded(one);
+    settlement.abandon();
+    settlement.succeeded(two);
+    await settlement.finished();
+    expect([acked, returned]).toEqual([[1], [2]]);
+  });
+
   test("a message with nothing to store is acknowledged at once", async () => {
     const { acked, settlement } = settlementOf([delivery(9)]);
     settlement.begin();
@@ -79,10 +92,15 @@ describe("settlement", () => {
 });
 
 describe("concurrency limit", () => {
-  const settings = { min: 2, max: 64 };
+  const settings = { min: 2, max: 64, turnstile: createTurnstile() };
 
   test("never runs more than its limit at once and starts in order", async () => {
-    const limit = createConcurrencyLimit({ min: 1, max: 3, monotonicMs: () => 0 });
+    const limit = createConcurrencyLimit({
+      min: 1,
+      max: 3,
+      monotonicMs: () => 0,
+      turnstile: createTurnstile(),
+    });
     let running = 0;
     let most = 0;
     const started: number[] = [];

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
-import { createPlanner, type Plan, type PlanRules } from "../../src/workers/plan.ts";
+import type { PlanRules } from "../../src/workers/letters.ts";
+import { createPlanner, type Plan } from "../../src/workers/plan.ts";
 
 const NOW_MS = 1_790_000_000_000;
 const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS };

@@ -1,0 +1,48 @@
+import { DEAD_LETTER_REASONS, type DeadLetterReason } from "../domain/dead-letter.ts";
+
+/** What the worker loops of this process have done since they started; every number only grows. */
+export interface WorkerCounts {
+  /** Pulls that brought messages. */
+  pulls: number;
+  /** Messages delivered, repeated ones included. */
+  messages: number;
+  /** Of them, those that had been delivered before. */
+  redeliveries: number;
+  acknowledged: number;
+  /** Messages returned to the queue, to be tried again. */
+  givenBack: number;
+  /** Messages tried alone, because they were delivered often. */
+  triedAlone: number;
+  /** Impressions stored; what was stored again counts again. */
+  stored: number;
+  /** Impressions whose retention ended while they waited in the queue. */
+  expired: number;
+  deadLettered: Record<DeadLetterReason, number>;
+}
+
+export function createWorkerCounts(): WorkerCounts {
+  return {
+    pulls: 0,
+    messages: 0,
+    redeliveries: 0,
+    acknowledged: 0,
+    givenBack: 0,
+    triedAlone: 0,
+    stored: 0,
+    expired: 0,
+    deadLettered: Object.fromEntries(DEAD_LETTER_REASONS.map((reason) => [reason, 0])) as Record<
+      DeadLetterReason,
+      number
+    >,
+  };
+}
+
+/** All of them together. */
+export function sumOf(all: readonly WorkerCounts[]): WorkerCounts {
+  const sum = createWorkerCounts();
+  for (const { deadLettered, ...counts } of all) {
+    for (const [name, count] of Object.entries(counts)) sum[name as keyof typeof counts] += count;
+    for (const reason of DEAD_LETTER_REASONS) sum.deadLettered[reason] += deadLettered[reason];
+  }
+  return sum;
+}

@@ -1,0 +1,220 @@
+import { StoreRefusedError } from "../ports/errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Breaker } from "./breaker.ts";
+import type { ConcurrencyLimit } from "./concurrency.ts";
+import { backoffMs, isOverdue, verdictOf } from "./verdict.ts";
+import { within } from "./within.ts";
+
+/**
+ * One lane for each partition of the store that something is to be written to, so that a partition in trouble holds up
+ * nobody but its own messages.
+ *
+ *   healthy   Writes start as slots come free, at most a quarter of all slots for one partition.
+ *   sick      A write failed or takes longer than a second. From now on one write at a time, the probe; after a failure
+ *             it is repeated with growing delays. The others wait behind it without a slot. A probe that succeeds within
+ *             the second makes the lane healthy again.
+ *
+ * What waits in a sick lane is given up, so that its messages go back to the queue, as soon as one of these comes: it has
+ * been tried for 20 seconds; the messages in hand are so many that nothing new could be pulled (`shed`); the whole store
+ * is taken for down (the breaker); the worker stops.
+ */
+export interface Lanes {
+  /**
+   * Never throws, and always ends. @param partition names the partition among all tables.
+   */
+  write(partition: string, write: () => Promise<void>): Promise<Outcome>;
+  /** Whether the partition's newest write failed or was slow, and that is not long ago. */
+  isSick(partition: string): boolean;
+  /** Gives up what waits in sick lanes. */
+  shed(): void;
+  /** From now on sick lanes retry nothing; what is healthy goes on. */
+  endRetries(): void;
+  /** Nothing starts any more. What runs is left to itself. */
+  close(): void;
+}
+
+/** What became of a write. */
+export type Outcome =
+  | { readonly kind: "stored" }
+  /** The store did not take it, however often it was tried; it may later. */
+  | { readonly kind: "unavailable" }
+  /** The store refuses one of these rows for what it is. */
+  | { readonly kind: "refused"; readonly detail: string };
+
+export const STORED: Outcome = { kind: "stored" };
+export const UNAVAILABLE: Outcome = { kind: "unavailable" };
+
+/** A write that takes longer makes its lane sick, also before it ends: one that hangs must not have a second one beside it. */
+const SICK_WRITE_MS = 1_000;
+/** A lane may have this share of the slots, so that it takes four sick ones to stop the others, and always one. */
+const LANE_SHARE = 1 / 4;
+/** How long a sick lane that nobody uses is remembered. */
+const SICK_MEMORY_MS = 30_000;
+const SWEEP_INTERVAL_MS = 1_000;
+
+interface Job {
+  readonly write: () => Promise<void>;
+  readonly sinceMs: number;
+  readonly end: (outcome: Outcome) => void;
+}
+
+interface Lane {
+  readonly partition: string;
+  readonly waiting: Job[];
+  running: number;
+  /** In a row. */
+  failures: number;
+  isSlow: boolean;
+  /** Of the newest failure or slow write. */
+  troubleMs: number;
+  backoff: NodeJS.Timeout | null;
+}
+
+export interface LanesDeps {
+  readonly limit: ConcurrencyLimit;
+  readonly breaker: Pick<Breaker, "failed" | "isOpen">;
+  /** A write that has not answered by then is given up; longer than any timeout of the store's own. */
+  readonly writeTimeoutMs: number;
+  readonly monotonicMs: () => number;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export function createLanes(deps: LanesDeps): Lanes {
+  const { limit, breaker, monotonicMs, logger } = deps;
+  const lanes = new Map<string, Lane>();
+  let phase: "open" | "ending retries" | "closed" = "open";
+  const sweeping = setInterval(sweep, SWEEP_INTERVAL_MS);
+  sweeping.unref();
+
+  function laneOf(partition: string): Lane {
+    let lane = lanes.get(partition);
+    if (lane === undefined) {
+      lane = { partition, waiting: [], running: 0, failures: 0, isSlow: false, troubleMs: 0, backoff: null };
+      lanes.set(partition, lane);
+    }
+    return lane;
+  }
+
+  const isSick = ({ failures, isSlow }: Lane) => failures > 0 || isSlow;
+  const widthOf = (lane: Lane) => (isSick(lane) ? 1 : Math.max(1, Math.floor(limit.current() * LANE_SHARE)));
+
+  function pump(lane: Lane): void {
+    if (isSick(lane) && phase !== "open") giveUpWaiting(lane);
+    while (lane.backoff === null && lane.running < widthOf(lane)) {
+      const job = lane.waiting.shift();
+      if (job === undefined) break;
+      lane.running++;
+      void attempt(lane, job);
+    }
+    if (lane.running === 0 && lane.waiting.length === 0 && !isSick(lane)) lanes.delete(lane.partition);
+  }
+
+  async function attempt(lane: Lane, job: Job): Promise<void> {
+    const failuresBefore = lane.failures;
+    const run = isSick(lane) ? limit.runProbe : limit.run;
+    try {
+      await run(() => timed(lane, job.write));
+      lane.failures = 0;
+      job.end(STORED);
+    } catch (error) {
+      if (error === NOT_STARTED) job.end(UNAVAILABLE);
+      else if (error instanceof StoreRefusedError) job.end({ kind: "refused", detail: error.message });
+      else failed(lane, job, error, failuresBefore);
+    }
+    lane.running--;
+    pump(lane);
+  }
+
+  /** Runs a write and keeps an eye on how long it takes. */
+  async function timed(lane: Lane, write: () => Promise<void>): Promise<void> {
+    // It may have waited for its slot for long.
+    if (breaker.isOpen() || phase === "closed") throw NOT_STARTED;
+    const notice = setTimeout(() => {
+      lane.isSlow = true;
+      lane.troubleMs = monotonicMs();
+    }, SICK_WRITE_MS);
+    const startedMs = monotonicMs();
+    try {
+      await within(deps.writeTimeoutMs, write);
+    } finally {
+      clearTimeout(notice);
+      lane.isSlow = monotonicMs() - startedMs > SICK_WRITE_MS;
+    }
+  }
+
+  function failed(lane: Lane, job: Job, error: unknown, failuresBefore: number): void {
+    breaker.failed();
+    lane.troubleMs = monotonicMs();
+    // Writes that failed side by side are one failure.
+    if (lane.failures === failuresBefore) lane.failures++;
+    const verdict = verdictOf(error, monotonicMs() - job.sinceMs, breaker.isOpen());
+    const { partition, failures } = lane;
+    logger.debug({ err: error, partition, failures, verdict }, "a store write failed");
+    if (verdict === "GIVE_BACK" || phase !== "open") job.end(UNAVAILABLE);
+    else lane.waiting.unshift(job);
+    if (phase === "open")
+      lane.backoff ??= setTimeout(() => endBackoff(lane), backoffMs(lane.failures, deps.random()));
+  }
+
+  function endBackoff(lane: Lane): void {
+    if (lane.backoff !== null) clearTimeout(lane.backoff);
+    lane.backoff = null;
+    pump(lane);
+  }
+
+  function giveUpWaiting({ waiting }: Lane): void {
+    for (const job of waiting.splice(0)) job.end(UNAVAILABLE);
+  }
+
+  function shed(): void {
+    for (const lane of lanes.values()) if (isSick(lane)) giveUpWaiting(lane);
+  }
+
+  function sweep(): void {
+    const nowMs = monotonicMs();
+    for (const lane of lanes.values()) {
+      if (!isSick(lane)) continue;
+      if (breaker.isOpen()) giveUpWaiting(lane);
+      while (lane.waiting[0] !== undefined && isOverdue(nowMs - lane.waiting[0].sinceMs))
+        lane.waiting.shift()?.end(UNAVAILABLE);
+      const isIdle = lane.running === 0 && lane.waiting.length === 0 && lane.backoff === null;
+      if (isIdle && nowMs - lane.troubleMs > SICK_MEMORY_MS) lanes.delete(lane.partition);
+    }
+  }
+
+  return {
+    write(partition, write) {
+      if (phase === "closed") return Promise.resolve(UNAVAILABLE);
+      return new Promise((end) => {
+        const lane = laneOf(partition);
+        lane.waiting.push({ write, sinceMs: monotonicMs(), end });
+        pump(lane);
+      });
+    },
+
+    isSick(partition) {
+      const lane = lanes.get(partition);
+      return lane !== undefined && isSick(lane);
+    },
+
+    shed,
+
+    endRetries() {
+      if (phase === "open") phase = "ending retries";
+      for (const lane of lanes.values()) endBackoff(lane);
+    },
+
+    close() {
+      phase = "closed";
+      clearInterval(sweeping);
+      for (const lane of lanes.values()) {
+        giveUpWaiting(lane);
+        endBackoff(lane);
+      }
+    },
+  };
+}
+
+/** Thrown by a write that had to wait until it was of no use any more. */
+const NOT_STARTED = new Error("not started");

@@ -1,0 +1,89 @@
+import type { Delivery } from "../ports/impression-queue.ts";
+import type { ImpressionStore } from "../ports/impression-store.ts";
+import type { Breaker } from "./breaker.ts";
+import { createConcurrencyLimit } from "./concurrency.ts";
+import { isSuspect } from "./isolation.ts";
+import type { Lanes } from "./lanes.ts";
+import { createLoneTry } from "./lone-try.ts";
+import { createStoreWriters, EXTENSIONS_PER_ACK_WAIT, type PullHandlerDeps } from "./pull-handler.ts";
+import { createQuarantine } from "./quarantine.ts";
+import type { Turnstile } from "./turnstile.ts";
+import { giveBackDelayMs } from "./verdict.ts";
+import { createOnceWrites } from "./write-once.ts";
+
+/** Writes of one suspect's rows at once. */
+const CONCURRENCY = 16;
+/** How long a suspect stays away for which the quarantine has no room. */
+const CROWDED_DELAY_MS = 60_000;
+
+/** Takes the messages that were delivered often out of the common flow, and tries them one by one. */
+export interface Suspects {
+  /** Keeps the suspects among what was pulled. @returns the others. */
+  sortOut(deliveries: readonly Delivery[]): readonly Delivery[];
+  /** Ends with the try that runs and gives back the others. */
+  stop(): Promise<void>;
+}
+
+/** @param deps.pull how everybody else's messages are handled; the suspects' are, too, but for how they are written. */
+export function createSuspects(deps: {
+  readonly pull: PullHandlerDeps;
+  readonly store: ImpressionStore;
+  readonly turnstile: Turnstile;
+  readonly breaker: Breaker;
+  readonly isSick: Lanes["isSick"];
+  readonly instanceId: string;
+  readonly writeTimeoutMs: number;
+  readonly stopping: AbortSignal;
+  readonly sleep: (delayMs: number) => Promise<void>;
+}): Suspects {
+  const { pull, breaker } = deps;
+  const { queue, logger, monotonicMs } = pull;
+
+  // The others' limit lets nobody in while somebody is alone.
+  const turnstile: Pick<Turnstile, "together"> = { together: (work) => work() };
+  const limit = createConcurrencyLimit({ min: CONCURRENCY, max: CONCURRENCY, monotonicMs, turnstile });
+  const writes = createOnceWrites({ ...deps, limit, logger });
+  const tryAlone = createLoneTry({
+    pull: { ...pull, ...createStoreWriters(writes, deps.store, breaker), turnstile },
+    self: deps.instanceId,
+    giveBack: (suspect) => giveBack([suspect], pull.giveBackDelayMs(suspect)),
+  });
+  const quarantine = createQuarantine({
+    turnstile: deps.turnstile,
+    tryAlone,
+    storeIsUp: () => breaker.closed(deps.stopping),
+    sleep: deps.sleep,
+    monotonicMs,
+  });
+  const heartbeat = setInterval(() => {
+    const waiting = quarantine.waiting();
+    if (waiting.length > 0)
+      queue.extend(waiting).catch((error: unknown) => logger.debug({ err: error }, "extend"));
+  }, queue.ackWaitMs / EXTENSIONS_PER_ACK_WAIT);
+
+  async function giveBack(suspects: readonly Delivery[], delayMs: number): Promise<void> {
+    if (suspects.length === 0) return;
+    pull.counts.givenBack += suspects.length;
+    try {
+      await queue.nak(suspects, Math.round(delayMs * (0.5 + pull.random() / 2)));
+    } catch (error) {
+      logger.warn({ err: error }, "suspects could not be given back: they will be delivered again");
+    }
+    pull.onSettled(suspects);
+  }
+
+  return {
+    sortOut(deliveries) {
+      const suspects = deliveries.filter(isSuspect);
+      if (suspects.length === 0) return deliveries;
+      void giveBack(quarantine.admit(suspects), CROWDED_DELAY_MS);
+      return deliveries.filter((delivery) => !isSuspect(delivery));
+    },
+
+    async stop() {
+      await giveBack(quarantine.close(), giveBackDelayMs(1));
+      await quarantine.idle();
+      clearInterval(heartbeat);
+    },
+  };
+}

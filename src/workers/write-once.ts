@@ -1,0 +1,34 @@
+import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Breaker } from "./breaker.ts";
+import type { ConcurrencyLimit } from "./concurrency.ts";
+import { type Lanes, type Outcome, STORED, UNAVAILABLE } from "./lanes.ts";
+import { within } from "./within.ts";
+
+/**
+ * How a suspect's rows are written: each once, and none to a partition that is known to be in trouble. Everybody else
+ * waits meanwhile, so whatever does not succeed at once is given back.
+ */
+export function createOnceWrites(deps: {
+  /** Its own: the other one lets nobody in now. */
+  readonly limit: Pick<ConcurrencyLimit, "run">;
+  readonly isSick: Lanes["isSick"];
+  readonly breaker: Pick<Breaker, "failed">;
+  readonly writeTimeoutMs: number;
+  readonly logger: Logger;
+}): Pick<Lanes, "write"> {
+  return {
+    async write(partition, write): Promise<Outcome> {
+      if (deps.isSick(partition)) return UNAVAILABLE;
+      try {
+        await deps.limit.run(() => within(deps.writeTimeoutMs, write));
+        return STORED;
+      } catch (error) {
+        if (error instanceof StoreRefusedError) return { kind: "refused", detail: error.message };
+        if (error instanceof StoreUnavailableError) deps.breaker.failed();
+        deps.logger.debug({ err: error, partition }, "a suspect's store write failed");
+        return UNAVAILABLE;
+      }
+    },
+  };
+}
