@@ -388,6 +388,34 @@ describe("the worker board", () => {
   });
 });
 
+describe("the notes of lone tries in JetStream", () => {
+  it("are a bucket that any NATS tool reads, and are made anew where somebody deleted it", async () => {
+    const { queue, client, manager, names, lines } = await openWithManager();
+    await queue.attempts.write(7, ["one", "two"]);
+    await queue.attempts.write(8, ["three"]);
+    await queue.attempts.write(8, []);
+    const bucket = await client.jetstream().views.kv(names.attemptsStream.replace(/^KV_/, ""));
+    expect((await bucket.get("7"))?.json()).toEqual(["one", "two"]);
+    expect((await bucket.get("8"))?.operation).toBe("DEL");
+
+    await manager.streams.delete(names.attemptsStream);
+    expect(await queue.attempts.read(7)).toEqual([]);
+    await manager.streams.delete(names.attemptsStream);
+    await queue.attempts.write(7, ["four"]);
+    expect(await queue.attempts.read(7)).toEqual(["four"]);
+    expect(lines.filter((line) => line.includes("made it anew"))).toHaveLength(2);
+  });
+
+  it("drop the oldest when the bucket is full, and take the new ones", async () => {
+    const { queue, manager, names } = await openWithManager();
+    await manager.streams.update(names.attemptsStream, { max_bytes: 10_000 });
+    const worker = "x".repeat(1_000);
+    for (let sequence = 1; sequence <= 20; sequence++) await queue.attempts.write(sequence, [worker]);
+    expect(await queue.attempts.read(1)).toEqual([]);
+    expect(await queue.attempts.read(20)).toEqual([worker]);
+  });
+});
+
 describe("closing", () => {
   it("takes no message along that comes meanwhile", async () => {
     const { opened, queue } = await openWithManager({ ackWaitMs: ACK_WAIT_LONG_MS });

@@ -62,7 +62,7 @@ async function sharedServer(given: Partial<JetStreamOptions> = {}) {
   const manager = await managerOf(inject("natsServers"));
   const names = namesOf(options.namespace);
   onTestFinished(async () => {
-    for (const name of [names.stream, names.deadLetterStream])
+    for (const name of [names.stream, names.deadLetterStream, names.attemptsStream])
       await manager.streams.delete(name).catch(() => false);
   });
   return { options, manager, names };
@@ -98,6 +98,16 @@ describe("the topology", () => {
       max_age: nanos(30 * DAY_MS),
       duplicate_window: nanos(120_000),
     });
+    const attempts = (await manager.streams.info(names.attemptsStream)).config;
+    expect(attempts).toMatchObject({
+      subjects: [names.attemptsSubjects],
+      storage: StorageType.File,
+      discard: DiscardPolicy.Old,
+      max_bytes: 16 * MIB,
+      max_msgs_per_subject: 1,
+      max_age: nanos(7 * DAY_MS),
+      num_replicas: 1,
+    });
     const consumer = (await manager.consumers.info(names.stream, names.consumer)).config;
     expect(consumer).toMatchObject({
       durable_name: names.consumer,
@@ -112,6 +122,7 @@ describe("the topology", () => {
     expect(await start(options)).toEqual([]);
     expect((await manager.streams.info(names.stream)).config).toEqual(queue);
     expect((await manager.streams.info(names.deadLetterStream)).config).toEqual(deadLetters);
+    expect((await manager.streams.info(names.attemptsStream)).config).toEqual(attempts);
     expect((await manager.consumers.info(names.stream, names.consumer)).config).toEqual(consumer);
   });
 

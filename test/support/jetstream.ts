@@ -79,8 +79,9 @@ export async function openTemporaryJetStream(
       await Promise.all([current, ...others].map((opened) => opened.close()));
       const client = await connect({ servers: [...options.servers] });
       const manager = await client.jetstreamManager();
-      const { stream, deadLetterStream } = namesOf(options.namespace);
-      for (const name of [stream, deadLetterStream]) await manager.streams.delete(name).catch(() => false);
+      const { stream, deadLetterStream, attemptsStream } = namesOf(options.namespace);
+      for (const name of [stream, deadLetterStream, attemptsStream])
+        await manager.streams.delete(name).catch(() => false);
       await client.close();
     },
   };

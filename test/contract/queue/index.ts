@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { attempts } from "./attempts.ts";
 import { deadLetters } from "./dead-letters.ts";
 import type { QueueContract } from "./fixture.ts";
 import { lifecycle } from "./lifecycle.ts";
@@ -9,7 +10,7 @@ import { stats } from "./stats.ts";
 
 export type { OpenedQueue, QueueContract, QueueLimits } from "./fixture.ts";
 
-/** Everything that ports/impression-queue and ports/dead-letters promise, for any adapter. */
+/** Everything that ports/impression-queue, ports/dead-letters and ports/attempts promise, for any adapter. */
 export function queueContract(contract: QueueContract): void {
   describe(`${contract.name}: ImpressionQueue`, () => {
     lifecycle(contract);
@@ -17,6 +18,7 @@ export function queueContract(contract: QueueContract): void {
     pull(contract);
     settle(contract);
     deadLetters(contract);
+    attempts(contract);
     stats(contract);
   });
 }

@@ -77,6 +77,8 @@ export function lifecycle(contract: QueueContract): void {
       "deadLetters.page": (queue) => queue.deadLetters.page({ filter: {}, before: null, limit: 1 }),
       "deadLetters.remove": (queue) => queue.deadLetters.remove(["a"]),
       "deadLetters.count": (queue) => queue.deadLetters.count(),
+      "attempts.read": (queue) => queue.attempts.read(1),
+      "attempts.write": (queue) => queue.attempts.write(1, ["a"]),
     };
     it.each(Object.entries(calls))("refuses %s once it is closed", async (_name, call) => {
       const { queue } = await openQueue(contract);

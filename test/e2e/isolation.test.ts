@@ -1,0 +1,15 @@
+import { onTestFinished, test } from "vitest";
+import { systemClock } from "../../src/domain/time.ts";
+import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { createTemporaryDirectory } from "../support/directory.ts";
+import { engineOptions } from "../support/embedded.ts";
+import { provesIsolation } from "../support/isolation.ts";
+
+test("embedded: a message that kills its worker is dead-lettered, the 499 pulled with it are stored", async () => {
+  const directory = createTemporaryDirectory();
+  onTestFinished(directory.remove);
+  await provesIsolation({
+    environment: { ENGINE: "embedded", DATA_DIR: directory.path },
+    open: () => openEmbeddedEngine(engineOptions({ dataDir: directory.path, clock: systemClock })),
+  });
+});
