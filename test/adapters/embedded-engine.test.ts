@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { QUEUE_SCHEMA } from "../../src/embedded/schema.ts";
 import { EngineStartError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import { scanAll } from "../contract/store/fixture.ts";
@@ -157,9 +158,9 @@ describe("openEmbeddedEngine", () => {
   );
 
   it("gives files of the first format an identity", async () => {
-    await (await open()).close();
+    mkdirSync(dataDir, { recursive: true });
     const database = new DatabaseSync(join(dataDir, "queue.sqlite"));
-    database.exec("DROP TABLE identity; PRAGMA user_version = 1");
+    database.exec(`${QUEUE_SCHEMA.steps[0]}; PRAGMA user_version = 1`);
     database.close();
     const engine = await open();
     expect(await engine.queue.identity()).toMatch(/^[0-9a-f]{32}-[0-9a-f]{32}$/);
