@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "./config.ts";
-import { type Clock, systemClock } from "./domain/time.ts";
+import type { Clock } from "./domain/time.ts";
 import { openEmbeddedEngine } from "./embedded/engine.ts";
 import type { Engine } from "./engine.ts";
 import { createGroupCommit } from "./ingest/group-commit.ts";
@@ -33,14 +33,14 @@ interface Adapters {
 export interface OpenEngineOptions {
   /** While the cluster's store is down: wait for it, or open all the same and fail its calls until it is there. */
   readonly waitForStore: boolean;
-  readonly clock?: Clock;
+  readonly clock: Clock;
 }
 
 /** Opens the queue and the store that the configuration names. @throws EngineStartError */
 export async function openEngine(
   config: Config,
   logger: Logger,
-  { waitForStore, clock = systemClock }: OpenEngineOptions,
+  { waitForStore, clock }: OpenEngineOptions,
 ): Promise<Engine> {
   const { queue, store, workerBoard, close } =
     config.ENGINE === "embedded"
@@ -61,7 +61,7 @@ export async function openEngine(
         pendingMutationsMax: config.PENDING_MUTATIONS_MAX,
         pendingBytesMax: config.PENDING_BYTES_MAX,
         waitMsMax: config.PUBLISH_TIMEOUT_MS,
-        monotonicMs: () => performance.now(),
+        monotonicMs: clock.monotonicMs,
       }),
     close,
   };
@@ -139,11 +139,15 @@ async function openCluster(
 export async function migrate(
   config: Config,
   logger: Logger,
-  { dryRun, replicationFactor }: { readonly dryRun: boolean; readonly replicationFactor: number | null },
+  {
+    dryRun,
+    replicationFactor,
+    clock,
+  }: { readonly dryRun: boolean; readonly replicationFactor: number | null; readonly clock: Clock },
 ): Promise<string[]> {
   if (config.ENGINE === "embedded") {
     if (dryRun) return [];
-    const { close } = await openEmbedded(config, logger, systemClock);
+    const { close } = await openEmbedded(config, logger, clock);
     await close();
     return [];
   }
@@ -151,6 +155,7 @@ export async function migrate(
     settings: scyllaSettings(config),
     retentionDays: config.RETENTION_DAYS,
     dryRun,
+    clock,
     ...(replicationFactor === null ? {} : { createKeyspace: { replicationFactor } }),
     logger,
   });

@@ -7,6 +7,7 @@ import type { CliDependencies } from "./cli/dependencies.ts";
 import { explainFailure } from "./cli/failure.ts";
 import { createProgram } from "./cli/program.ts";
 import { readConfig } from "./config.ts";
+import { systemClock as clock } from "./domain/time.ts";
 import { openLocalApi, startEngineWorkers, startService } from "./service.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
@@ -20,12 +21,13 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 const commandLogger = createLogger("warn");
 
 const dependencies: CliDependencies = {
+  clock,
   loadConfig: () => readConfig(process.env),
-  openEngine: (config) => openEngine(config, commandLogger, { waitForStore: true }),
-  startWorkers: (engine, config) => startEngineWorkers(engine, config, commandLogger),
-  startService: (role, config, logger) => startService(role, config, logger, version),
-  openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, commandLogger)),
-  migrate: (config, options) => migrate(config, commandLogger, options),
+  openEngine: (config) => openEngine(config, commandLogger, { waitForStore: true, clock }),
+  startWorkers: (engine, config) => startEngineWorkers(engine, config, commandLogger, clock),
+  startService: (role, config, logger) => startService(role, config, logger, version, clock),
+  openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, commandLogger, clock)),
+  migrate: (config, options) => migrate(config, commandLogger, { ...options, clock }),
 };
 
 try {

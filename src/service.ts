@@ -6,7 +6,7 @@ import { createErasures, startErasureRunner } from "./admin/erasures.ts";
 import { openEngine } from "./app.ts";
 import type { Role, RunningService } from "./cli/dependencies.ts";
 import type { Config } from "./config.ts";
-import { type Clock, systemClock } from "./domain/time.ts";
+import type { Clock } from "./domain/time.ts";
 import type { Engine } from "./engine.ts";
 import { startPressureGauge } from "./ingest/pressure-gauge.ts";
 import { createRecorder } from "./ingest/recorder.ts";
@@ -35,8 +35,8 @@ export async function startService(
   config: Config,
   logger: Logger,
   version: string,
+  clock: Clock,
 ): Promise<RunningService> {
-  const clock = systemClock;
   const lifecycle = createLifecycle(logger);
   try {
     // The API takes mutations while the store is down, and a worker tells on /readyz that it waits for it.
@@ -62,7 +62,7 @@ export async function startService(
 
     let server: HttpServer;
     if (role === "worker") {
-      server = await createHealthServer({ logger, version, readiness });
+      server = await createHealthServer({ clock, logger, version, readiness });
     } else {
       const groupCommit = engine.newGroupCommit();
       lifecycle.onStop("the group commit", groupCommit.drain);
@@ -100,19 +100,14 @@ export async function startService(
 }
 
 /** Starts the worker loops of this process on an opened engine. */
-export function startEngineWorkers(
-  engine: Engine,
-  config: Config,
-  logger: Logger,
-  clock: Clock = systemClock,
-): Workers {
+export function startEngineWorkers(engine: Engine, config: Config, logger: Logger, clock: Clock): Workers {
   return startWorkers({
     queue: engine.queue,
     store: engine.store,
     board: engine.workerBoard,
     clock,
     random: Math.random,
-    monotonicMs: () => performance.now(),
+    monotonicMs: clock.monotonicMs,
     processId: `${hostname()}-${process.pid}`,
     instanceId: `${hostname()}-${process.pid}-${randomUUID()}`,
     loops: config.WORKERS,
@@ -132,8 +127,7 @@ export interface LocalApi {
 }
 
 /** The GraphQL API in this process, without HTTP: what operator commands use where no service runs. */
-export async function openLocalApi(config: Config, logger: Logger): Promise<LocalApi> {
-  const clock = systemClock;
+export async function openLocalApi(config: Config, logger: Logger, clock: Clock): Promise<LocalApi> {
   const engine = await openEngine(config, logger, { waitForStore: true, clock });
   const groupCommit = engine.newGroupCommit();
   const recorder = createRecorder({

@@ -1,6 +1,6 @@
 import { setTimeout as sleepUnaborted, setImmediate as turn } from "node:timers/promises";
 import { type Erasure, erasedThroughUs } from "../domain/erasure.ts";
-import { type Clock, microsToMillis } from "../domain/time.ts";
+import { microsToMillis, type WallClock } from "../domain/time.ts";
 import { StoreRefusedError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -62,7 +62,7 @@ export function createErasures(deps: {
 export function startErasureRunner(deps: {
   readonly store: ImpressionStore;
   readonly queue: ImpressionQueue;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   /** A mutation that was received is in the queue, or has failed, within this. */
   readonly enqueuedWithinMs: number;
   readonly logger: Logger;

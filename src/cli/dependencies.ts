@@ -1,5 +1,6 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import type { Config } from "../config.ts";
+import type { Clock } from "../domain/time.ts";
 import type { Engine } from "../engine.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -10,6 +11,7 @@ export type Role = "serve" | "api" | "worker";
 
 /** What the composition root hands to the commands, so that none of them names an adapter. */
 export interface CliDependencies {
+  readonly clock: Clock;
   /** @throws ConfigError */
   loadConfig(): Config;
   /** @throws EngineStartError */

@@ -1,7 +1,6 @@
 import { createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
-import { systemClock } from "../domain/time.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import { type ExportOptions, exportFile, exportLines } from "../transfer/exporter.ts";
 import { untilSettled } from "../transfer/settlement.ts";
@@ -39,7 +38,7 @@ Examples:
   impressions export - | jq -r .postId | sort | uniq -c | sort -rn | head`,
     )
     .action((file: string, flags: ExportFlags) =>
-      runTransfer((signal) => exportCommand(file, flags, deps, signal)),
+      runTransfer(deps.clock, (signal) => exportCommand(file, flags, deps, signal)),
     );
 }
 
@@ -49,6 +48,7 @@ async function exportCommand(
   deps: CliDependencies,
   signal: AbortSignal,
 ): Promise<number> {
+  const { clock } = deps;
   const config = deps.loadConfig();
   const existing = file === STDOUT ? null : await stat(file).catch(() => null);
   if (existing?.isFile() === true && flags.overwrite !== true) {
@@ -58,17 +58,17 @@ async function exportCommand(
 
   return withEngine(deps, config, async ({ engine }) => {
     await refuseUnfinishedErasures(engine.store);
-    const bar = startTransferProgress(process.stderr, null, 0);
+    const bar = startTransferProgress(process.stderr, clock, null, 0);
     try {
       if (flags.wait) {
         const onWaiting = (pending: number) =>
           bar.phase(`waiting until all is stored, ${formatCount(pending)} messages left`);
-        await untilSettled({ queue: engine.queue, signal, onWaiting });
+        await untilSettled({ queue: engine.queue, clock, signal, onWaiting });
       }
-      const startedAtMs = performance.now();
+      const startedAtMs = clock.monotonicMs();
       const options: ExportOptions = {
         store: engine.store,
-        clock: systemClock,
+        clock,
         retentionMs: config.retentionMs,
         signal,
         onProgress: (lines) => bar.update({ bytes: 0, lines }),
@@ -83,7 +83,7 @@ async function exportCommand(
             : await exportLines(options, output, "end");
       const letters = await engine.queue.deadLetters.count();
       bar.stop();
-      const elapsedMs = performance.now() - startedAtMs;
+      const elapsedMs = clock.monotonicMs() - startedAtMs;
       say(
         `${formatCount(lines)} lines in ${(elapsedMs / 1_000).toFixed(1)} s (${linesPerSecond(lines, elapsedMs)})`,
       );

@@ -2,7 +2,7 @@ import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Config } from "../config.ts";
-import { systemClock } from "../domain/time.ts";
+import type { Clock } from "../domain/time.ts";
 import { createReceivedAtClock } from "../ingest/received-at-clock.ts";
 import {
   type Checkpoint,
@@ -87,7 +87,7 @@ Examples:
   mysql --batch --raw --skip-column-names --quick -e "$(cat export.sql)" app | impressions import -`,
     )
     .action((file: string, flags: ImportFlags) =>
-      runTransfer((signal) => importCommand(file, flags, deps, signal)),
+      runTransfer(deps.clock, (signal) => importCommand(file, flags, deps, signal)),
     );
 }
 
@@ -97,6 +97,7 @@ async function importCommand(
   deps: CliDependencies,
   signal: AbortSignal,
 ): Promise<number> {
+  const { clock } = deps;
   const config = deps.loadConfig();
   const input = file === STDIN ? streamInput(process.stdin) : await openFileInput(file);
   if (input.identity === null && flags.checkpoint !== undefined) {
@@ -104,8 +105,10 @@ async function importCommand(
   }
   const paths = pathsFor(file, flags, input);
   await refuseSamePaths(file, paths);
-  if (flags.dryRun === true) return dryRun({ input, flags, config, signal });
-  return withEngine(deps, config, (opened) => importInto(opened, { input, paths, flags, config, signal }));
+  if (flags.dryRun === true) return dryRun({ input, flags, config, clock, signal });
+  return withEngine(deps, config, (opened) =>
+    importInto(opened, { input, paths, flags, config, clock, signal }),
+  );
 }
 
 interface ImportPaths {
@@ -120,6 +123,7 @@ interface ImportRun {
   readonly paths: ImportPaths;
   readonly flags: ImportFlags;
   readonly config: Config;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
@@ -142,15 +146,15 @@ async function refuseSamePaths(file: string, { rejects, checkpoint }: ImportPath
 }
 
 /** Judges every line by the configured retention and sends nothing. */
-async function dryRun({ input, flags, config, signal }: Omit<ImportRun, "paths">): Promise<number> {
+async function dryRun({ input, flags, config, clock, signal }: Omit<ImportRun, "paths">): Promise<number> {
   const rejects = flags.rejects === undefined ? sampleRejects() : await openRejectsFile(flags.rejects, 0);
   const builder = createSubmissionBuilder({
-    receivedAt: createReceivedAtClock(systemClock),
-    clock: systemClock,
+    receivedAt: createReceivedAtClock(clock),
+    clock,
     retentionMs: config.retentionMs,
   });
   const nothing = async () => undefined;
-  return runImport({ input, flags, config, signal }, START, {
+  return runImport({ input, flags, config, clock, signal }, START, {
     rejects,
     builder,
     room: nothing,
@@ -162,7 +166,7 @@ async function dryRun({ input, flags, config, signal }: Omit<ImportRun, "paths">
 }
 
 async function importInto({ engine, groupCommit, target }: TransferEngine, run: ImportRun): Promise<number> {
-  const { input, paths, flags, config, signal } = run;
+  const { input, paths, flags, config, clock, signal } = run;
   const { checkpoint: checkpointPath } = paths;
   const file = input.identity ?? { bytes: 0, headSha256: "" };
   const targetIdentity = await engine.queue.identity();
@@ -190,15 +194,16 @@ async function importInto({ engine, groupCommit, target }: TransferEngine, run: 
   const sender = createSubmissionSender({
     groupCommit,
     queue: engine.queue,
+    clock,
     backlogMessagesMax: flags.backlog,
   });
   // Before the first line: a folder that cannot be written is better known now than in an hour.
   await save(start.progress);
-  return runImport({ input, flags, config, signal }, start.progress, {
+  return runImport({ input, flags, config, clock, signal }, start.progress, {
     rejects,
     builder: createSubmissionBuilder({
       receivedAt: engine.receivedAt,
-      clock: systemClock,
+      clock,
       retentionMs: config.retentionMs,
     }),
     room: sender.room,
@@ -206,7 +211,7 @@ async function importInto({ engine, groupCommit, target }: TransferEngine, run: 
     save,
     rejectsPath: paths.rejects,
     async afterwards(onWaiting) {
-      if (flags.wait) await untilSettled({ queue: engine.queue, signal, onWaiting });
+      if (flags.wait) await untilSettled({ queue: engine.queue, clock, signal, onWaiting });
       if (checkpointPath !== null) await removeCheckpoint(checkpointPath);
     },
   });
@@ -252,17 +257,18 @@ interface ImportParts extends Pick<ImportOptions, "builder" | "room" | "send" | 
 }
 
 async function runImport(
-  { input, flags, signal }: Omit<ImportRun, "paths">,
+  { input, flags, clock, signal }: Omit<ImportRun, "paths">,
   start: ImportProgress,
   parts: ImportParts,
 ): Promise<number> {
-  const startedAtMs = performance.now();
-  const bar = startTransferProgress(process.stderr, input.totalBytes, start.tally.lines);
+  const startedAtMs = clock.monotonicMs();
+  const bar = startTransferProgress(process.stderr, clock, input.totalBytes, start.tally.lines);
   let reached = start;
   let outcome: ImportOutcome;
   try {
     outcome = await importLines({
       ...parts,
+      clock,
       chunks: input.open(start.offset, signal),
       start,
       strict: flags.strict === true,
@@ -289,7 +295,7 @@ async function runImport(
     await parts.rejects.close();
   }
   if (!outcome.isComplete) return interrupted(outcome.progress, input, flags);
-  const elapsedMs = performance.now() - startedAtMs;
+  const elapsedMs = clock.monotonicMs() - startedAtMs;
   summarize(outcome.progress, start, elapsedMs, parts, flags);
   return rejectedLines(outcome.progress.tally) > 0 ? EXIT.withRejects : EXIT.done;
 }

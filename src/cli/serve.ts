@@ -20,7 +20,7 @@ export function registerServe(program: Command, deps: CliDependencies): void {
     .action(() => run("worker", deps));
 }
 
-async function run(role: Role, { loadConfig, startService }: CliDependencies): Promise<void> {
+async function run(role: Role, { clock, loadConfig, startService }: CliDependencies): Promise<void> {
   const config = loadConfig();
   if (role !== "serve" && config.ENGINE === "embedded") {
     throw new CommandError(
@@ -31,7 +31,7 @@ async function run(role: Role, { loadConfig, startService }: CliDependencies): P
   const logger = createLogger(config.LOG_LEVEL);
   const service = await startService(role, config, logger);
   announce(role, service.url, config, logger);
-  onShutdownSignal({ stop: service.stop, timeoutMs: config.SHUTDOWN_TIMEOUT_MS, logger });
+  onShutdownSignal({ stop: service.stop, timeoutMs: config.SHUTDOWN_TIMEOUT_MS, clock, logger });
 }
 
 function announce(role: Role, url: string, config: Config, logger: Logger): void {

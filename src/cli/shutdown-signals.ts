@@ -1,3 +1,4 @@
+import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** Under npm one Ctrl-C arrives twice, from the terminal and from npm: only a later one is a second wish. */
@@ -10,15 +11,16 @@ export const SAME_WISH_MS = 1_000;
 export function onShutdownSignal(deps: {
   readonly stop: () => Promise<void>;
   readonly timeoutMs: number;
+  readonly clock: Clock;
   readonly logger: Logger;
 }): void {
   let stoppingSinceMs: number | undefined;
   const shutDown = async (signal: NodeJS.Signals) => {
     if (stoppingSinceMs !== undefined) {
-      if (performance.now() - stoppingSinceMs > SAME_WISH_MS) process.exit(1);
+      if (deps.clock.monotonicMs() - stoppingSinceMs > SAME_WISH_MS) process.exit(1);
       return;
     }
-    stoppingSinceMs = performance.now();
+    stoppingSinceMs = deps.clock.monotonicMs();
     deps.logger.info({ signal }, "stopping");
     const deadline = setTimeout(() => {
       deps.logger.error({ timeoutMs: deps.timeoutMs }, "did not stop in time");

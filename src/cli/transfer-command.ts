@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Config } from "../config.ts";
+import type { Clock } from "../domain/time.ts";
 import type { GroupCommit } from "../ingest/group-commit.ts";
 import { QueueUnavailableError, StoreUnavailableError } from "../ports/errors.ts";
 import { TransferError } from "../transfer/errors.ts";
@@ -24,14 +25,17 @@ export const EXIT = {
  * @param body gets a signal that aborts when the command shall stop; gives the exit code.
  * @throws CommandError for what a person can mend.
  */
-export async function runTransfer(body: (signal: AbortSignal) => Promise<number>): Promise<void> {
+export async function runTransfer(
+  clock: Clock,
+  body: (signal: AbortSignal) => Promise<number>,
+): Promise<void> {
   const controller = new AbortController();
   let stoppingSinceMs: number | null = null;
   const stop = (signal: NodeJS.Signals) => {
     if (stoppingSinceMs === null) {
-      stoppingSinceMs = performance.now();
+      stoppingSinceMs = clock.monotonicMs();
       controller.abort();
-    } else if (performance.now() - stoppingSinceMs > SAME_WISH_MS) {
+    } else if (clock.monotonicMs() - stoppingSinceMs > SAME_WISH_MS) {
       // Without a handler the signal ends the process, as it does for every other program.
       leaveSignals();
       process.kill(process.pid, signal);

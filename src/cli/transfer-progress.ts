@@ -1,5 +1,6 @@
 import { clearLine, cursorTo } from "node:readline";
 import { Presets, SingleBar } from "cli-progress";
+import type { Clock } from "../domain/time.ts";
 
 /** Where no terminal redraws a bar: a line this often. */
 const LINE_INTERVAL_MS = 10_000;
@@ -23,12 +24,13 @@ export interface TransferProgress {
  */
 export function startTransferProgress(
   stream: NodeJS.WriteStream,
+  clock: Clock,
   totalBytes: number | null,
   linesBefore: number,
 ): TransferProgress {
-  const startedAtMs = performance.now();
-  const rate = (lines: number) => linesPerSecond(lines - linesBefore, performance.now() - startedAtMs);
-  return stream.isTTY ? bar(stream, totalBytes, rate) : logLines(stream, totalBytes, rate);
+  const startedAtMs = clock.monotonicMs();
+  const rate = (lines: number) => linesPerSecond(lines - linesBefore, clock.monotonicMs() - startedAtMs);
+  return stream.isTTY ? bar(stream, totalBytes, rate) : logLines(stream, clock, totalBytes, rate);
 }
 
 function bar(
@@ -72,13 +74,14 @@ function bar(
 
 function logLines(
   stream: NodeJS.WriteStream,
+  clock: Clock,
   totalBytes: number | null,
   rate: (lines: number) => string,
 ): TransferProgress {
-  let saidAtMs = performance.now();
+  let saidAtMs = clock.monotonicMs();
   function say(text: () => string): void {
-    if (performance.now() - saidAtMs < LINE_INTERVAL_MS) return;
-    saidAtMs = performance.now();
+    if (clock.monotonicMs() - saidAtMs < LINE_INTERVAL_MS) return;
+    saidAtMs = clock.monotonicMs();
     stream.write(`${text()}\n`);
   }
   return {

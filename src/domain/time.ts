@@ -3,13 +3,20 @@ import { CLOCK_TOLERANCE_MS } from "./limits.ts";
 export const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
 
-/** Where the time comes from. The composition root passes the system's; tests pass their own. */
-export interface Clock {
-  /** Epoch milliseconds. */
-  nowMs(): number;
+/** What time it is. */
+export interface WallClock {
+  /** Epoch milliseconds. May jump, also backwards: for what is stored or shown. */
+  readonly nowMs: () => number;
 }
 
-export const systemClock: Clock = { nowMs: () => Date.now() };
+/** Where all time comes from: main.ts hands the system's to the composition root; tests pass their own. */
+export interface Clock extends WallClock {
+  /** Milliseconds since some instant; never goes back: for how long something took, and for deadlines. */
+  readonly monotonicMs: () => number;
+}
+
+/** The only place that asks the machine; a lint rule holds it. */
+export const systemClock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 
 /** Whole milliseconds of a receivedAt in microseconds. */
 export function microsToMillis(micros: number): number {

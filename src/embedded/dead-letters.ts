@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { DeadLetter } from "../domain/dead-letter.ts";
-import { type Clock, DAY_MS } from "../domain/time.ts";
+import { DAY_MS, type WallClock } from "../domain/time.ts";
 import type { DeadLetterFilter, DeadLetters, StoredDeadLetter } from "../ports/dead-letters.ts";
 import { DeadLettersFullError } from "../ports/errors.ts";
 import type { DeadLetterRecord, QueueWrites } from "./queue-writes.ts";
@@ -18,7 +18,7 @@ export interface EmbeddedDeadLettersDeps {
   readonly read: <Result>(query: () => Result) => Result;
   /** @throws QueueUnavailableError after `close`. */
   readonly assertOpen: () => void;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   readonly maxBytes: number;
   readonly days: number;
 }

@@ -112,7 +112,7 @@ function createEmbeddedQueue(
    * are.
    */
   function reserve({ maxMessages, maxBytes }: PullRequest): QueuedMessage[] {
-    const nowMs = performance.now();
+    const nowMs = clock.monotonicMs();
     const room = Math.min(maxMessages, IN_FLIGHT_MESSAGES_MAX - leases.heldCount(nowMs));
     const newRoom = Math.max(0, Math.min(room, returnedMessagesMax - leases.returnedCount()));
     const reserved: QueuedMessage[] = [];
@@ -175,7 +175,7 @@ function createEmbeddedQueue(
       wakeUp.all();
       throw error;
     }
-    const untilMs = performance.now() + ackWaitMs;
+    const untilMs = clock.monotonicMs() + ackWaitMs;
     for (const delivery of deliveries) leases.lease(delivery, untilMs);
     return deliveries;
   }
@@ -242,7 +242,7 @@ function createEmbeddedQueue(
     },
 
     async pull(request) {
-      const deadlineMs = performance.now() + request.waitMs;
+      const deadlineMs = clock.monotonicMs() + request.waitMs;
       for (;;) {
         assertOpen();
         if (request.signal.aborted) return [];
@@ -253,7 +253,7 @@ function createEmbeddedQueue(
           else if (deliveries.length > 0) return deliveries;
           continue;
         }
-        const nowMs = performance.now();
+        const nowMs = clock.monotonicMs();
         if (nowMs >= deadlineMs) return [];
         const nextMs = Math.min(deadlineMs, leases.nextReturnMs() ?? deadlineMs);
         await wakeUp.wait(nextMs - nowMs, request.signal);
@@ -271,14 +271,14 @@ function createEmbeddedQueue(
 
     async nak(deliveries, delayMs) {
       assertOpen();
-      const dueMs = performance.now() + delayMs;
+      const dueMs = clock.monotonicMs() + delayMs;
       for (const delivery of deliveries) leases.giveBack(delivery, dueMs);
       wakeUp.all();
     },
 
     async extend(deliveries) {
       assertOpen();
-      const untilMs = performance.now() + ackWaitMs;
+      const untilMs = clock.monotonicMs() + ackWaitMs;
       for (const delivery of deliveries) leases.extend(delivery, untilMs);
     },
 
@@ -305,7 +305,7 @@ function createEmbeddedQueue(
         const ageMs = first === undefined ? 0 : Math.max(0, clock.nowMs() - Number(first.published_at));
         return {
           pending: Number(total?.items ?? 0),
-          inFlight: leases.heldCount(performance.now()),
+          inFlight: leases.heldCount(clock.monotonicMs()),
           oldestPendingSeconds: ageMs / 1_000,
           bytes: Number(total?.bytes ?? 0),
           limitBytes: options.queueMaxBytes,

@@ -1,3 +1,5 @@
+import type { Clock } from "../domain/time.ts";
+
 /**
  * Lets the event loop go round between reads. They run on it, and one request may ask for hundreds: without this they
  * would run one after the other, and nothing else in the process until the last of them.
@@ -12,7 +14,7 @@ export interface ReadTurns {
 /** What the reads take of one turn of the event loop; the last of them may take longer. */
 const TURN_MS_MAX = 4;
 
-export function createReadTurns(): ReadTurns {
+export function createReadTurns({ monotonicMs }: Clock): ReadTurns {
   let takenMs = 0;
   /** The end of this turn; null where no read has run in it. */
   let turnEnd: Promise<void> | null = null;
@@ -36,11 +38,11 @@ export function createReadTurns(): ReadTurns {
 
     timed(read) {
       void endOfTurn();
-      const startedMs = performance.now();
+      const startedMs = monotonicMs();
       try {
         return read();
       } finally {
-        takenMs += performance.now() - startedMs;
+        takenMs += monotonicMs() - startedMs;
       }
     },
   };

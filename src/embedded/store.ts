@@ -71,7 +71,7 @@ function createEmbeddedStore(
     if (closing !== null) throw unavailable("closed");
   }
 
-  const readTurns = createReadTurns();
+  const readTurns = createReadTurns(clock);
 
   /** Runs a read of some size when its turn has come. */
   async function readInTurn<Result>(query: () => Result): Promise<Result> {

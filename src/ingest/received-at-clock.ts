@@ -1,4 +1,4 @@
-import type { Clock } from "../domain/time.ts";
+import type { WallClock } from "../domain/time.ts";
 
 /** Stamps receivedAt. */
 export interface ReceivedAtClock {
@@ -10,7 +10,7 @@ export interface ReceivedAtClock {
  * Two mutations of one process never share a receivedAt, even in one millisecond or when the host's clock steps back: then
  * it creeps on from the greatest instant that it gave, until the clock has caught up.
  */
-export function createReceivedAtClock(clock: Clock): ReceivedAtClock {
+export function createReceivedAtClock(clock: WallClock): ReceivedAtClock {
   let lastUs = 0;
   return {
     nextUs() {

@@ -1,5 +1,5 @@
 import type { Impression } from "../domain/impression.ts";
-import { type Clock, clockShiftMs } from "../domain/time.ts";
+import { clockShiftMs, type WallClock } from "../domain/time.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { ReceivedAtClock } from "./received-at-clock.ts";
 
@@ -33,7 +33,7 @@ export interface Recorder {
 export function createRecorder(deps: {
   readonly groupCommit: GroupCommit;
   readonly receivedAt: ReceivedAtClock;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   /** When the client should send next; see domain/pressure. */
   readonly flushAfterMs: () => number;
 }): Recorder {

@@ -1,4 +1,4 @@
-import type { Clock } from "../domain/time.ts";
+import type { WallClock } from "../domain/time.ts";
 import { WORKER_SILENT_MS, type WorkerBoard, type WorkerReport } from "../ports/worker-board.ts";
 import type { Connection } from "./connection.ts";
 import type { JetStreamNames } from "./names.ts";
@@ -11,7 +11,7 @@ const STATES: readonly WorkerReport["state"][] = ["IDLE", "WORKING", "PAUSED", "
 export function createJetStreamBoard(
   connection: Connection,
   { statusPrefix }: JetStreamNames,
-  clock: Clock,
+  clock: WallClock,
 ): WorkerBoard {
   const heard = new Map<string, { readonly report: WorkerReport; readonly atMs: number }>();
 

@@ -10,6 +10,7 @@ import {
   type JetStreamManager,
   type NatsConnection,
 } from "nats";
+import type { Clock } from "../domain/time.ts";
 import { EngineStartError, QueueUnavailableError } from "../ports/errors.ts";
 import { messageOf, requestError } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -36,6 +37,7 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** How long one request may take. */
   readonly requestTimeoutMs: number;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -45,6 +47,8 @@ export interface Connection {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
   readonly requestTimeoutMs: number;
+  /** The time of everything that uses this connection. */
+  readonly clock: Clock;
   /** Why nothing can be sent now; null while connected. */
   outage(): string | null;
   /**
@@ -110,6 +114,7 @@ export async function openConnection(options: ConnectOptions): Promise<Connectio
     jetstream: nats.jetstream({ timeout }),
     manager: await nats.jetstreamManager({ timeout, checkAPI: false }),
     requestTimeoutMs: timeout,
+    clock: options.clock,
     outage: () => outage,
 
     request<Answer>(send: () => Promise<Answer>) {
@@ -177,12 +182,12 @@ async function contentOf(setting: string, file: string): Promise<Buffer> {
 }
 
 async function dial(options: ConnectOptions, client: ClientOptions): Promise<NatsConnection> {
-  const { connectTimeoutMs = Number.POSITIVE_INFINITY, log } = options;
+  const { connectTimeoutMs = Number.POSITIVE_INFINITY, clock, log } = options;
   const servers = options.servers.join(", ");
-  const startedMs = performance.now();
+  const startedMs = clock.monotonicMs();
   let loggedMs = Number.NEGATIVE_INFINITY;
   for (;;) {
-    const leftMs = connectTimeoutMs - (performance.now() - startedMs);
+    const leftMs = connectTimeoutMs - (clock.monotonicMs() - startedMs);
     let reason: string;
     try {
       return await connect({ ...client, timeout: Math.max(1, Math.min(DIAL_TIMEOUT_MS, leftMs)) });
@@ -191,7 +196,7 @@ async function dial(options: ConnectOptions, client: ClientOptions): Promise<Nat
       if (problem !== null) throw new EngineStartError(`NATS at ${servers} ${problem}`, { cause: error });
       reason = messageOf(error);
     }
-    const nowMs = performance.now();
+    const nowMs = clock.monotonicMs();
     if (nowMs - startedMs >= connectTimeoutMs) {
       throw new EngineStartError(
         `no NATS server answers at ${servers} within ${connectTimeoutMs} ms (${reason}): start one, or correct NATS_SERVERS`,

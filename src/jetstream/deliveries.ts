@@ -40,7 +40,7 @@ export function createDeliveries(connection: Connection, ackWaitMs: number): Del
   }
 
   function stillHeld(deliveries: readonly Delivery[]): Hold[] {
-    const nowMs = performance.now();
+    const nowMs = connection.clock.monotonicMs();
     return deliveries.map(holdOf).filter(({ untilMs }) => untilMs > nowMs);
   }
 
@@ -78,7 +78,7 @@ export function createDeliveries(connection: Connection, ackWaitMs: number): Del
 
     async extend(deliveries) {
       const held = stillHeld(deliveries);
-      const untilMs = performance.now() + ackWaitMs;
+      const untilMs = connection.clock.monotonicMs() + ackWaitMs;
       await tell(held, WORKING);
       for (const hold of held) hold.untilMs = untilMs;
     },

@@ -62,7 +62,7 @@ export async function openJetStreamQueue(options: JetStreamOptions): Promise<Jet
     );
   }
   const names = namesOf(options.namespace);
-  const startedMs = performance.now();
+  const startedMs = clock.monotonicMs();
   const { requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT, connectTimeoutMs = Number.POSITIVE_INFINITY } =
     options;
   const connection = await openConnection({ ...options, log, requestTimeoutMs });
@@ -79,14 +79,14 @@ export async function openJetStreamQueue(options: JetStreamOptions): Promise<Jet
     };
     await whileUnavailable(
       () => ensureTopology(connection, topology),
-      connectTimeoutMs - (performance.now() - startedMs),
+      connectTimeoutMs - (clock.monotonicMs() - startedMs),
+      clock,
       log,
     );
     const queue = createJetStreamQueue(connection, {
       names,
       ackWaitMs,
       replicas: options.queueReplicas,
-      clock,
       log,
     });
     return { queue, workerBoard: createJetStreamBoard(connection, names, clock), close: queue.close };
@@ -97,15 +97,20 @@ export async function openJetStreamQueue(options: JetStreamOptions): Promise<Jet
 }
 
 /** Tries until JetStream answers: a cluster that has just started has no leader yet. */
-async function whileUnavailable(attempt: () => Promise<void>, timeoutMs: number, log: Log): Promise<void> {
-  const startedMs = performance.now();
+async function whileUnavailable(
+  attempt: () => Promise<void>,
+  timeoutMs: number,
+  clock: Clock,
+  log: Log,
+): Promise<void> {
+  const startedMs = clock.monotonicMs();
   let loggedMs = startedMs;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
       if (!(error instanceof QueueUnavailableError)) throw error;
-      const nowMs = performance.now();
+      const nowMs = clock.monotonicMs();
       if (nowMs - startedMs >= timeoutMs) {
         throw new EngineStartError(
           `JetStream does not answer (${error.message}): is a majority of its servers up?`,

@@ -17,12 +17,13 @@ export async function publishTo(
   body: string | Uint8Array,
   options: Partial<JetStreamPublishOptions>,
 ): Promise<PubAck> {
-  const deadlineMs = performance.now() + connection.requestTimeoutMs;
+  const deadlineMs = connection.clock.monotonicMs() + connection.requestTimeoutMs;
   for (;;) {
     try {
       return await connection.request(() => connection.jetstream.publish(subject, body, options));
     } catch (error) {
-      if (apiCodeOf(error) !== API_ERROR.duplicateInProcess || performance.now() >= deadlineMs) throw error;
+      if (apiCodeOf(error) !== API_ERROR.duplicateInProcess || connection.clock.monotonicMs() >= deadlineMs)
+        throw error;
     }
     await sleep(RETRY_MS);
   }

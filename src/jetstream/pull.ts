@@ -70,7 +70,7 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
       else {
         received++;
         if (resolved) options.giveBack(message);
-        else arrivals.push({ message, atMs: performance.now() });
+        else arrivals.push({ message, atMs: connection.clock.monotonicMs() });
         if (received >= expected) finish(end);
       }
     },

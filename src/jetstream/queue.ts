@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "nats";
-import type { Clock } from "../domain/time.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import { createAttempts } from "./attempts.ts";
@@ -31,7 +30,6 @@ export interface JetStreamQueueOptions {
   readonly names: JetStreamNames;
   readonly ackWaitMs: number;
   readonly replicas: number;
-  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -40,8 +38,8 @@ export function createJetStreamQueue(
   connection: Connection,
   options: JetStreamQueueOptions,
 ): ImpressionQueue {
-  const { names, clock, log } = options;
-  const { manager } = connection;
+  const { names, log } = options;
+  const { clock, manager } = connection;
   const deliveries = createDeliveries(connection, options.ackWaitMs);
   const closed = new AbortController();
   const lingering = new Set<Promise<void>>();
@@ -64,7 +62,7 @@ export function createJetStreamQueue(
     const reason =
       `the stream ${names.stream} does not exist any more: restore it from a backup, ` +
       "or restart a process of the service, which makes it anew and empty";
-    const nowMs = performance.now();
+    const nowMs = clock.monotonicMs();
     if (nowMs - goneLoggedMs >= GONE_LOG_INTERVAL_MS) {
       goneLoggedMs = nowMs;
       log.error({ stream: names.stream }, reason);
@@ -135,14 +133,14 @@ export function createJetStreamQueue(
     },
 
     async pull({ maxMessages, maxBytes, waitMs, signal }) {
-      const deadlineMs = performance.now() + waitMs;
+      const deadlineMs = clock.monotonicMs() + waitMs;
       let limits: { maxMessages: number; maxBytes: number | undefined } = { maxMessages, maxBytes };
       let pauseMs = PULL_PAUSE_MS_MIN;
       for (;;) {
         if (signal.aborted) return [];
         const outage = closed.signal.aborted ? "NATS: closed" : connection.outage();
         if (outage !== null) throw new QueueUnavailableError(outage);
-        const leftMs = Math.max(0, deadlineMs - performance.now());
+        const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());
         const { arrivals, end } = await pullOnce(connection, {
           stream: names.stream,
           consumer: names.consumer,
@@ -157,7 +155,7 @@ export function createJetStreamQueue(
         // One message has to come, however large it is.
         if (end === "too large") limits = { maxMessages: 1, maxBytes: undefined };
         await recover(end, pauseMs, signal);
-        if (end !== "too large" && performance.now() >= deadlineMs) return [];
+        if (end !== "too large" && clock.monotonicMs() >= deadlineMs) return [];
         pauseMs =
           end === "not now" || end === "no consumer"
             ? Math.min(pauseMs * 2, PULL_PAUSE_MS_MAX)

@@ -12,7 +12,7 @@ import {
   type StreamConfig,
   type StreamUpdateConfig,
 } from "nats";
-import { type Clock, DAY_MS } from "../domain/time.ts";
+import { DAY_MS, type WallClock } from "../domain/time.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import type { Connection } from "./connection.ts";
 import { API_ERROR, apiCodeOf, isNoResponders, messageOf } from "./errors.ts";
@@ -41,7 +41,7 @@ export interface TopologyOptions {
   readonly deadLetterDays: number;
   readonly deadLetterMaxBytes: number;
   readonly ackWaitMs: number;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   readonly log: Log;
 }
 

@@ -1,6 +1,6 @@
 import type { View } from "../domain/impression.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
-import { type Clock, DAY_MS, MINUTE_MS } from "../domain/time.ts";
+import { DAY_MS, MINUTE_MS, type WallClock } from "../domain/time.ts";
 import type { Database } from "./database.ts";
 import { messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -41,7 +41,7 @@ export interface ErasedUsers {
 export function createErasedUsers(options: {
   readonly database: Database;
   readonly retentionMs: number;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   readonly refreshIntervalMs: number;
   readonly log: Log;
 }): ErasedUsers {

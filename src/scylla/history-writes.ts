@@ -1,5 +1,5 @@
 import type { View } from "../domain/impression.ts";
-import type { Clock } from "../domain/time.ts";
+import type { WallClock } from "../domain/time.ts";
 import { cutIntoBatches } from "./batches.ts";
 import type { BatchRow, Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
@@ -9,7 +9,7 @@ export interface HistoryWritesOptions {
   readonly database: Database;
   readonly erasedUsers: ErasedUsers;
   readonly retentionMs: number;
-  readonly clock: Clock;
+  readonly clock: WallClock;
 }
 
 /**

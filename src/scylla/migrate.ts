@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, Host } from "cassandra-driver";
+import type { Clock } from "../domain/time.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import { connectClient } from "./connection.ts";
 import { messageOf } from "./errors.ts";
@@ -37,6 +38,7 @@ export interface MigrateOptions {
   readonly createKeyspace?: { readonly replicationFactor: number };
   /** Where the files are, for tests. */
   readonly directory?: string;
+  readonly clock: Clock;
   readonly logger: Log;
 }
 
@@ -58,7 +60,7 @@ export interface MigrationStep {
  * @throws EngineStartError one line that says what to do.
  */
 export async function migrateScylla(options: MigrateOptions): Promise<MigrationStep[]> {
-  const { settings, logger, dryRun = false } = options;
+  const { settings, clock, logger, dryRun = false } = options;
   const migrations = readMigrations(options.directory);
   const values = migrationValues(options.retentionDays);
   const patient = { ...settings, requestTimeoutMs: Math.max(settings.requestTimeoutMs, DDL_TIMEOUT_MS) };
@@ -76,11 +78,11 @@ export async function migrateScylla(options: MigrateOptions): Promise<MigrationS
     // Also where it is there already: another runner may be creating it, and it must be known to every node.
     if (createKeyspace !== undefined) {
       await use(null, (client) =>
-        change(client, settings, creationOf(settings, createKeyspace.replicationFactor)),
+        change(client, settings, clock, creationOf(settings, createKeyspace.replicationFactor)),
       );
     }
     const applied = await use(settings.keyspace, (client) =>
-      applyPending(client, settings, migrations, values),
+      applyPending(client, settings, clock, migrations, values),
     );
     return [...created, ...applied];
   } catch (error) {
@@ -93,13 +95,14 @@ export async function migrateScylla(options: MigrateOptions): Promise<MigrationS
 async function applyPending(
   client: Client,
   settings: ScyllaSettings,
+  clock: Clock,
   migrations: readonly Migration[],
   values: MigrationValues,
 ): Promise<MigrationStep[]> {
-  await change(client, settings, CREATE_HISTORY);
+  await change(client, settings, clock, CREATE_HISTORY);
   const pending = pendingMigrations(migrations, await readHistory(client), values);
   for (const { migration } of pending) {
-    for (const statement of statementsOf(migration, values)) await change(client, settings, statement);
+    for (const statement of statementsOf(migration, values)) await change(client, settings, clock, statement);
     const { version, name, checksum } = migration;
     await client.execute(
       `INSERT INTO ${HISTORY_TABLE} (scope, version, name, checksum, settings) VALUES (?, ?, ?, ?, ?)`,
@@ -145,12 +148,17 @@ function missingKeyspace(settings: ScyllaSettings): EngineStartError {
  * Changes the schema by one statement, on the one node that all runners choose, and waits until all nodes agree. The
  * driver waits only where something changed; what another runner has just changed has to be waited for as well.
  */
-async function change(client: Client, settings: ScyllaSettings, statement: string): Promise<void> {
+async function change(
+  client: Client,
+  settings: ScyllaSettings,
+  clock: Clock,
+  statement: string,
+): Promise<void> {
   const host = schemaNode(client, settings.localDataCenter);
   await client.execute(statement, [], { prepare: false, host });
-  const deadlineMs = performance.now() + AGREEMENT_TIMEOUT_MS;
+  const deadlineMs = clock.monotonicMs() + AGREEMENT_TIMEOUT_MS;
   while (!(await nodesAgree(client))) {
-    if (performance.now() > deadlineMs) {
+    if (clock.monotonicMs() > deadlineMs) {
       throw new EngineStartError(
         `the database's nodes do not agree on the schema after ${AGREEMENT_TIMEOUT_MS / 1_000} s: see that every node ` +
           "is up or removed from the cluster, and run it again",

@@ -1,5 +1,5 @@
 import { type Slice, sliceEndMs, sliceKey } from "../domain/slices.ts";
-import { type Clock, DAY_MS } from "../domain/time.ts";
+import { DAY_MS, type WallClock } from "../domain/time.ts";
 import type { Database } from "./database.ts";
 import { createRecent } from "./recent.ts";
 import { timestampOf } from "./rows.ts";
@@ -23,7 +23,7 @@ export interface SliceMarkers {
 export function createSliceMarkers(options: {
   readonly database: Database;
   readonly retentionMs: number;
-  readonly clock: Clock;
+  readonly clock: WallClock;
 }): SliceMarkers {
   const { database, retentionMs, clock } = options;
   const known = createRecent<{ readonly untilMs: number; readonly written: Promise<void> }>(

@@ -1,5 +1,5 @@
 import { SLICE_ROWS_MAX } from "../domain/slices.ts";
-import { type Clock, DAY_MS } from "../domain/time.ts";
+import { DAY_MS, type WallClock } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -39,7 +39,7 @@ export interface ScyllaStoreOptions extends ScyllaSettings {
   readonly waitForConnection: boolean;
   /** Ends that waiting. */
   readonly signal?: AbortSignal;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   readonly logger: Log;
 }
 

@@ -1,7 +1,7 @@
 import type { View } from "../domain/impression.ts";
 import { shardOf } from "../domain/shard-hash.ts";
 import { type Slice, sliceKey } from "../domain/slices.ts";
-import type { Clock } from "../domain/time.ts";
+import type { WallClock } from "../domain/time.ts";
 import { cutIntoBatches } from "./batches.ts";
 import type { BatchRow, Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
@@ -13,7 +13,7 @@ export interface ViewerWritesOptions {
   readonly database: Database;
   readonly erasedUsers: ErasedUsers;
   readonly retentionMs: number;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   readonly sliceRowsMax: number;
 }
 

@@ -1,5 +1,6 @@
 import { fastify as createFastify, type FastifyInstance } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
+import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { clientErrorResponse, failureOf, sendFailure } from "./http-errors.ts";
 import { DRAIN_MS_MAX, HEADER_BYTES_MAX, HEADERS_MS_MAX, KEEP_ALIVE_MS, REQUEST_MS_MAX } from "./limits.ts";
@@ -21,11 +22,12 @@ const QUIET_MS = 500;
 
 /** A Fastify with our limits, error answers and end, and nothing to serve yet. */
 export function createFastifyServer(options: {
+  readonly clock: Clock;
   readonly logger: Logger;
   /** How long closing waits for requests in flight. */
   readonly drainMs?: number | undefined;
 }): { readonly fastify: FastifyInstance; readonly server: HttpServer } {
-  const { logger, drainMs = DRAIN_MS_MAX } = options;
+  const { clock, logger, drainMs = DRAIN_MS_MAX } = options;
   const fastify = createFastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
@@ -57,10 +59,10 @@ export function createFastifyServer(options: {
   });
 
   async function stop(): Promise<void> {
-    const startedMs = performance.now();
+    const startedMs = clock.monotonicMs();
     let busyMs = startedMs;
     const ending = setInterval(() => {
-      const nowMs = performance.now();
+      const nowMs = clock.monotonicMs();
       if (inFlight > 0) busyMs = nowMs;
       if (nowMs - busyMs >= QUIET_MS || nowMs - startedMs >= drainMs) fastify.server.closeAllConnections();
       else fastify.server.closeIdleConnections();

@@ -21,9 +21,9 @@ export interface HttpServerDependencies extends ResolverDependencies {
 
 /** The HTTP side: /graphql, /playground, /healthz, /readyz and an overview at /. */
 export async function createHttpServer(deps: HttpServerDependencies): Promise<HttpServer> {
-  const { logger, drainMs } = deps;
+  const { clock, logger, drainMs } = deps;
   const apollo = await startApollo({ introspection: deps.introspection, logger });
-  const { fastify, server } = createFastifyServer({ logger, drainMs });
+  const { fastify, server } = createFastifyServer({ clock, logger, drainMs });
   fastify.addHook("onClose", () => apollo.stop());
   registerGraphQL(fastify, apollo, createContextFactory(deps));
   registerHealth(fastify, deps);

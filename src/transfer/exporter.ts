@@ -90,7 +90,7 @@ async function* textOfPages(options: ExportOptions, count: { lines: number }): A
 
 /** One page, asked for again while the store cannot be read. */
 async function scan(options: ExportOptions, after: ScanPosition | null): Promise<ScanPage> {
-  const watch = createStallWatch(options.stallMsMax ?? STALL_MS_MAX);
+  const watch = createStallWatch(options.stallMsMax ?? STALL_MS_MAX, options.clock);
   const backoff = createBackoff();
   for (;;) {
     try {

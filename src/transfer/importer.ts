@@ -1,4 +1,5 @@
 import type { Submission } from "../domain/impression.ts";
+import type { Clock } from "../domain/time.ts";
 import type { ImportProgress } from "./checkpoint.ts";
 import { BadLineError, TransferError } from "./errors.ts";
 import { decodeLine, type LineRejection } from "./line-codec.ts";
@@ -25,6 +26,7 @@ export interface ImportOptions {
   readonly chunks: AsyncIterable<Buffer>;
   readonly start: ImportProgress;
   readonly builder: SubmissionBuilder;
+  readonly clock: Clock;
   /** Resolves when there is room for the next batch. */
   readonly room: (signal: AbortSignal) => Promise<void>;
   /** Resolves when all of them are durable. */
@@ -70,7 +72,7 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
   /** Everything up to here is durable. */
   let durable = options.start;
   let saved = options.start;
-  let savedAtMs = performance.now();
+  let savedAtMs = options.clock.monotonicMs();
   let readTo = { offset: options.start.offset, line: options.start.line };
   let batchLines = 0;
   let batchBytes = 0;
@@ -130,7 +132,7 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
     options.onProgress(durable);
     const isDue =
       durable.tally.lines - saved.tally.lines >= SAVE_LINES_MAX ||
-      performance.now() - savedAtMs >= SAVE_INTERVAL_MS;
+      options.clock.monotonicMs() - savedAtMs >= SAVE_INTERVAL_MS;
     if (isDue) await save();
   }
 
@@ -139,7 +141,7 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
     await rejects.sync();
     await options.save(durable);
     saved = durable;
-    savedAtMs = performance.now();
+    savedAtMs = options.clock.monotonicMs();
   }
 
   function refuseOtherFormats(): void {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../domain/time.ts";
 
 /** How long a queue that takes nothing, or workers that settle nothing, are waited for before a transfer gives up. */
 export const STALL_MS_MAX = 10 * 60_000;
@@ -16,7 +17,7 @@ export interface StallWatch {
   readonly stallSeconds: number;
 }
 
-export function createStallWatch(stallMsMax: number): StallWatch {
+export function createStallWatch(stallMsMax: number, { monotonicMs }: Clock): StallWatch {
   let stuckSinceMs: number | null = null;
   return {
     stallSeconds: Math.round(stallMsMax / 1_000),
@@ -24,9 +25,9 @@ export function createStallWatch(stallMsMax: number): StallWatch {
       stuckSinceMs = null;
     },
     stuck() {
-      stuckSinceMs ??= performance.now();
+      stuckSinceMs ??= monotonicMs();
     },
-    isOver: () => stuckSinceMs !== null && performance.now() - stuckSinceMs > stallMsMax,
+    isOver: () => stuckSinceMs !== null && monotonicMs() - stuckSinceMs > stallMsMax,
   };
 }
 

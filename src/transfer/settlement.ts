@@ -1,3 +1,4 @@
+import type { Clock } from "../domain/time.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import { TransferStalledError } from "./errors.ts";
@@ -15,12 +16,13 @@ const POLL_MS_MAX = 500;
  */
 export async function untilSettled(options: {
   readonly queue: Pick<ImpressionQueue, "newestSequence" | "hasSettledThrough" | "stats">;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onWaiting?: (pending: number) => void;
   readonly stallMsMax?: number;
 }): Promise<void> {
   const { queue, signal } = options;
-  const watch = createStallWatch(options.stallMsMax ?? STALL_MS_MAX);
+  const watch = createStallWatch(options.stallMsMax ?? STALL_MS_MAX, options.clock);
   const backoff = createBackoff(POLL_MS_MAX);
   let newest: number | null = null;
   let fewest = Number.POSITIVE_INFINITY;

@@ -1,6 +1,6 @@
 import type { Impression, Submission } from "../domain/impression.ts";
 import { HOST_CLOCK_SKEW_US_MAX, IMPRESSIONS_PER_MUTATION_MAX } from "../domain/limits.ts";
-import type { Clock } from "../domain/time.ts";
+import type { WallClock } from "../domain/time.ts";
 import { isExpired, judge } from "../domain/validation.ts";
 import type { ReceivedAtClock } from "../ingest/received-at-clock.ts";
 import type { LineRecord, LineRejection } from "./line-codec.ts";
@@ -41,7 +41,7 @@ interface OpenSubmission {
  */
 export function createSubmissionBuilder(deps: {
   readonly receivedAt: ReceivedAtClock;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   readonly retentionMs: number;
 }): SubmissionBuilder {
   let submissions: OpenSubmission[] = [];

@@ -1,4 +1,5 @@
 import type { Submission } from "../domain/impression.ts";
+import type { Clock } from "../domain/time.ts";
 import { OverloadedError } from "../ingest/errors.ts";
 import type { GroupCommit } from "../ingest/group-commit.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
@@ -35,13 +36,14 @@ export interface SubmissionSender {
 export function createSubmissionSender(deps: {
   readonly groupCommit: Pick<GroupCommit, "add">;
   readonly queue: Pick<ImpressionQueue, "stats">;
+  readonly clock: Clock;
   readonly backlogMessagesMax?: number;
   readonly stallMsMax?: number;
 }): SubmissionSender {
   const backlogMessagesMax = deps.backlogMessagesMax ?? BACKLOG_MESSAGES_MAX;
   const stallMsMax = deps.stallMsMax ?? STALL_MS_MAX;
   /** One for all sends: while any of them gets through, the queue is alive. */
-  const queueWatch = createStallWatch(stallMsMax);
+  const queueWatch = createStallWatch(stallMsMax, deps.clock);
   let checkedAtMs = Number.NEGATIVE_INFINITY;
 
   function noteRefusal(reason: Error): void {
@@ -66,8 +68,8 @@ export function createSubmissionSender(deps: {
 
   return {
     async room(signal) {
-      if (performance.now() - checkedAtMs < BACKLOG_CHECK_INTERVAL_MS) return;
-      const watch = createStallWatch(stallMsMax);
+      if (deps.clock.monotonicMs() - checkedAtMs < BACKLOG_CHECK_INTERVAL_MS) return;
+      const watch = createStallWatch(stallMsMax, deps.clock);
       const backoff = createBackoff(BACKLOG_WAIT_MS_MAX);
       let smallest = Number.POSITIVE_INFINITY;
       for (;;) {
@@ -86,7 +88,7 @@ export function createSubmissionSender(deps: {
         }
         await backoff.wait(signal);
       }
-      checkedAtMs = performance.now();
+      checkedAtMs = deps.clock.monotonicMs();
     },
 
     async send(submissions, signal) {

@@ -1,8 +1,8 @@
-import type { Clock } from "../domain/time.ts";
+import type { WallClock } from "../domain/time.ts";
 import { WORKER_SILENT_MS, type WorkerBoard, type WorkerReport } from "../ports/worker-board.ts";
 
 /** The board of a process that runs the API and the workers both. */
-export function createInMemoryBoard(clock: Clock): WorkerBoard {
+export function createInMemoryBoard(clock: WallClock): WorkerBoard {
   const reports = new Map<string, { readonly status: WorkerReport; readonly atMs: number }>();
   return {
     report(status) {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import type { Clock } from "../domain/time.ts";
+import type { WallClock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -31,7 +31,7 @@ export interface PullHandlerDeps {
   readonly newPlanner: (rules: PlanRules) => Planner;
   /** Around what is done with messages beside the store writes, which their writer lets through. */
   readonly turnstile: Pick<Turnstile, "together">;
-  readonly clock: Clock;
+  readonly clock: WallClock;
   readonly monotonicMs: () => number;
   readonly retentionMs: number;
   readonly random: () => number;

@@ -27,7 +27,7 @@ describe("embedded queue", () => {
 
   /** An engine whose clock the test sets. */
   async function openAt(options: Partial<EmbeddedEngineOptions> = {}) {
-    const clock = { nowMs: () => time.nowMs };
+    const clock = { ...systemClock, nowMs: () => time.nowMs };
     const time = { nowMs: NOW_MS };
     const engine = await openTemporaryEngine({ ...options, clock });
     onTestFinished(() => engine.dispose());

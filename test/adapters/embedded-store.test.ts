@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { DAY_MS } from "../../src/domain/time.ts";
+import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { createLoaders } from "../../src/resolvers/loaders.ts";
 import { scanAll } from "../contract/store/fixture.ts";
@@ -27,7 +27,7 @@ describe("embedded store", () => {
 
   /** A store whose clock the test sets. */
   async function openAt() {
-    const clock = { nowMs: () => time.nowMs };
+    const clock = { ...systemClock, nowMs: () => time.nowMs };
     const time = { nowMs: NOW_MS };
     const engine = await openTemporaryEngine({ retentionMs: RETENTION_MS, clock });
     onTestFinished(() => engine.dispose());

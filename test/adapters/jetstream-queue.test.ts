@@ -1,5 +1,6 @@
 import { connect, type JetStreamManager } from "nats";
 import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
+import { systemClock } from "../../src/domain/time.ts";
 import { namesOf } from "../../src/jetstream/names.ts";
 import type { JetStreamOptions } from "../../src/jetstream/open.ts";
 import { QueueUnavailableError } from "../../src/ports/errors.ts";
@@ -343,7 +344,7 @@ describe("the worker board", () => {
 
   it("tells every process what each worker reported, until it falls silent", async () => {
     let nowMs = 1_000_000;
-    const clock = { nowMs: () => nowMs };
+    const clock = { ...systemClock, nowMs: () => nowMs };
     const { opened } = await openWithManager({ clock });
     const one = opened.current().workerBoard;
     const other = (await opened.reopenBeside()).workerBoard;

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "cassandra-driver";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { systemClock } from "../../src/domain/time.ts";
 import { EngineStartError } from "../../src/ports/errors.ts";
 import { type MigrateOptions, migrateScylla } from "../../src/scylla/migrate.ts";
 import { MIGRATIONS_DIRECTORY, readMigrations } from "../../src/scylla/migration-files.ts";
@@ -33,7 +34,14 @@ async function newDatabase(): Promise<Database> {
     keyspace,
     client,
     migrate: (given = {}) =>
-      migrateScylla({ settings, retentionDays: 90, createKeyspace, logger: silentLog, ...given }),
+      migrateScylla({
+        settings,
+        retentionDays: 90,
+        clock: systemClock,
+        createKeyspace,
+        logger: silentLog,
+        ...given,
+      }),
     async describe() {
       const tables = await client.execute(
         "SELECT table_name, id, compaction, default_time_to_live, gc_grace_seconds FROM system_schema.tables WHERE keyspace_name = ?",
@@ -140,6 +148,7 @@ describe("migrate", () => {
     const migrating = migrateScylla({
       settings: settingsFor(keyspace),
       retentionDays: 90,
+      clock: systemClock,
       logger: silentLog,
     });
     await expect(migrating).rejects.toThrow(new RegExp(`no keyspace "${keyspace}".*CREATE KEYSPACE`));

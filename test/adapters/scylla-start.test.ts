@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { systemClock } from "../../src/domain/time.ts";
 import { EngineStartError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { migrateScylla } from "../../src/scylla/migrate.ts";
 import type { ScyllaSettings } from "../../src/scylla/settings.ts";
@@ -49,6 +50,7 @@ describe.skipIf(serversAreGiven())("a database with a login and TLS", () => {
     await migrateScylla({
       settings: { ...settings, requestTimeoutMs: 60_000 },
       retentionDays: 90,
+      clock: systemClock,
       createKeyspace: { replicationFactor: 1 },
       logger: silentLog,
     });
@@ -76,7 +78,12 @@ describe.skipIf(serversAreGiven())("a database with a login and TLS", () => {
     );
     expect(
       await startError(
-        migrateScylla({ settings: { ...settings, password: "wrong" }, retentionDays: 90, logger: silentLog }),
+        migrateScylla({
+          settings: { ...settings, password: "wrong" },
+          retentionDays: 90,
+          clock: systemClock,
+          logger: silentLog,
+        }),
       ),
     ).toMatch(/refuses the login/);
   });
@@ -129,6 +136,7 @@ describe.skipIf(serversAreGiven())("a database that is down", () => {
     await migrateScylla({
       settings: { ...settings, requestTimeoutMs: 60_000 },
       retentionDays: 90,
+      clock: systemClock,
       createKeyspace: { replicationFactor: 1 },
       logger: silentLog,
     });
@@ -177,9 +185,9 @@ describe.skipIf(serversAreGiven())("a database that is down", () => {
     const opening = open({ waitForConnection: true, signal: stopping.signal });
     stopping.abort();
     expect(await startError(opening)).toMatch(/cannot reach/);
-    expect(await startError(migrateScylla({ settings, retentionDays: 90, logger: silentLog }))).toMatch(
-      /cannot reach/,
-    );
+    expect(
+      await startError(migrateScylla({ settings, retentionDays: 90, clock: systemClock, logger: silentLog })),
+    ).toMatch(/cannot reach/);
 
     const { store } = await open({ waitForConnection: false });
     await store.close();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DeadLetter, type DeadLetterReason, deadLetterId } from "../../src/domain/dead-letter.ts";
+import { systemClock } from "../../src/domain/time.ts";
 import { type Api, startApi } from "../support/api.ts";
 
 /** What operators see and do. */
@@ -7,7 +8,7 @@ import { type Api, startApi } from "../support/api.ts";
 const NOW_MS = Date.parse("2026-11-22T10:15:30.123Z");
 let api: Api;
 beforeEach(async () => {
-  api = await startApi({ clock: { nowMs: () => NOW_MS } });
+  api = await startApi({ clock: { ...systemClock, nowMs: () => NOW_MS } });
 });
 afterEach(() => api.stop());
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DAY_MS } from "../../src/domain/time.ts";
+import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { type Api, type StoredView, startApi } from "../support/api.ts";
 
 /** The read side: Relay paging, windows, rules and nested nodes, on the real store. */
@@ -10,7 +10,7 @@ let api: Api;
 
 beforeEach(async () => {
   nowMs = START_MS;
-  api = await startApi({ clock: { nowMs: () => nowMs } });
+  api = await startApi({ clock: { ...systemClock, nowMs: () => nowMs } });
 });
 afterEach(() => api.stop());
 
@@ -124,7 +124,7 @@ describe("connections", () => {
   test("a page that found nothing but has more to scan still says where to go on", async () => {
     const scanned = { viewedAtMs: ago(5_000), id: "deep" };
     const empty = await startApi({
-      clock: { nowMs: () => nowMs },
+      clock: { ...systemClock, nowMs: () => nowMs },
       override: ({ store }) => ({
         store: {
           ...store,
@@ -316,7 +316,7 @@ describe("nodes", () => {
     let running = 0;
     let most = 0;
     const counted = await startApi({
-      clock: { nowMs: () => nowMs },
+      clock: { ...systemClock, nowMs: () => nowMs },
       override: ({ store }) => ({
         store: {
           ...store,

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { decodeMessage, type UnjudgedSubmission } from "../../src/domain/queue-message.ts";
+import { systemClock } from "../../src/domain/time.ts";
 import { type Api, startApi } from "../support/api.ts";
 
 /** The write side: what an accepted list looks like in the queue. */
@@ -10,7 +11,7 @@ const RECORD =
 
 let api: Api;
 beforeEach(async () => {
-  api = await startApi({ clock: { nowMs: () => NOW_MS } });
+  api = await startApi({ clock: { ...systemClock, nowMs: () => NOW_MS } });
 });
 afterEach(() => api.stop());
 

@@ -90,6 +90,7 @@ async function createKeyspace(): Promise<{ name: string; client: Client }> {
   await migrateScylla({
     settings,
     retentionDays: RETENTION_DAYS,
+    clock: systemClock,
     createKeyspace: { replicationFactor: replicas() },
     logger: silentLog,
   });

@@ -5,7 +5,7 @@ import { Writable } from "node:stream";
 import { gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
-import { DAY_MS } from "../../src/domain/time.ts";
+import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { ScanPage, ScanPosition } from "../../src/ports/impression-store.ts";
 import { TransferStalledError } from "../../src/transfer/errors.ts";
@@ -44,7 +44,7 @@ const optionsFor = (
   others: Partial<ExportOptions> = {},
 ): ExportOptions => ({
   store: { scan: async (after) => scan(after) },
-  clock: { nowMs: () => NOW_MS },
+  clock: { ...systemClock, nowMs: () => NOW_MS },
   retentionMs: RETENTION_MS,
   onProgress: () => undefined,
   signal: new AbortController().signal,

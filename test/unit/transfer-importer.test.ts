@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Submission } from "../../src/domain/impression.ts";
 import { decodeMessage } from "../../src/domain/queue-message.ts";
-import { DAY_MS } from "../../src/domain/time.ts";
+import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { createGroupCommit } from "../../src/ingest/group-commit.ts";
 import { createReceivedAtClock } from "../../src/ingest/received-at-clock.ts";
 import { QueueFullError, QueueUnavailableError } from "../../src/ports/errors.ts";
@@ -18,7 +18,7 @@ import { EMPTY_TALLY } from "../../src/transfer/tally.ts";
 
 const RETENTION_MS = 90 * DAY_MS;
 const NOW_MS = Date.parse("2026-11-22T12:00:00Z");
-const clock = { nowMs: () => NOW_MS };
+const clock = { ...systemClock, nowMs: () => NOW_MS };
 const START: ImportProgress = { offset: 0, line: 0, tally: EMPTY_TALLY, rejectsBytes: 0 };
 const FRESH = "2026-11-22T10:00:00Z";
 
@@ -39,6 +39,7 @@ function importing(lines: readonly string[], options: Partial<ImportOptions> = {
   const saved: ImportProgress[] = [];
   const outcome = importLines({
     chunks: chunksOf(lines),
+    clock,
     start: START,
     builder: newBuilder(),
     room: async () => undefined,
@@ -109,7 +110,7 @@ describe("submissions", () => {
       waitMsMax: 60_000,
       monotonicMs: () => performance.now(),
     });
-    const sender = createSubmissionSender({ groupCommit, queue: emptyQueue });
+    const sender = createSubmissionSender({ clock, groupCommit, queue: emptyQueue });
     const id = "\u{1f600}".repeat(128);
     const lines = linesOf(1_000, (n) => ({
       userId: id,
@@ -278,14 +279,14 @@ describe("a queue in trouble", () => {
       if (trouble !== undefined) throw trouble;
       messages.push(body);
     });
-    await createSubmissionSender({ groupCommit, queue: emptyQueue }).send(submissions, signal);
+    await createSubmissionSender({ clock, groupCommit, queue: emptyQueue }).send(submissions, signal);
     expect(impressionsIn(messages)).toBe(20);
   });
 
   test("a group commit that takes three at a time gets all of them in the end, once", async () => {
     const messages: string[] = [];
     const groupCommit = commitTo((body) => void messages.push(body), 3);
-    await createSubmissionSender({ groupCommit, queue: emptyQueue }).send(submissions, signal);
+    await createSubmissionSender({ clock, groupCommit, queue: emptyQueue }).send(submissions, signal);
     expect(impressionsIn(messages)).toBe(20);
   });
 
@@ -293,7 +294,7 @@ describe("a queue in trouble", () => {
     const groupCommit = commitTo(() => {
       throw new QueueUnavailableError("gone");
     });
-    const sender = createSubmissionSender({ groupCommit, queue: emptyQueue, stallMsMax: 1 });
+    const sender = createSubmissionSender({ clock, groupCommit, queue: emptyQueue, stallMsMax: 1 });
     await expect(sender.send(submissions, signal)).rejects.toThrow(TransferStalledError);
   });
 
@@ -301,10 +302,12 @@ describe("a queue in trouble", () => {
     const groupCommit = commitTo(() => undefined);
     let pending = 20;
     const shrinking = { stats: async () => ({ ...(await emptyQueue.stats()), pending: pending-- }) };
-    await createSubmissionSender({ groupCommit, queue: shrinking, backlogMessagesMax: 18 }).room(signal);
+    await createSubmissionSender({ clock, groupCommit, queue: shrinking, backlogMessagesMax: 18 }).room(
+      signal,
+    );
     expect(pending).toBe(17);
     const stuck = { stats: async () => ({ ...(await emptyQueue.stats()), pending: 5_000 }) };
-    const sender = createSubmissionSender({ groupCommit, queue: stuck, stallMsMax: 1 });
+    const sender = createSubmissionSender({ clock, groupCommit, queue: stuck, stallMsMax: 1 });
     await expect(sender.room(signal)).rejects.toThrow("the workers are behind: 5000 messages wait");
   });
 
@@ -312,7 +315,7 @@ describe("a queue in trouble", () => {
     const groupCommit = commitTo(() => {
       throw new RangeError("a bug");
     });
-    const sender = createSubmissionSender({ groupCommit, queue: emptyQueue });
+    const sender = createSubmissionSender({ clock, groupCommit, queue: emptyQueue });
     await expect(sender.send(submissions, signal)).rejects.toThrow("a bug");
   });
 });
