@@ -73,6 +73,7 @@ async function openEmbedded(config: Config, logger: Logger, clock: Clock): Promi
     queueMaxBytes: config.QUEUE_MAX_BYTES,
     deadLetterMaxBytes: config.DEAD_LETTER_MAX_BYTES,
     deadLetterDays: config.DEAD_LETTER_DAYS,
+    ackWaitMs: config.QUEUE_ACK_WAIT_MS,
     retentionMs: config.retentionMs,
     clock,
     // It would answer 503 for ever. Nothing is lost that a stop in good order could save: nothing can be written.
@@ -101,6 +102,7 @@ async function openCluster(
     queueReplicas: config.QUEUE_REPLICAS,
     deadLetterDays: config.DEAD_LETTER_DAYS,
     deadLetterMaxBytes: config.DEAD_LETTER_MAX_BYTES,
+    ackWaitMs: config.QUEUE_ACK_WAIT_MS,
     messagesPerPull: config.WORKER_PULL,
     clock,
     logger,

@@ -81,6 +81,7 @@ const SETTINGS = {
   WORKER_CONCURRENCY_MAX: integer(256, 1, 2_048),
   QUEUE_REPLICAS: integer(1, 1, 5),
   QUEUE_MAX_BYTES: bytes(10 * GIB, MIB),
+  QUEUE_ACK_WAIT_MS: integer(30_000, 1_000, 600_000),
   DEAD_LETTER_DAYS: integer(30, 1, 3_650),
   DEAD_LETTER_MAX_BYTES: bytes(GIB, MIB),
   RETENTION_DAYS: integer(90, 1, 3_650),

@@ -51,7 +51,7 @@ export function messageOf(postIdsByUser: Readonly<Record<string, readonly string
 /** Starts a worker process that ends when the queue is empty. */
 export function startWorkerProcess(environment: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [WORKER_PROCESS], {
-    env: { PATH: process.env.PATH, ACK_WAIT_MS: "1000", LOG_LEVEL: "error", ...environment },
+    env: { PATH: process.env.PATH, QUEUE_ACK_WAIT_MS: "1000", LOG_LEVEL: "error", ...environment },
     stdio: ["ignore", "ignore", "inherit"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));

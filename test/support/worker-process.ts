@@ -16,7 +16,7 @@ import { strike } from "./fatal-posts.ts";
  * A worker process that some posts are fatal to, for tests of what happens then. It takes the service's environment,
  * works until the queue is empty, and exits with 0:
  *
- *   ACK_WAIT_MS=1000 FROZEN_ONCE=<file> ENGINE=cluster ... node worker-process.ts
+ *   QUEUE_ACK_WAIT_MS=1000 FROZEN_ONCE=<file> ENGINE=cluster ... node worker-process.ts
  *
  * See fatal-posts.ts.
  */
@@ -29,7 +29,7 @@ async function open(): Promise<{
   close(): Promise<void>;
 }> {
   const config = readConfig(process.env);
-  const ackWaitMs = Number(process.env.ACK_WAIT_MS);
+  const ackWaitMs = config.QUEUE_ACK_WAIT_MS;
   const common = { clock: systemClock, logger: createLogger(config.LOG_LEVEL) };
   if (config.ENGINE === "embedded") {
     return openEmbeddedEngine(engineOptions({ dataDir: config.DATA_DIR, ackWaitMs, ...common }));
