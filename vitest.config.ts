@@ -4,15 +4,15 @@ import { defineConfig } from "vitest/config";
 // type-graphql and Apollo Server require.
 const resolve = { alias: [{ find: /^graphql$/, replacement: "graphql/index.js" }] };
 
-// Real processes, disks and servers on a machine that may be slow: generous, never decisive.
-const timeouts = { testTimeout: 120_000, hookTimeout: 120_000 };
+// A machine may be slow, and busy with other things: generous, never decisive. What hangs is still ended.
+const timeouts = { testTimeout: 300_000, hookTimeout: 300_000 };
 
 const NEEDS_SERVERS = "test/{adapters,e2e}/{servers,jetstream,scylla,cluster}*.test.ts";
 
 export default defineConfig({
   test: {
     projects: [
-      { resolve, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { resolve, test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...timeouts } },
       {
         resolve,
         test: {
