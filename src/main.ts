@@ -8,7 +8,7 @@ import { explainFailure } from "./cli/failure.ts";
 import { createProgram } from "./cli/program.ts";
 import { readConfig } from "./config.ts";
 import { systemClock as clock } from "./domain/time.ts";
-import { openLocalApi, startEngineWorkers, startService } from "./service.ts";
+import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./service.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 if (existsSync(".env") && process.env.NODE_ENV !== "production") loadEnvFile(".env");
@@ -27,6 +27,7 @@ const dependencies: CliDependencies = {
   startWorkers: (engine, config) => startEngineWorkers(engine, config, commandLogger, clock),
   startService: (role, config, logger) => startService(role, config, logger, version, clock),
   openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, commandLogger, clock)),
+  openLocalEraser: async (config) => localAdminApi(await openLocalEraser(config, commandLogger, clock)),
   migrate: (config, options) => migrate(config, commandLogger, { ...options, clock }),
 };
 

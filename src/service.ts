@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type DocumentNode, type ExecutionResult, execute } from "graphql";
 import { createDeadLetterActions } from "./admin/dead-letter-actions.ts";
-import { createErasures, startErasureRunner } from "./admin/erasures.ts";
+import { createErasures, type ErasureRunner, startErasureRunner } from "./admin/erasures.ts";
 import { openEngine } from "./app.ts";
 import type { Role, RunningService } from "./cli/dependencies.ts";
 import type { Config } from "./config.ts";
@@ -129,6 +129,35 @@ export interface LocalApi {
 /** The GraphQL API in this process, without HTTP: what operator commands use where no service runs. */
 export async function openLocalApi(config: Config, logger: Logger, clock: Clock): Promise<LocalApi> {
   const engine = await openEngine(config, logger, { waitForStore: true, clock });
+  return localApi(engine, config, clock);
+}
+
+/**
+ * The same, with the erasures running in it. The embedded engine's queue is settled here too, since no other process
+ * can; a cluster's has workers of its own.
+ */
+export async function openLocalEraser(config: Config, logger: Logger, clock: Clock): Promise<LocalApi> {
+  const engine = await openEngine(config, logger, { waitForStore: true, clock });
+  const workers = engine.name === "embedded" ? startEngineWorkers(engine, config, logger, clock) : null;
+  const erasures = startErasures(engine, config, logger, clock);
+  const api = await localApi(engine, config, clock, erasures.wake);
+  return {
+    execute: api.execute,
+    async close() {
+      await erasures.stop();
+      await workers?.stop();
+      await api.close();
+    },
+  };
+}
+
+/** @param onErasureRequest tells whoever works off erasures in this process. */
+async function localApi(
+  engine: Engine,
+  config: Config,
+  clock: Clock,
+  onErasureRequest: () => void = () => undefined,
+): Promise<LocalApi> {
   const groupCommit = engine.newGroupCommit();
   const recorder = createRecorder({
     groupCommit,
@@ -138,7 +167,7 @@ export async function openLocalApi(config: Config, logger: Logger, clock: Clock)
   });
   const dependencies = resolverDependencies(engine, config, clock, {
     recorder,
-    onErasureRequest: () => undefined,
+    onErasureRequest,
   });
   const schema = await buildGraphQLSchema();
   const newContext = createContextFactory(dependencies);
@@ -162,7 +191,13 @@ function startWorkSide(
 ): { readonly workers: Workers; readonly wakeErasures: () => void } {
   const workers = startEngineWorkers(engine, config, logger, clock);
   lifecycle.onStop("the workers", workers.stop);
-  const erasures = startErasureRunner({
+  const erasures = startErasures(engine, config, logger, clock);
+  lifecycle.onStop("the erasures", erasures.stop);
+  return { workers, wakeErasures: erasures.wake };
+}
+
+function startErasures(engine: Engine, config: Config, logger: Logger, clock: Clock): ErasureRunner {
+  return startErasureRunner({
     store: engine.store,
     queue: engine.queue,
     clock,
@@ -170,8 +205,6 @@ function startWorkSide(
     enqueuedWithinMs: 2 * config.PUBLISH_TIMEOUT_MS,
     logger,
   });
-  lifecycle.onStop("the erasures", erasures.stop);
-  return { workers, wakeErasures: erasures.wake };
 }
 
 /** What the resolvers need of an engine. */

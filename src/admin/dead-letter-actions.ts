@@ -1,106 +1,149 @@
 import { createHash } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
-import type { DeadLetterPayload } from "../domain/dead-letter.ts";
+import { type DeadLetter, type DeadLetterPayload, isCutOff } from "../domain/dead-letter.ts";
 import { joinSubmissions } from "../domain/queue-message.ts";
-import type { DeadLetterFilter, DeadLetters, StoredDeadLetter } from "../ports/dead-letters.ts";
+import type { DeadLetterFilter, StoredDeadLetter } from "../ports/dead-letters.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 
-/** Letters that one call handles; a caller with more calls again. Bounds the time that a request may take. */
+/** Letters that one call handles; a caller with more goes on at `next`. Bounds the time that a request may take. */
 export const DEAD_LETTERS_PER_ACTION_MAX = 10_000;
 /** Letters of one replay message: 50 of the largest are still under half of the smallest queue payload. */
 const LETTERS_PER_MESSAGE = 50;
 
+export interface DeadLetterActionRequest {
+  readonly filter: DeadLetterFilter;
+  /** Only count. */
+  readonly dryRun: boolean;
+  /** Go on below this sequence; null from the newest. */
+  readonly before: number | null;
+  /** Letters handled by this call, at most DEAD_LETTERS_PER_ACTION_MAX. */
+  readonly limit: number;
+}
+
 export interface DeadLetterAction {
-  /** Letters that the filter matched, at most DEAD_LETTERS_PER_ACTION_MAX. */
+  /** Letters that the filter matched, at most the limit. */
   readonly matched: number;
   /** Of those, how many were replayed or discarded; 0 in a dry run. */
   readonly done: number;
+  /** Of those, how many cannot be replayed, also in a dry run; see `isReplayable`. They stay. */
+  readonly skipped: number;
+  /** Pass as `before` to go on; null when there is nothing older. */
+  readonly next: number | null;
 }
 
 export interface DeadLetterActions {
   /**
    * Publishes what the letters hold, with its original receivedAt, waits until that is durable, then deletes them. A
-   * letter whose bytes are not text stays, since no worker could ever read it. A crash between the two leaves letters
-   * whose content is queued again: replayed anew they change no view, but one that still fails is listed twice.
+   * crash between the two leaves letters whose content is queued again: replayed anew they change no view, but one
+   * that still fails is listed twice.
    *
    * @throws QueueFullError, QueueUnavailableError what was not replayed is still there.
    */
-  replay(filter: DeadLetterFilter, options: { readonly dryRun: boolean }): Promise<DeadLetterAction>;
+  replay(request: DeadLetterActionRequest): Promise<DeadLetterAction>;
   /** @throws QueueUnavailableError */
-  discard(filter: DeadLetterFilter, options: { readonly dryRun: boolean }): Promise<DeadLetterAction>;
+  discard(request: DeadLetterActionRequest): Promise<DeadLetterAction>;
 }
 
+type PageOutcome = Pick<DeadLetterAction, "done" | "skipped">;
+
 export function createDeadLetterActions(queue: ImpressionQueue): DeadLetterActions {
+  const { deadLetters } = queue;
+
   async function forEachPage(
-    filter: DeadLetterFilter,
-    handle: (letters: readonly StoredDeadLetter[]) => Promise<number>,
+    { filter, before, limit }: DeadLetterActionRequest,
+    handle: (letters: readonly StoredDeadLetter[]) => Promise<PageOutcome>,
   ): Promise<DeadLetterAction> {
     let matched = 0;
     let done = 0;
-    for await (const letters of pagesOf(queue.deadLetters, filter)) {
-      matched += letters.length;
-      done += await handle(letters);
-    }
-    return { matched, done };
+    let skipped = 0;
+    let next = before;
+    do {
+      const left = Math.min(limit, DEAD_LETTERS_PER_ACTION_MAX) - matched;
+      // A replayed letter that fails again becomes a newer one: going down by sequence never meets it.
+      const page = await deadLetters.page({
+        filter,
+        before: next,
+        limit: Math.min(LETTERS_PER_MESSAGE, left),
+      });
+      next = page.next;
+      matched += page.letters.length;
+      const outcome = await handle(page.letters);
+      done += outcome.done;
+      skipped += outcome.skipped;
+      // The embedded engine reads in this process: requests of others come in between.
+      await turn();
+    } while (next !== null && matched < Math.min(limit, DEAD_LETTERS_PER_ACTION_MAX));
+    return { matched, done, skipped, next };
   }
 
+  const remove = (letters: readonly StoredDeadLetter[]) => deadLetters.remove(letters.map(({ id }) => id));
+
   return {
-    replay: (filter, { dryRun }) =>
-      forEachPage(filter, async (letters) => {
-        if (dryRun) return 0;
-        const replayable = letters.filter(({ payload }) => bodyOf([payload]) !== null);
-        const readable = replayable.filter(({ payload }) => !("base64" in payload));
-        const unreadable = replayable.filter(({ payload }) => "base64" in payload);
-        for (const group of [readable, ...unreadable.map((letter) => [letter])])
-          await republish(queue, group);
-        return queue.deadLetters.remove(replayable.map(({ id }) => id));
+    replay: (request) =>
+      forEachPage(request, async (letters) => {
+        const replayable = letters.filter(isReplayable);
+        const skipped = letters.length - replayable.length;
+        let done = 0;
+        for (const group of request.dryRun ? [] : replayGroups(replayable)) {
+          await queue.publish({ id: replayId(group), body: bodyOf(group) });
+          done += await remove(group);
+        }
+        return { done, skipped };
       }),
 
-    discard: (filter, { dryRun }) =>
-      forEachPage(filter, async (letters) =>
-        dryRun ? 0 : queue.deadLetters.remove(letters.map(({ id }) => id)),
-      ),
+    discard: (request) =>
+      forEachPage(request, async (letters) => ({
+        done: request.dryRun || letters.length === 0 ? 0 : await remove(letters),
+        skipped: 0,
+      })),
   };
 }
 
-async function* pagesOf(
-  deadLetters: DeadLetters,
-  filter: DeadLetterFilter,
-): AsyncGenerator<readonly StoredDeadLetter[]> {
-  let left = DEAD_LETTERS_PER_ACTION_MAX;
-  let before: number | null = null;
-  do {
-    const limit = Math.min(LETTERS_PER_MESSAGE, left);
-    const page = await deadLetters.page({ filter, before, limit });
-    // A replayed letter that fails again becomes a newer one: going down by sequence never meets it.
-    before = page.next;
-    left -= page.letters.length;
-    if (page.letters.length > 0) yield page.letters;
-    // The embedded engine reads in this process: requests of others come in between.
-    await turn();
-  } while (before !== null && left > 0);
+/**
+ * Whether a worker could do anything with what the letter holds. A letter of one impression always is. A whole message
+ * goes back as it came, which helps once a worker understands it; but not where its bytes are not text (no worker of
+ * any version reads them) or its end was cut off.
+ */
+function isReplayable(letter: DeadLetter): boolean {
+  return !isCutOff(letter) && (!("base64" in letter.payload) || textOf(letter.payload.base64) !== null);
 }
 
-async function republish(queue: ImpressionQueue, letters: readonly StoredDeadLetter[]): Promise<void> {
-  const body = bodyOf(letters.map(({ payload }) => payload));
-  if (letters.length === 0 || body === null) return;
-  // The same letters give the same message id: a replay that is repeated after a crash is stored once.
+/**
+ * What is published together. Whole messages go alone, as they came. So does what has crashed a worker: if it does so
+ * again, the message that holds it is dead-lettered as a whole.
+ */
+function replayGroups(letters: readonly StoredDeadLetter[]): StoredDeadLetter[][] {
+  const isAlone = ({ payload, reason }: DeadLetter) => "base64" in payload || reason === "CRASHED_WORKER";
+  const { alone = [], together = [] } = Object.groupBy(letters, (letter) =>
+    isAlone(letter) ? "alone" : "together",
+  );
+  return [...(together.length === 0 ? [] : [together]), ...alone.map((letter) => [letter])];
+}
+
+/** The same letters give the same message id: a replay that is repeated right after a crash is stored once. */
+function replayId(letters: readonly StoredDeadLetter[]): string {
   const hash = createHash("sha256");
   for (const { id } of letters) hash.update(id);
-  await queue.publish({ id: `replay-${hash.digest("hex").slice(0, 32)}`, body });
+  return `replay-${hash.digest("hex").slice(0, 32)}`;
 }
 
-/** The message that holds these payloads; null where one is not text. Unreadable ones go alone, as they came. */
-function bodyOf(payloads: readonly DeadLetterPayload[]): string | null {
+/** The message that holds these letters; all of them are replayable. */
+function bodyOf(letters: readonly StoredDeadLetter[]): string {
   const submissions: string[] = [];
-  for (const payload of payloads) {
-    if ("base64" in payload) {
-      const bytes = Buffer.from(payload.base64, "base64");
-      const text = bytes.toString("utf8");
-      return Buffer.from(text, "utf8").equals(bytes) ? text : null;
-    }
-    const { userId, receivedAtUs, impression } = payload;
-    submissions.push(JSON.stringify({ userId, receivedAtUs, impressions: [impression] }));
+  for (const { payload } of letters) {
+    if ("base64" in payload) return textOf(payload.base64) ?? "";
+    submissions.push(submissionOf(payload));
   }
   return joinSubmissions(submissions);
+}
+
+function submissionOf({ userId, receivedAtUs, impression }: Exclude<DeadLetterPayload, { base64: string }>) {
+  return JSON.stringify({ userId, receivedAtUs, impressions: [impression] });
+}
+
+/** The text that the bytes spell in UTF-8; null where they spell none. */
+function textOf(base64: string): string | null {
+  const bytes = Buffer.from(base64, "base64");
+  const text = bytes.toString("utf8");
+  return Buffer.from(text, "utf8").equals(bytes) ? text : null;
 }

@@ -24,6 +24,8 @@ export interface Erasures {
   request(userId: string): Promise<Erasure>;
   /** @throws StoreUnavailableError */
   find(id: string): Promise<Erasure | null>;
+  /** Those that are neither DONE nor FAILED, oldest first. @throws StoreUnavailableError */
+  unfinished(): Promise<Erasure[]>;
 }
 
 /** Works through the receipts that are not finished, oldest first, one at a time. */
@@ -56,6 +58,7 @@ export function createErasures(deps: {
       return erasure;
     },
     find: (id) => deps.store.findErasure(id),
+    unfinished: () => deps.store.unfinishedErasures(),
   };
 }
 
@@ -87,7 +90,12 @@ export function startErasureRunner(deps: {
     if ((await store.findErasure(id))?.status === "DONE") return;
     await store.saveErasure({ ...erasure, status: "DELETING" });
     await removeDeadLettersOf(userId);
-    const { rowsDeleted } = await store.eraseUser(userId, erasedThroughUs(erasure));
+    // Goes into the receipt before the rows go: after a crash fewer of them are found.
+    const largest = (rows: number) => Math.max(erasure.rowsDeleted, rows);
+    const erased = await store.eraseUser(userId, erasedThroughUs(erasure), (rows) =>
+      store.saveErasure({ ...erasure, status: "DELETING", rowsDeleted: largest(rows) }),
+    );
+    const rowsDeleted = largest(erased.rowsDeleted);
     // A replay that ran at the same time may have made dead letters anew.
     if (!(await hasSettledAll())) return;
     await removeDeadLettersOf(userId);
@@ -95,7 +103,7 @@ export function startErasureRunner(deps: {
     await store.saveErasure({
       ...erasure,
       status: "DONE",
-      rowsDeleted: erasure.rowsDeleted + rowsDeleted,
+      rowsDeleted,
       finishedAtMs,
     });
     logger.info({ erasure: id, rowsDeleted }, "a user was erased");

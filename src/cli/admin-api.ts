@@ -15,7 +15,10 @@ const PROBE_TIMEOUT_MS = 2_000;
  *
  * @throws CommandError IMPRESSIONS_URL cannot be used, or nothing answers there.
  */
-export async function connectAdminApi(deps: CliDependencies, config: Config): Promise<AdminApi> {
+export async function connectAdminApi(
+  deps: Pick<CliDependencies, "openLocalAdmin">,
+  config: Config,
+): Promise<AdminApi> {
   const { IMPRESSIONS_URL: given, IMPRESSIONS_TOKEN: token } = config;
   if (given !== undefined) return httpAdminApi(baseUrlOf(given), token);
   const host = PLACES_OF_ALL_ADDRESSES[config.HOST] ?? config.HOST;

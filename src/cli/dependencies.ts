@@ -26,6 +26,8 @@ export interface CliDependencies {
   ): Promise<string[]>;
   /** The admin API without a running service: opens the engine and answers in this process. */
   openLocalAdmin(config: Config): Promise<AdminApi>;
+  /** The same, and works off erasures as long as it is open: where no service runs nobody else does. */
+  openLocalEraser(config: Config): Promise<AdminApi>;
 }
 
 export interface RunningService {

@@ -6,7 +6,8 @@ import { type ExportOptions, exportFile, exportLines } from "../transfer/exporte
 import { untilSettled } from "../transfer/settlement.ts";
 import type { CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
-import { EXIT, runTransfer, say, withEngine } from "./transfer-command.ts";
+import { EXIT, runInterruptible, say } from "./interruptible.ts";
+import { withEngine } from "./transfer-command.ts";
 import { formatCount, linesPerSecond, startTransferProgress } from "./transfer-progress.ts";
 
 const STDOUT = "-";
@@ -38,7 +39,7 @@ Examples:
   impressions export - | jq -r .postId | sort | uniq -c | sort -rn | head`,
     )
     .action((file: string, flags: ExportFlags) =>
-      runTransfer(deps.clock, (signal) => exportCommand(file, flags, deps, signal)),
+      runInterruptible(deps.clock, (signal) => exportCommand(file, flags, deps, signal)),
     );
 }
 

@@ -28,7 +28,8 @@ import { BACKLOG_MESSAGES_MAX, createSubmissionSender } from "../transfer/submis
 import { EMPTY_TALLY, rejectedLines } from "../transfer/tally.ts";
 import type { CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
-import { EXIT, runTransfer, say, type TransferEngine, withEngine } from "./transfer-command.ts";
+import { EXIT, runInterruptible, say } from "./interruptible.ts";
+import { type TransferEngine, withEngine } from "./transfer-command.ts";
 import { formatCount, linesPerSecond, startTransferProgress } from "./transfer-progress.ts";
 
 const STDIN = "-";
@@ -87,7 +88,7 @@ Examples:
   mysql --batch --raw --skip-column-names --quick -e "$(cat export.sql)" app | impressions import -`,
     )
     .action((file: string, flags: ImportFlags) =>
-      runTransfer(deps.clock, (signal) => importCommand(file, flags, deps, signal)),
+      runInterruptible(deps.clock, (signal) => importCommand(file, flags, deps, signal)),
     );
 }
 

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { registerConfig } from "./config.ts";
 import { registerDeadLetters } from "./dead-letters.ts";
 import type { CliDependencies } from "./dependencies.ts";
+import { registerEraseUser } from "./erase-user.ts";
 import { registerExport } from "./export.ts";
 import { registerImport } from "./import.ts";
 import { registerMigrate } from "./migrate.ts";
@@ -22,6 +23,7 @@ export function createProgram(dependencies: CliDependencies, version: string): C
   registerMigrate(program, dependencies);
   registerConfig(program, dependencies);
   registerDeadLetters(program, dependencies);
+  registerEraseUser(program, dependencies);
   registerImport(program, dependencies);
   registerExport(program, dependencies);
   registerSchema(program);

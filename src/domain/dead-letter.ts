@@ -36,6 +36,14 @@ export type DeadLetterPayload =
   | { readonly userId: unknown; readonly receivedAtUs: number; readonly impression: unknown }
   | { readonly base64: string };
 
+/** Ends the detail of a letter whose payload was too large to be kept whole. */
+export const CUT_OFF_NOTE = "(too large: the end of the payload is cut off)";
+
+/** Whether the end of the letter's payload is lost. */
+export function isCutOff({ detail, payload }: Pick<DeadLetter, "detail" | "payload">): boolean {
+  return "base64" in payload && detail.endsWith(CUT_OFF_NOTE);
+}
+
 /**
  * A dead letter's id: a hash of where the impression stood, so that handling a message twice makes one dead letter.
  *

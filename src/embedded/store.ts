@@ -24,6 +24,9 @@ const SWEEP_INTERVAL_MS = 1_000;
 /** About what a view takes in its table and two indexes. */
 const VIEW_BYTES = 150;
 
+/** Unfinished erasures looked at; they are worked off one at a time, oldest first. */
+const UNFINISHED_MAX = 1_000;
+
 export interface EmbeddedStoreOptions {
   readonly file: string;
   readonly retentionMs: number;
@@ -154,10 +157,11 @@ function createEmbeddedStore(
       return readInTurn(() => scanViews(after, limit, expiredThroughMs()));
     },
 
-    async eraseUser(userId, throughReceivedAtUs) {
+    async eraseUser(userId, throughReceivedAtUs, onCounted) {
       assertOpen();
       const one = { rows: 1, bytes: 0 };
       await writer.run("markErased", { userId, throughReceivedAtUs }, one);
+      await onCounted?.(await readInTurn(() => receipts.viewsOf(userId, throughReceivedAtUs)));
       // In chunks, so that the views of others wait for a part of a long history only. A crash in between leaves the
       // mark and some rows; the erasure is repeated, and finds what is left.
       let rowsDeleted = 0;
@@ -274,8 +278,14 @@ function createReceipts(reader: DatabaseSync) {
   const columns = "id, user_id, requested_at_us, status, rows_deleted, finished_at_ms";
   const find = reader.prepare(`SELECT ${columns} FROM erasures WHERE id = ?`);
   const unfinished = reader.prepare(`
-    SELECT ${columns} FROM erasures WHERE status NOT IN ('DONE', 'FAILED') ORDER BY requested_at_us, id`);
+    SELECT ${columns} FROM erasures WHERE status NOT IN ('DONE', 'FAILED')
+    ORDER BY requested_at_us, id LIMIT ${UNFINISHED_MAX}`);
+  const views = reader.prepare(
+    "SELECT count(*) AS views FROM views WHERE user_id = ? AND received_at_us <= ?",
+  );
   return {
+    viewsOf: (userId: string, throughReceivedAtUs: number): number =>
+      Number(views.get(userId, throughReceivedAtUs)?.views),
     find(id: string): Erasure | null {
       const row = find.get(id);
       return row === undefined ? null : erasureOf(row);

@@ -1,5 +1,5 @@
 import { gunzipSync, gzipSync } from "node:zlib";
-import type { DeadLetter } from "../domain/dead-letter.ts";
+import { CUT_OFF_NOTE, type DeadLetter } from "../domain/dead-letter.ts";
 import { STRING_CODE_POINTS_MAX } from "../domain/limits.ts";
 
 /**
@@ -47,7 +47,7 @@ function shorten(letter: DeadLetter, { payload }: DeadLetter): DeadLetter {
       : Buffer.from(JSON.stringify(payload), "utf8");
   return {
     ...letter,
-    detail: `${letter.detail.slice(0, DETAIL_CHARACTERS_MAX)} (too large: the end of the payload is cut off)`,
+    detail: `${letter.detail.slice(0, DETAIL_CHARACTERS_MAX)} ${CUT_OFF_NOTE}`,
     // Nobody can have such an id; it stands in the payload too.
     userId:
       letter.userId !== null && letter.userId.length > 2 * STRING_CODE_POINTS_MAX ? null : letter.userId,

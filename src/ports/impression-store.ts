@@ -50,13 +50,24 @@ export interface ImpressionStore {
    */
   scan(after: ScanPosition | null, limit: number): Promise<ScanPage>;
 
-  /** Deletes everything of a user that was received up to this instant, and keeps out what is still on its way. */
-  eraseUser(userId: string, throughReceivedAtUs: number): Promise<{ readonly rowsDeleted: number }>;
+  /**
+   * Deletes everything of a user that was received up to this instant, and keeps out what is still on its way. After a
+   * crash the same call goes on.
+   *
+   * @param onCounted told how many views there are, and awaited, before that can no longer be counted: what a call
+   * after a crash finds may be less.
+   * @returns how many views this call found and deleted.
+   */
+  eraseUser(
+    userId: string,
+    throughReceivedAtUs: number,
+    onCounted?: (views: number) => Promise<void>,
+  ): Promise<{ readonly rowsDeleted: number }>;
 
   /** Writes or replaces an erasure's receipt. */
   saveErasure(erasure: Erasure): Promise<void>;
   findErasure(id: string): Promise<Erasure | null>;
-  /** Erasures that are neither DONE nor FAILED, oldest first: what a restart goes on with. */
+  /** Erasures that are neither DONE nor FAILED, oldest first, at most 1,000: what a restart goes on with. */
   unfinishedErasures(): Promise<Erasure[]>;
 
   /** Whether the store can be reached now, and why not; never throws. */

@@ -1,3 +1,4 @@
+import { DEAD_LETTERS_PER_ACTION_MAX } from "../admin/dead-letter-actions.ts";
 import {
   CANDIDATES_MAX,
   DEAD_LETTER_IDS_MAX,
@@ -58,6 +59,15 @@ export function checkFirst(first: number): void {
   }
 }
 
+/** `first` of a replay or a discard. */
+export function checkLettersAtOnce(first: number): void {
+  if (first < 1 || first > DEAD_LETTERS_PER_ACTION_MAX) {
+    throw badUserInput(
+      `first must be from 1 to ${DEAD_LETTERS_PER_ACTION_MAX}, not ${first}. Go on with after.`,
+    );
+  }
+}
+
 export function checkSeenRule(rule: SeenRuleInput): void {
   if (rule.minViews < 1 || rule.minViews > MIN_VIEWS_MAX) {
     throw badUserInput(`rule.minViews must be from 1 to ${MIN_VIEWS_MAX}, not ${rule.minViews}.`);
@@ -74,13 +84,18 @@ export function checkText(argument: string, text: string): void {
   }
 }
 
-/** The filter in the port's terms. Its userId may be an invalid one: letters hold what arrived. */
-export function deadLetterFilterOf(input: DeadLetterFilterInput): DeadLetterFilter {
+/**
+ * The filter in the port's terms. Its userId may be an invalid one: letters hold what arrived.
+ *
+ * @param where the argument that holds the conditions; empty where they are arguments themselves.
+ */
+export function deadLetterFilterOf(input: DeadLetterFilterInput, where: string): DeadLetterFilter {
   const { ids = null, reason = null, userId = null, since = null, until = null } = input;
+  const at = (argument: string) => (where === "" ? argument : `${where}.${argument}`);
   if (ids !== null && ids.length > DEAD_LETTER_IDS_MAX) {
-    throw badUserInput(`filter.ids must hold at most ${DEAD_LETTER_IDS_MAX} ids, not ${ids.length}.`);
+    throw badUserInput(`${at("ids")} must hold at most ${DEAD_LETTER_IDS_MAX} ids, not ${ids.length}.`);
   }
-  for (const [index, id] of (ids ?? []).entries()) checkText(`filter.ids[${index}]`, id);
-  if (userId !== null) checkText("filter.userId", userId);
+  for (const [index, id] of (ids ?? []).entries()) checkText(`${at("ids")}[${index}]`, id);
+  if (userId !== null) checkText(at("userId"), userId);
   return { ids, reason, userId, sinceMs: since, untilMs: until };
 }

@@ -1,15 +1,18 @@
-import { Arg, Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from "type-graphql";
+import { Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from "type-graphql";
+import type {
+  DeadLetterActionRequest,
+  DeadLetterAction as DeadLetterActionResult,
+} from "../admin/dead-letter-actions.ts";
 import { type CursorScope, decodeSequenceCursor, encodeSequenceCursor } from "../domain/cursor.ts";
-import type { DeadLetterReason as Reason } from "../domain/dead-letter.ts";
 import { microsToMillis } from "../domain/time.ts";
-import type { StoredDeadLetter } from "../ports/dead-letters.ts";
-import { checkFirst, deadLetterFilterOf } from "./arguments.ts";
+import type { DeadLetterFilter, StoredDeadLetter } from "../ports/dead-letters.ts";
+import { checkFirst, checkLettersAtOnce, deadLetterFilterOf } from "./arguments.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
-import { DeadLetterFilterInput } from "./inputs/dead-letter-filter-input.ts";
-import { PageArgs } from "./inputs/page-args.ts";
+import { DeadLetterActionArgs } from "./inputs/dead-letter-action-args.ts";
+import { DeadLettersArgs } from "./inputs/page-args.ts";
 import { DateTime } from "./scalars/date-time.ts";
-import { DeadLetter, DeadLetterAction, DeadLetterConnection, DeadLetterReason } from "./types/dead-letter.ts";
+import { DeadLetter, DeadLetterAction, DeadLetterConnection } from "./types/dead-letter.ts";
 import { invalidCursor } from "./walks.ts";
 
 /** What the workers could not store, and what to do about it. */
@@ -19,18 +22,15 @@ export class DeadLetterResolver {
     description: "What the workers could not store, newest first (admin).",
   })
   async deadLetters(
-    @Args(() => PageArgs) args: PageArgs,
-    @Arg("reason", () => DeadLetterReason, { nullable: true }) reason: Reason | null | undefined,
+    @Args(() => DeadLettersArgs) args: DeadLettersArgs,
     @Ctx() context: RequestContext,
   ): Promise<Connection<StoredDeadLetter>> {
     checkFirst(args.first);
-    const scope: CursorScope = { connection: "deadLetters", owner: "", arguments: [reason ?? null] };
-    const after = args.after ?? null;
-    const before = after === null ? null : decodeSequenceCursor(scope, after);
-    if (after !== null && before === null) throw invalidCursor();
+    const filter = deadLetterFilterOf(args, "");
+    const scope = scopeOf(filter);
     const page = await context.deps.queue.deadLetters.page({
-      filter: { reason: reason ?? null },
-      before,
+      filter,
+      before: sequenceIn(scope, args.after),
       limit: args.first,
     });
     const { next } = page;
@@ -38,7 +38,7 @@ export class DeadLetterResolver {
       nodes: page.letters,
       cursorOf: (letter) => encodeSequenceCursor(scope, letter.sequence),
       nextCursor: next === null ? null : () => encodeSequenceCursor(scope, next),
-      hasPreviousPage: after !== null,
+      hasPreviousPage: args.after != null,
     });
   }
 
@@ -46,26 +46,52 @@ export class DeadLetterResolver {
     description: "Put dead letters back into the queue (admin). Replaying twice adds nothing.",
   })
   replayDeadLetters(
-    @Arg("filter", () => DeadLetterFilterInput) filter: DeadLetterFilterInput,
-    @Arg("dryRun", () => Boolean, { defaultValue: false, description: "Only say how many would match" })
-    dryRun: boolean,
+    @Args(() => DeadLetterActionArgs) args: DeadLetterActionArgs,
     @Ctx() context: RequestContext,
   ): Promise<DeadLetterAction> {
-    return context.deps.deadLetterActions.replay(deadLetterFilterOf(filter), { dryRun });
+    return act(args, context.deps.deadLetterActions.replay);
   }
 
   @Mutation(() => DeadLetterAction, { description: "Delete dead letters (admin)." })
   discardDeadLetters(
-    @Arg("filter", () => DeadLetterFilterInput) filter: DeadLetterFilterInput,
-    @Arg("dryRun", () => Boolean, { defaultValue: false, description: "Only say how many would match" })
-    dryRun: boolean,
+    @Args(() => DeadLetterActionArgs) args: DeadLetterActionArgs,
     @Ctx() context: RequestContext,
   ): Promise<DeadLetterAction> {
-    return context.deps.deadLetterActions.discard(deadLetterFilterOf(filter), { dryRun });
+    return act(args, context.deps.deadLetterActions.discard);
   }
 
   @FieldResolver(() => DateTime, { nullable: true, description: "Null where the message could not be read" })
   receivedAt(@Root() letter: DeadLetter): number | null {
     return letter.receivedAtUs === null ? null : microsToMillis(letter.receivedAtUs);
   }
+}
+
+async function act(
+  args: DeadLetterActionArgs,
+  run: (request: DeadLetterActionRequest) => Promise<DeadLetterActionResult>,
+): Promise<DeadLetterAction> {
+  checkLettersAtOnce(args.first);
+  const filter = deadLetterFilterOf(args.filter, "filter");
+  const scope = scopeOf(filter);
+  const before = sequenceIn(scope, args.after);
+  const { next, ...counts } = await run({ filter, dryRun: args.dryRun, before, limit: args.first });
+  return { ...counts, next: next === null ? null : encodeSequenceCursor(scope, next) };
+}
+
+/** A cursor belongs to its filter. */
+function scopeOf({ reason, ids, userId, sinceMs, untilMs }: DeadLetterFilter): CursorScope {
+  const conditions = [reason, ids == null ? null : JSON.stringify(ids), userId, sinceMs, untilMs];
+  return {
+    connection: "deadLetters",
+    owner: "",
+    arguments: conditions.map((condition) => condition ?? null),
+  };
+}
+
+/** @throws ApiError INVALID_CURSOR */
+function sequenceIn(scope: CursorScope, after: string | null | undefined): number | null {
+  if (after == null) return null;
+  const sequence = decodeSequenceCursor(scope, after);
+  if (sequence === null) throw invalidCursor();
+  return sequence;
 }

@@ -25,6 +25,19 @@ export class ErasureResolver {
     return context.deps.erasures.find(id);
   }
 
+  @Query(() => [Erasure], {
+    description: "Erasures that are neither DONE nor FAILED, oldest first, at most 1000 (admin).",
+  })
+  async unfinishedErasures(
+    @Arg("userId", () => ID, { nullable: true, description: "Only those of this user" })
+    userId: string | null | undefined,
+    @Ctx() context: RequestContext,
+  ): Promise<Erasure[]> {
+    if (userId != null) checkId("userId", userId);
+    const erasures = await context.deps.erasures.unfinished();
+    return erasures.filter((erasure) => userId == null || erasure.userId === userId) as Erasure[];
+  }
+
   @FieldResolver(() => DateTime, {
     description: "Everything of the user that was received before this goes.",
   })

@@ -34,6 +34,7 @@ export async function eraseUser(
   erasedUsers: ErasedUsers,
   userId: string,
   throughReceivedAtUs: number,
+  onCounted: (views: number) => Promise<void> = async () => undefined,
 ): Promise<{ readonly rowsDeleted: number }> {
   const timestamp = BigInt(throughReceivedAtUs);
   await erasedUsers.record(userId, throughReceivedAtUs);
@@ -52,6 +53,7 @@ export async function eraseUser(
   for await (const page of database.pages("readWholeTimeline", [userId], VIEWS_PER_PAGE)) {
     await deleteViewers(await withoutMembership(page.map(traceOf)));
   }
+  await onCounted(rowsDeleted);
   await database.writeBatch([
     { statement: "deleteTimeline", parameters: [timestamp, userId] },
     { statement: "deleteMembership", parameters: [timestamp, userId] },

@@ -108,7 +108,8 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
         sinceMs: Math.max(rule.sinceMs, expiredThroughMs() + 1),
       }),
     scan: (after, limit) => scanViews(database, after, limit, expiredThroughMs()),
-    eraseUser: (userId, throughReceivedAtUs) => eraseUser(database, erasedUsers, userId, throughReceivedAtUs),
+    eraseUser: (userId, throughReceivedAtUs, onCounted) =>
+      eraseUser(database, erasedUsers, userId, throughReceivedAtUs, onCounted),
     saveErasure: receipts.save,
     findErasure: receipts.find,
     unfinishedErasures: receipts.unfinished,

@@ -81,10 +81,23 @@ export class DeadLetterConnection {
 }
 
 @ObjectType({ simpleResolvers: true, description: "What a replay or a discard did." })
-export class DeadLetterAction implements Action {
-  @Field(() => Int, { description: "Letters that the filter matched" })
+export class DeadLetterAction implements Omit<Action, "next"> {
+  @Field(() => Int, { description: "Letters that the filter matched, at most `first`" })
   readonly matched!: number;
 
   @Field(() => Int, { description: "Of those, how many were replayed or discarded; 0 in a dry run" })
   readonly done!: number;
+
+  @Field(() => Int, {
+    description:
+      "Of those, how many cannot be replayed, and stay: whole messages whose bytes are not text, or whose end was cut off",
+  })
+  readonly skipped!: number;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "Where this call stopped: pass it as `after`, with the same filter, to go on; null at the end",
+  })
+  readonly next!: string | null;
 }

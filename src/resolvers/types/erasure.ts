@@ -36,7 +36,9 @@ export class Erasure implements ErasureReceipt {
   @Field(() => ErasureStatus)
   readonly status!: Status;
 
-  @Field(() => Int, { description: "Rows deleted so far, all tables together" })
+  @Field(() => Int, {
+    description: "Views that were deleted, each counted once, whatever tables it stood in",
+  })
   readonly rowsDeleted!: number;
 
   @Field(() => DateTime, { name: "finishedAt", nullable: true, simple: false })
