@@ -12,6 +12,7 @@ import { startPressureGauge } from "./ingest/pressure-gauge.ts";
 import { createRecorder } from "./ingest/recorder.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createContextFactory, type ResolverDependencies } from "./resolvers/context.ts";
+import { healthWithin } from "./resolvers/health-within.ts";
 import { buildGraphQLSchema } from "./resolvers/schema.ts";
 import type { HttpServer } from "./server/fastify-server.ts";
 import { createHealthServer } from "./server/health-server.ts";
@@ -45,7 +46,7 @@ export async function startService(
 
     const workSide = role === "api" ? null : startWorkSide(engine, config, logger, clock, lifecycle);
     const readiness = async () => {
-      const [queue, store] = await Promise.all([engine.queue.health(), engine.store.health()]);
+      const [queue, store] = await Promise.all([healthWithin(engine.queue), healthWithin(engine.store)]);
       const phase = lifecycle.phase().name;
       return {
         ready: phase === "running" && queue.healthy,

@@ -1,26 +1,70 @@
-import { Ctx, Query, Resolver } from "type-graphql";
+import { Ctx, FieldResolver, Float, Int, Query, Resolver, Root } from "type-graphql";
+import type { QueueStats } from "../ports/impression-queue.ts";
 import type { RequestContext } from "./context.ts";
-import { Pipeline } from "./types/pipeline.ts";
+import { healthWithin } from "./health-within.ts";
+import { Pipeline, type PipelineParts } from "./types/pipeline.ts";
 
-@Resolver()
+/**
+ * How the pipeline is doing. Each part is asked only for the fields that need it, and bounded in time: what the queue
+ * alone knows fails with QUEUE_UNAVAILABLE while it cannot be reached, and the rest answers all the same.
+ */
+@Resolver(() => Pipeline)
 export class PipelineResolver {
   @Query(() => Pipeline, { description: "How the pipeline is doing now (admin)." })
-  async pipeline(@Ctx() { deps }: RequestContext): Promise<Pipeline> {
-    const [stats, deadLetters, store] = await Promise.all([
-      deps.queue.stats(),
-      deps.queue.deadLetters.count(),
-      deps.store.health(),
-    ]);
+  pipeline(@Ctx() { deps }: RequestContext): PipelineParts {
+    let stats: Promise<QueueStats> | null = null;
     return {
       engine: deps.engine,
-      pending: stats.pending,
-      inFlight: stats.inFlight,
-      oldestPendingSeconds: stats.oldestPendingSeconds,
-      queueBytes: stats.bytes,
-      queueLimitBytes: stats.limitBytes,
-      deadLetters,
-      storeHealthy: store.healthy,
       workers: [...deps.workerBoard.current()],
+      stats() {
+        stats ??= deps.queue.stats();
+        return stats;
+      },
     };
+  }
+
+  @FieldResolver(() => Int, { description: "Messages stored in the queue and not yet settled" })
+  async pending(@Root() { stats }: PipelineParts): Promise<number> {
+    return (await stats()).pending;
+  }
+
+  @FieldResolver(() => Int, { description: "Messages that a worker holds now" })
+  async inFlight(@Root() { stats }: PipelineParts): Promise<number> {
+    return (await stats()).inFlight;
+  }
+
+  @FieldResolver(() => Float, { description: "Age of the oldest unsettled message; 0 where there is none" })
+  async oldestPendingSeconds(@Root() { stats }: PipelineParts): Promise<number> {
+    return (await stats()).oldestPendingSeconds;
+  }
+
+  @FieldResolver(() => Float)
+  async queueBytes(@Root() { stats }: PipelineParts): Promise<number> {
+    return (await stats()).bytes;
+  }
+
+  @FieldResolver(() => Float, {
+    description: "When the queue holds this much, recordImpressions answers OVERLOADED",
+  })
+  async queueLimitBytes(@Root() { stats }: PipelineParts): Promise<number> {
+    return (await stats()).limitBytes;
+  }
+
+  @FieldResolver(() => Int, { description: "Dead letters that wait for a person" })
+  deadLetters(@Ctx() { deps }: RequestContext): Promise<number> {
+    return deps.queue.deadLetters.count();
+  }
+
+  @FieldResolver(() => Boolean, {
+    description:
+      "Whether the queue answers now. While it does not, every number of the queue's is QUEUE_UNAVAILABLE: leave them out",
+  })
+  async queueHealthy(@Ctx() { deps }: RequestContext): Promise<boolean> {
+    return (await healthWithin(deps.queue)).healthy;
+  }
+
+  @FieldResolver(() => Boolean, { description: "Whether the store answers now, within 2 seconds" })
+  async storeHealthy(@Ctx() { deps }: RequestContext): Promise<boolean> {
+    return (await healthWithin(deps.store)).healthy;
   }
 }

@@ -199,7 +199,7 @@ describe("erasures", () => {
 
 describe("pipeline", () => {
   const PIPELINE =
-    "{ pipeline { engine pending inFlight oldestPendingSeconds queueBytes queueLimitBytes deadLetters storeHealthy workers { id state impressionsStored concurrency } } }";
+    "{ pipeline { engine pending inFlight oldestPendingSeconds queueBytes queueLimitBytes deadLetters queueHealthy storeHealthy workers { id state impressionsStored concurrency storeHealthy } } }";
 
   test("at rest", async () => {
     expect(await api.run(PIPELINE)).toEqual({
@@ -211,6 +211,7 @@ describe("pipeline", () => {
         queueBytes: 0,
         queueLimitBytes: 10 * 1024 ** 3,
         deadLetters: 0,
+        queueHealthy: true,
         storeHealthy: true,
         workers: [],
       },
@@ -230,14 +231,13 @@ describe("pipeline", () => {
       storeHealthy: false,
     } as const;
     api.engine.workerBoard.report(report);
-    const { storeHealthy: _, ...worker } = report;
     expect(await api.run(PIPELINE)).toMatchObject({
       pipeline: {
         pending: 1,
         inFlight: 0,
         queueBytes: expect.any(Number),
         deadLetters: 1,
-        workers: [worker],
+        workers: [report],
       },
     });
   });

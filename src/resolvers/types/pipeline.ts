@@ -1,4 +1,5 @@
 import { Field, Float, ID, Int, ObjectType } from "type-graphql";
+import type { QueueStats } from "../../ports/impression-queue.ts";
 import type { WorkerReport } from "../../ports/worker-board.ts";
 
 /** One worker loop, as it last reported. */
@@ -6,7 +7,7 @@ import type { WorkerReport } from "../../ports/worker-board.ts";
   simpleResolvers: true,
   description: "One worker loop, as it reported within the last 15 seconds.",
 })
-export class WorkerStatus implements Omit<WorkerReport, "storeHealthy"> {
+export class WorkerStatus implements WorkerReport {
   @Field(() => ID)
   readonly id!: string;
 
@@ -23,35 +24,25 @@ export class WorkerStatus implements Omit<WorkerReport, "storeHealthy"> {
     description: "Store writes that may run at once now; the worker finds this number by itself",
   })
   readonly concurrency!: number;
+
+  @Field(() => Boolean, {
+    description: "False while its circuit breaker is open: it takes the store for down, and pulls nothing",
+  })
+  readonly storeHealthy!: boolean;
 }
 
-/** The queue, the store and the workers at one moment. */
+/** The queue, the store and the workers at one moment; what has to be asked for is in resolvers/pipeline.ts. */
 @ObjectType({ simpleResolvers: true, description: "How the pipeline is doing now." })
 export class Pipeline {
   @Field(() => String, { description: "`embedded` or `cluster`" })
   readonly engine!: string;
 
-  @Field(() => Int, { description: "Messages stored in the queue and not yet settled" })
-  readonly pending!: number;
-
-  @Field(() => Int, { description: "Messages that a worker holds now" })
-  readonly inFlight!: number;
-
-  @Field(() => Float, { description: "Age of the oldest unsettled message; 0 where there is none" })
-  readonly oldestPendingSeconds!: number;
-
-  @Field(() => Float)
-  readonly queueBytes!: number;
-
-  @Field(() => Float, { description: "When the queue holds this much, recordImpressions answers OVERLOADED" })
-  readonly queueLimitBytes!: number;
-
-  @Field(() => Int, { description: "Dead letters that wait for a person" })
-  readonly deadLetters!: number;
-
-  @Field(() => Boolean, { description: "Whether the store answers now" })
-  readonly storeHealthy!: boolean;
-
   @Field(() => [WorkerStatus])
   readonly workers!: WorkerStatus[];
+}
+
+/** What the fields of a Pipeline are made from. */
+export interface PipelineParts extends Pipeline {
+  /** Asks the queue, once. */
+  stats(): Promise<QueueStats>;
 }

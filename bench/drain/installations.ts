@@ -1,0 +1,87 @@
+import { systemClock } from "../../src/domain/time.ts";
+import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { PipelineDocument } from "../../src/generated/operations.ts";
+import { openJetStreamQueue } from "../../src/jetstream/open.ts";
+import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
+import type { WorkerReport } from "../../src/ports/worker-board.ts";
+import { createClusterInstallation } from "../../test/support/cluster-installation.ts";
+import { engineOptions } from "../../test/support/embedded.ts";
+import { query } from "../../test/support/graphql-request.ts";
+import { openSharedServers } from "../../test/support/servers/shared-servers.ts";
+import { type ServiceProcess, startServiceProcess } from "../../test/support/service-process.ts";
+
+const GIB = 1_024 ** 3;
+const quiet = { info() {}, warn: console.warn, error: console.error };
+
+/** An installation whose workers start when its queue is full. */
+export interface Bench {
+  /** Runs with the queue while no worker does. */
+  whileStopped(run: (queue: ImpressionQueue) => Promise<void>): Promise<void>;
+  startWorker(): Promise<ServiceProcess>;
+  /** Messages left, and impressions that the workers say they stored (a report every 5 s). */
+  progress(): Promise<{ readonly pending: number; readonly stored: number }>;
+  dispose(): Promise<void>;
+}
+
+export async function openEmbeddedBench(dataDir: string): Promise<Bench> {
+  let service: ServiceProcess | null = null;
+  return {
+    async whileStopped(run) {
+      const engine = await openEmbeddedEngine(engineOptions({ dataDir, queueMaxBytes: 4 * GIB }));
+      await run(engine.queue);
+      await engine.close();
+    },
+    async startWorker() {
+      service = await startServiceProcess({ DATA_DIR: dataDir });
+      return service;
+    },
+    async progress() {
+      const { pipeline } = await query(service?.url ?? "", PipelineDocument, {});
+      return { pending: pipeline.pending, stored: storedBy(pipeline.workers) };
+    },
+    async dispose() {
+      await service?.kill("SIGTERM");
+    },
+  };
+}
+
+export async function openClusterBench(): Promise<Bench> {
+  const servers = await openSharedServers();
+  const installation = createClusterInstallation({
+    natsServers: servers.natsServers,
+    contactPoints: servers.scyllaContactPoints,
+    localDataCenter: servers.scyllaLocalDc,
+  });
+  const { code, stderr } = await installation.migrate("--create-keyspace", "1");
+  if (code !== 0) throw new Error(stderr);
+  const namespace = installation.environment.NATS_NAMESPACE;
+  const { queue, workerBoard } = await openJetStreamQueue({
+    servers: servers.natsServers,
+    namespace,
+    queueMaxBytes: 4 * GIB,
+    queueReplicas: 1,
+    deadLetterDays: 30,
+    deadLetterMaxBytes: GIB,
+    messagesPerPull: 500,
+    clock: systemClock,
+    logger: quiet,
+  });
+  return {
+    whileStopped: (run) => run(queue),
+    startWorker: () =>
+      installation.start("worker", { QUEUE_MAX_BYTES: "4GiB", DEAD_LETTER_MAX_BYTES: "1GiB" }),
+    async progress() {
+      const { pending } = await queue.stats();
+      return { pending, stored: storedBy(workerBoard.current()) };
+    },
+    async dispose() {
+      await queue.close();
+      await installation.dispose();
+      await servers.stop();
+    },
+  };
+}
+
+function storedBy(workers: readonly Pick<WorkerReport, "impressionsStored">[]): number {
+  return workers.reduce((sum, { impressionsStored }) => sum + impressionsStored, 0);
+}
