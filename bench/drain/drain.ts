@@ -1,6 +1,6 @@
 // A backlog that waited, and one process that works it off: how long it takes, and what memory it takes.
 //
-//   npm run bench:drain -- [--engine embedded|cluster] [--impressions 1000000] [--per-message 50]
+//   npm run bench:drain -- [--engine embedded|cluster] [--impressions 1000000] [--per-message 50] [--heap-mb 512]
 //
 // Fills the queue while no worker runs, then starts one process of the built service (`serve` on the embedded engine,
 // `worker` on the cluster) and prints its resident memory and what is left in the queue until nothing is. The cluster
@@ -17,6 +17,7 @@ import { openClusterBench, openEmbeddedBench } from "./installations.ts";
 
 const IMPRESSIONS_MAX = 10_000_000;
 const PER_MESSAGE_MAX = 500;
+const HEAP_MB_MAX = 65_536;
 const SAMPLE_INTERVAL_MS = 1_000;
 const LINE_INTERVAL_MS = 5_000;
 const DRAIN_MS_MAX = 30 * 60_000;
@@ -25,6 +26,7 @@ interface Arguments {
   readonly engine: Config["ENGINE"];
   readonly impressions: number;
   readonly perMessage: number;
+  readonly heapMb: number;
 }
 
 function readArguments(): Arguments {
@@ -33,6 +35,8 @@ function readArguments(): Arguments {
       engine: { type: "string", default: "embedded" },
       impressions: { type: "string", default: "1000000" },
       "per-message": { type: "string", default: "50" },
+      // As in the image: without a limit Node lets garbage lie as long as the machine has room.
+      "heap-mb": { type: "string", default: "512" },
     },
   });
   if (values.engine !== "embedded" && values.engine !== "cluster")
@@ -41,6 +45,7 @@ function readArguments(): Arguments {
     engine: values.engine,
     impressions: wholeNumber("--impressions", values.impressions, IMPRESSIONS_MAX),
     perMessage: wholeNumber("--per-message", values["per-message"], PER_MESSAGE_MAX),
+    heapMb: wholeNumber("--heap-mb", values["heap-mb"], HEAP_MB_MAX),
   };
 }
 
@@ -59,7 +64,7 @@ function memoryOf({ pid }: ServiceProcess): { readonly rssMb: number; readonly p
   return { rssMb: mb("VmRSS"), peakMb: mb("VmHWM") };
 }
 
-const { engine, impressions, perMessage } = readArguments();
+const { engine, impressions, perMessage, heapMb } = readArguments();
 const directory = createTemporaryDirectory();
 const bench = await (engine === "embedded" ? openEmbeddedBench(directory.path) : openClusterBench());
 try {
@@ -67,10 +72,10 @@ try {
   await bench.whileStopped((queue) => fillQueue(queue, { impressions, perMessage }));
   const fillSeconds = (performance.now() - fillStartMs) / 1_000;
   console.log(
-    `${engine}: ${impressions} impressions queued, ${perMessage} a message, in ${fillSeconds.toFixed(1)} s`,
+    `${engine}, heap limit ${heapMb} MB: ${impressions} impressions queued, ${perMessage} a message, in ${fillSeconds.toFixed(1)} s`,
   );
 
-  const worker = await bench.startWorker();
+  const worker = await bench.startWorker({ NODE_OPTIONS: `--max-old-space-size=${heapMb}` });
   const startedMs = performance.now();
   const samples: number[] = [];
   let saidMs = Number.NEGATIVE_INFINITY;

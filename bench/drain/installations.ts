@@ -17,7 +17,7 @@ const quiet = { info() {}, warn: console.warn, error: console.error };
 export interface Bench {
   /** Runs with the queue while no worker does. */
   whileStopped(run: (queue: ImpressionQueue) => Promise<void>): Promise<void>;
-  startWorker(): Promise<ServiceProcess>;
+  startWorker(environment: Readonly<Record<string, string>>): Promise<ServiceProcess>;
   /** Messages left, and impressions that the workers say they stored (a report every 5 s). */
   progress(): Promise<{ readonly pending: number; readonly stored: number }>;
   dispose(): Promise<void>;
@@ -31,8 +31,8 @@ export async function openEmbeddedBench(dataDir: string): Promise<Bench> {
       await run(engine.queue);
       await engine.close();
     },
-    async startWorker() {
-      service = await startServiceProcess({ DATA_DIR: dataDir });
+    async startWorker(environment) {
+      service = await startServiceProcess({ DATA_DIR: dataDir, ...environment });
       return service;
     },
     async progress() {
@@ -68,8 +68,12 @@ export async function openClusterBench(): Promise<Bench> {
   });
   return {
     whileStopped: (run) => run(queue),
-    startWorker: () =>
-      installation.start("worker", { QUEUE_MAX_BYTES: "4GiB", DEAD_LETTER_MAX_BYTES: "1GiB" }),
+    startWorker: (environment) =>
+      installation.start("worker", {
+        QUEUE_MAX_BYTES: "4GiB",
+        DEAD_LETTER_MAX_BYTES: "1GiB",
+        ...environment,
+      }),
     async progress() {
       const { pending } = await queue.stats();
       return { pending, stored: storedBy(workerBoard.current()) };

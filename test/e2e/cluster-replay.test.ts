@@ -1,0 +1,28 @@
+import { afterAll, beforeAll, describe, expect, inject } from "vitest";
+import type { Engine } from "../../src/engine.ts";
+import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import { openEngineOf } from "../support/open-engine.ts";
+import { replaySuite } from "../support/replay.ts";
+import type {} from "../support/servers/global-setup.ts";
+
+describe("replay on the cluster engine", () => {
+  let installation: ClusterInstallation;
+  let engine: Engine;
+
+  beforeAll(async () => {
+    installation = createClusterInstallation({
+      natsServers: inject("natsServers"),
+      contactPoints: inject("scyllaContactPoints"),
+      localDataCenter: inject("scyllaLocalDc"),
+    });
+    expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+    engine = await openEngineOf(installation.environment);
+  });
+
+  afterAll(async () => {
+    await engine.close();
+    await installation.dispose();
+  });
+
+  replaySuite(() => ({ engine, environment: installation.environment }));
+});

@@ -1,0 +1,22 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import type { Engine } from "../../src/engine.ts";
+import { createTemporaryDirectory } from "../support/directory.ts";
+import { openEngineOf } from "../support/open-engine.ts";
+import { replaySuite } from "../support/replay.ts";
+
+describe("replay on the embedded engine", () => {
+  const directory = createTemporaryDirectory();
+  const environment = { DATA_DIR: directory.path };
+  let engine: Engine;
+
+  beforeAll(async () => {
+    engine = await openEngineOf(environment);
+  });
+
+  afterAll(async () => {
+    await engine.close();
+    directory.remove();
+  });
+
+  replaySuite(() => ({ engine, environment }));
+});

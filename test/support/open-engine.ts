@@ -1,0 +1,37 @@
+import { randomUUID } from "node:crypto";
+import { openEngine } from "../../src/app.ts";
+import { type Config, readConfig } from "../../src/config.ts";
+import { systemClock } from "../../src/domain/time.ts";
+import type { Engine } from "../../src/engine.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import { startWorkers, type Workers } from "../../src/workers/workers.ts";
+
+export type Environment = Readonly<Record<string, string>>;
+
+/** The engine that an environment names, in this process, beside whatever else runs on it. */
+export async function openEngineOf(environment: Environment): Promise<Engine> {
+  const config = readConfig(environment);
+  return openEngine(config, createLogger("silent"), { waitForStore: true, clock: systemClock });
+}
+
+/** Worker loops on it. Not through the service, whose decorators plain Node does not run. */
+export function startWorkersOn(engine: Engine, environment: Environment): Workers {
+  const config: Config = readConfig(environment);
+  return startWorkers({
+    queue: engine.queue,
+    store: engine.store,
+    board: engine.workerBoard,
+    clock: systemClock,
+    monotonicMs: systemClock.monotonicMs,
+    random: Math.random,
+    processId: `test-${process.pid}`,
+    instanceId: randomUUID(),
+    loops: 1,
+    messagesPerPull: config.WORKER_PULL,
+    concurrencyMax: config.WORKER_CONCURRENCY_MAX,
+    retentionMs: config.retentionMs,
+    writeTimeoutMs: 60_000,
+    drainTimeoutMs: 10_000,
+    logger: createLogger("silent"),
+  });
+}

@@ -1,0 +1,185 @@
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import { createDeadLetterActions } from "../../src/admin/dead-letter-actions.ts";
+import { CUT_OFF_NOTE, type DeadLetter, type DeadLetterReason } from "../../src/domain/dead-letter.ts";
+import type { Engine } from "../../src/engine.ts";
+import type { DeadLetterFilter } from "../../src/ports/dead-letters.ts";
+import { QueueUnavailableError } from "../../src/ports/errors.ts";
+import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
+import { letterOf } from "../contract/queue/dead-letters.ts";
+import { type Environment, startWorkersOn } from "./open-engine.ts";
+import { EVERYTHING } from "./views.ts";
+
+const REPLAY = { dryRun: false, before: null, limit: 10_000 } as const;
+
+/** What replaying dead letters promises, on the engine that the environment names. Each test has users of its own. */
+export function replaySuite(
+  opened: () => { readonly engine: Engine; readonly environment: Environment },
+): void {
+  const newUser = () => `user-${randomUUID()}`;
+  const replay = (filter: DeadLetterFilter, queue: ImpressionQueue = opened().engine.queue) =>
+    createDeadLetterActions(queue).replay({ ...REPLAY, filter });
+
+  /** Lets workers settle everything that is queued. */
+  async function settle(): Promise<void> {
+    const { engine, environment } = opened();
+    const workers = startWorkersOn(engine, environment);
+    try {
+      await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
+    } finally {
+      await workers.stop();
+    }
+  }
+
+  async function historyOf(userId: string) {
+    const request = { ownerId: userId, window: EVERYTHING, after: null, limit: 100 };
+    const { rows } = await opened().engine.store.seenPosts(request);
+    return rows.map(({ postId, views }) => [postId, views]);
+  }
+
+  async function lettersOf(userId: string): Promise<readonly DeadLetter[]> {
+    const request = { filter: { userId }, before: null, limit: 100 };
+    return (await opened().engine.queue.deadLetters.page(request)).letters;
+  }
+
+  /** An impression that is good today, dead-lettered by a stricter rule an hour ago. */
+  function letterOfOldRule(
+    userId: string,
+    postId: string,
+    reason: DeadLetterReason = "INVALID_FIELD",
+  ): DeadLetter {
+    const viewedAtMs = Date.now() - 3_600_000;
+    const receivedAtUs = viewedAtMs * 1_000 + 7;
+    const impression = { postId, viewedAtMs, surface: "HOME" };
+    const payload = { userId, receivedAtUs, impression };
+    return letterOf({ userId, reason, receivedAtUs, failedAtMs: viewedAtMs, payload });
+  }
+
+  test("what an older rule refused is stored, with the time at which it was received", async () => {
+    const { queue, store } = opened().engine;
+    const userId = newUser();
+    const letters = ["p1", "p2"].map((postId) => letterOfOldRule(userId, postId));
+    await queue.deadLetters.add(letters);
+    expect(await replay({ userId })).toEqual({ matched: 2, done: 2, skipped: 0, next: null });
+    await settle();
+    expect((await historyOf(userId)).sort()).toEqual([
+      ["p1", 1],
+      ["p2", 1],
+    ]);
+    expect(await lettersOf(userId)).toEqual([]);
+    // Received before this instant, as the letter said, so an erasure up to then takes it.
+    await store.eraseUser(userId, (letters[0]?.receivedAtUs ?? 0) - 1);
+    expect(await historyOf(userId)).toHaveLength(2);
+    await store.eraseUser(userId, letters[1]?.receivedAtUs ?? 0);
+    expect(await historyOf(userId)).toEqual([]);
+  });
+
+  test("a second replay adds nothing, also after one that died between publishing and deleting", async () => {
+    const { queue } = opened().engine;
+    const userId = newUser();
+    await queue.deadLetters.add([letterOfOldRule(userId, "p1"), letterOfOldRule(userId, "p2")]);
+    const died = () => Promise.reject(new QueueUnavailableError("died here"));
+    const dying: ImpressionQueue = { ...queue, deadLetters: { ...queue.deadLetters, remove: died } };
+    await expect(replay({ userId }, dying)).rejects.toThrow("died here");
+    expect(await lettersOf(userId)).toHaveLength(2);
+    await settle();
+    // A letter that came in between makes another message of the same letters: the views' identity has to hold.
+    await queue.deadLetters.add([letterOfOldRule(userId, "p3")]);
+    expect(await replay({ userId })).toMatchObject({ matched: 3, done: 3 });
+    expect(await replay({ userId })).toMatchObject({ matched: 0, done: 0 });
+    await settle();
+    expect((await historyOf(userId)).sort()).toEqual([
+      ["p1", 1],
+      ["p2", 1],
+      ["p3", 1],
+    ]);
+    expect(await lettersOf(userId)).toEqual([]);
+  });
+
+  test("publishing that fails leaves the letters", async () => {
+    const { queue } = opened().engine;
+    const userId = newUser();
+    await queue.deadLetters.add([letterOfOldRule(userId, "p1")]);
+    const full: ImpressionQueue = {
+      ...queue,
+      publish: () => Promise.reject(new QueueUnavailableError("no confirmation")),
+    };
+    await expect(replay({ userId }, full)).rejects.toThrow("no confirmation");
+    expect(await lettersOf(userId)).toHaveLength(1);
+  });
+
+  test("whole messages go back as they came; what is no text, or cut off, stays and is counted", async () => {
+    const { queue } = opened().engine;
+    const userId = newUser();
+    const viewedAtMs = Date.now();
+    const message = JSON.stringify({
+      v: 1,
+      submissions: [
+        { userId, receivedAtUs: viewedAtMs * 1_000, impressions: [{ postId: "whole", viewedAtMs }] },
+      ],
+    });
+    const whole = (bytes: Buffer, detail = "unreadable") =>
+      letterOf({
+        reason: "UNREADABLE_MESSAGE",
+        detail,
+        userId: null,
+        receivedAtUs: null,
+        payload: { base64: bytes.toString("base64") },
+      });
+    const good = whole(Buffer.from(message));
+    const noText = whole(Buffer.from([0xff, 0x00, 0xfe]));
+    const cut = whole(Buffer.from(message.slice(0, -9)), `too much ${CUT_OFF_NOTE}`);
+    await queue.deadLetters.add([good, noText, cut]);
+    const ids = [good, noText, cut].map(({ id }) => id);
+    const dry = await createDeadLetterActions(queue).replay({ ...REPLAY, filter: { ids }, dryRun: true });
+    expect(dry).toMatchObject({ matched: 3, done: 0, skipped: 2 });
+    expect(await replay({ ids })).toMatchObject({ matched: 3, done: 1, skipped: 2 });
+    await settle();
+    expect(await historyOf(userId)).toEqual([["whole", 1]]);
+    const left = await queue.deadLetters.page({ filter: { ids }, before: null, limit: 10 });
+    expect(left.letters.map(({ id }) => id).sort()).toEqual([noText.id, cut.id].sort());
+    await queue.deadLetters.remove(ids);
+  });
+
+  test("what has crashed a worker goes alone, so that it takes no neighbour with it", async () => {
+    const { queue } = opened().engine;
+    const userId = newUser();
+    const crashed = letterOfOldRule(userId, "crash", "CRASHED_WORKER");
+    await queue.deadLetters.add([letterOfOldRule(userId, "p1"), crashed, letterOfOldRule(userId, "p2")]);
+    const bodies: string[] = [];
+    const watched: ImpressionQueue = {
+      ...queue,
+      publish(given) {
+        bodies.push(given.body);
+        return queue.publish(given);
+      },
+    };
+    expect(await replay({ userId }, watched)).toMatchObject({ done: 3 });
+    expect(bodies).toHaveLength(2);
+    expect(bodies.filter((body) => body.includes('"crash"') && !body.includes('"p1"'))).toHaveLength(1);
+    await settle();
+  });
+
+  test("goes on in steps, newest first, and never meets what is added meanwhile", async () => {
+    const { queue } = opened().engine;
+    const userId = newUser();
+    const letter = (postId: string) => letterOfOldRule(userId, postId);
+    for (const postId of ["p1", "p2", "p3", "p4", "p5"]) await queue.deadLetters.add([letter(postId)]);
+    const { replay: step } = createDeadLetterActions(queue);
+    let handled = 0;
+    let before: number | null = null;
+    do {
+      const action = await step({ filter: { userId }, dryRun: false, before, limit: 2 });
+      expect(action.matched).toBeLessThanOrEqual(2);
+      expect(action.done).toBe(action.matched);
+      handled += action.done;
+      before = action.next;
+      await queue.deadLetters.add([letter(`new-${handled}`)]);
+    } while (before !== null);
+    expect(handled).toBe(5);
+    const left = (await lettersOf(userId)).map(({ payload }) => JSON.stringify(payload));
+    expect(left.every((payload) => payload.includes("new-"))).toBe(true);
+    await replay({ userId });
+    await settle();
+  });
+}
