@@ -5,6 +5,8 @@ import type { JetStreamNames } from "./names.ts";
 
 /** A report is a few hundred bytes; whatever else is published there is not read. */
 const REPORT_BYTES_MAX = 4_096;
+/** Anybody may publish reports: as many workers are remembered, the ones heard of last. */
+const WORKERS_HEARD_MAX = 4_096;
 const STATES: readonly WorkerReport["state"][] = ["IDLE", "WORKING", "PAUSED", "STOPPING"];
 
 /** The board of many processes: each tells all others over core NATS, and each remembers what it heard. */
@@ -16,7 +18,12 @@ export function createJetStreamBoard(
   const heard = new Map<string, { readonly report: WorkerReport; readonly atMs: number }>();
 
   function remember(report: WorkerReport): void {
+    // Inserted anew, so that the first is the one that was silent the longest.
+    heard.delete(report.id);
     heard.set(report.id, { report, atMs: clock.nowMs() });
+    if (heard.size <= WORKERS_HEARD_MAX) return;
+    const [silent] = heard.keys();
+    if (silent !== undefined) heard.delete(silent);
   }
 
   function forgetSilent(): void {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DeadLetter, type DeadLetterReason, deadLetterId } from "../../src/domain/dead-letter.ts";
 import { systemClock } from "../../src/domain/time.ts";
+import { QueueUnavailableError } from "../../src/ports/errors.ts";
 import { type Api, startApi } from "../support/api.ts";
 
 /** What operators see and do. */
@@ -107,6 +108,45 @@ describe("deadLetters", () => {
   });
 });
 
+describe("the filter of deadLetters", () => {
+  const FILTERED = `query ($after: String, $first: Int! = 50, $reason: DeadLetterReason, $ids: [ID!], $userId: ID, $since: DateTime, $until: DateTime) {
+    deadLetters(first: $first, after: $after, reason: $reason, ids: $ids, userId: $userId, since: $since, until: $until) {
+      nodes { detail } pageInfo { hasNextPage endCursor }
+    }
+  }`;
+
+  beforeEach(() =>
+    api.engine.queue.deadLetters.add([
+      letter(1, "REJECTED_BY_STORE"),
+      letter(2, "REJECTED_BY_STORE", "u2"),
+      letter(3, "INVALID_POST_ID"),
+    ]),
+  );
+
+  test.each<[string, Record<string, unknown>, string[]]>([
+    ["ids", { ids: [deadLetterId("IMPRESSIONS", 2, 0)] }, ["letter 2"]],
+    ["userId", { userId: "u1" }, ["letter 3", "letter 1"]],
+    [
+      "since and until",
+      { since: "2026-11-22T10:15:32.123Z", until: "2026-11-22T10:15:33.123Z" },
+      ["letter 2"],
+    ],
+    ["reason and userId", { reason: "REJECTED_BY_STORE", userId: "u1" }, ["letter 1"]],
+  ])("by %s", async (_name, variables, found) => {
+    const { deadLetters } = await api.run<Letters>(FILTERED, variables);
+    expect(deadLetters.nodes.map(({ detail }) => detail)).toEqual(found);
+  });
+
+  test("a cursor belongs to all conditions", async () => {
+    const { deadLetters } = await api.run<Letters>(FILTERED, { first: 1, userId: "u1" });
+    const after = deadLetters.pageInfo.endCursor;
+    const rest = await api.run<Letters>(FILTERED, { first: 1, userId: "u1", after });
+    expect(rest.deadLetters.nodes.map(({ detail }) => detail)).toEqual(["letter 1"]);
+    const foreign = await api.post({ query: FILTERED, variables: { first: 1, userId: "u2", after } });
+    expect(foreign.json.errors?.[0]?.extensions.code).toBe("INVALID_CURSOR");
+  });
+});
+
 describe("replay and discard", () => {
   const act = (name: string, filter: unknown, dryRun?: boolean) =>
     api.run(
@@ -150,6 +190,26 @@ describe("replay and discard", () => {
     expect(await details()).toEqual(left);
   });
 
+  test("in steps", async () => {
+    const STEP = `mutation ($f: DeadLetterFilter!, $a: String, $n: Int!) {
+      discardDeadLetters(filter: $f, first: $n, after: $a) { matched done skipped next } }`;
+    interface Step {
+      readonly discardDeadLetters: { readonly next: string | null };
+    }
+    const f = { userId: "u1" };
+    const { discardDeadLetters: first } = await api.run<Step>(STEP, { f, n: 1 });
+    expect(first).toEqual({ matched: 1, done: 1, skipped: 0, next: expect.any(String) });
+    const foreign = await api.post({ query: STEP, variables: { f: {}, n: 1, a: first.next } });
+    expect(foreign.json.errors?.[0]?.extensions.code).toBe("INVALID_CURSOR");
+    const { discardDeadLetters: second } = await api.run<Step>(STEP, { f, n: 10_000, a: first.next });
+    expect(second).toEqual({ matched: 1, done: 1, skipped: 0, next: null });
+    expect(await details()).toEqual(["letter 2"]);
+    for (const n of [0, 10_001]) {
+      const { json } = await api.post({ query: STEP, variables: { f, n } });
+      expect(json.errors?.[0]?.extensions.code).toBe("BAD_USER_INPUT");
+    }
+  });
+
   test("replay puts them back into the queue", async () => {
     expect(await act("replayDeadLetters", { userId: "u2" })).toEqual({ action: { matched: 1, done: 1 } });
     expect(await details()).toEqual(["letter 3", "letter 1"]);
@@ -190,6 +250,23 @@ describe("erasures", () => {
         finishedAt: "2026-11-22T10:15:30.128Z",
       },
     });
+  });
+
+  test("those that are not finished, of all users or of one", async () => {
+    const receipt = { requestedAtUs: NOW_MS * 1_000, rowsDeleted: 0, finishedAtMs: null };
+    await api.engine.store.saveErasure({ ...receipt, id: "e1", userId: "u1", status: "DELETING" });
+    await api.engine.store.saveErasure({ ...receipt, id: "e2", userId: "u2", status: "WAITING_FOR_QUEUE" });
+    await api.engine.store.saveErasure({
+      ...receipt,
+      id: "e3",
+      userId: "u1",
+      status: "DONE",
+      finishedAtMs: 1,
+    });
+    const idsOf = (argument: string) => api.run(`{ unfinishedErasures${argument} { id } }`);
+    expect(await idsOf("")).toEqual({ unfinishedErasures: [{ id: "e1" }, { id: "e2" }] });
+    expect(await idsOf('(userId: "u1")')).toEqual({ unfinishedErasures: [{ id: "e1" }] });
+    expect(await idsOf('(userId: "nobody")')).toEqual({ unfinishedErasures: [] });
   });
 
   test("an unknown one is null", async () => {
@@ -240,5 +317,35 @@ describe("pipeline", () => {
         workers: [report],
       },
     });
+  });
+
+  test("a store that hangs is not healthy, and everything else answers", async () => {
+    const hanging = () => new Promise<never>(() => undefined);
+    const hung = await startApi({ override: (real) => ({ store: { ...real.store, health: hanging } }) });
+    try {
+      expect(await hung.run(PIPELINE)).toMatchObject({
+        pipeline: { pending: 0, queueHealthy: true, storeHealthy: false },
+      });
+    } finally {
+      await hung.stop();
+    }
+  });
+
+  test("while the queue is away its numbers fail with its code, and the rest answers", async () => {
+    const away = () => Promise.reject(new QueueUnavailableError("away"));
+    const health = async () => ({ healthy: false, reason: "away" }) as const;
+    const cut = await startApi({
+      override: (real) => ({ queue: { ...real.queue, stats: away, health } }),
+    });
+    try {
+      const { json, status } = await cut.post({ query: PIPELINE });
+      expect(status).toBe(503);
+      expect(json.errors?.[0]?.extensions.code).toBe("QUEUE_UNAVAILABLE");
+      expect(await cut.run("{ pipeline { engine queueHealthy storeHealthy workers { id } } }")).toEqual({
+        pipeline: { engine: "embedded", queueHealthy: false, storeHealthy: true, workers: [] },
+      });
+    } finally {
+      await cut.stop();
+    }
   });
 });

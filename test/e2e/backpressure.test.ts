@@ -1,0 +1,21 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { onTestFinished, test } from "vitest";
+import { provesBackpressure, QUEUE_LIMIT } from "../support/backpressure.ts";
+import { createTemporaryDirectory } from "../support/directory.ts";
+import { startServiceProcess } from "../support/service-process.ts";
+
+test("embedded: a store that takes nothing is felt at the client, and nothing acknowledged is lost", async () => {
+  const directory = createTemporaryDirectory();
+  onTestFinished(directory.remove);
+  const service = await startServiceProcess({ DATA_DIR: directory.path, ...QUEUE_LIMIT });
+  onTestFinished(async () => void (await service.kill("SIGKILL")));
+  // Who writes beside the service keeps it from writing.
+  const other = new DatabaseSync(join(directory.path, "store.sqlite"));
+  onTestFinished(() => other.close());
+  other.exec("BEGIN IMMEDIATE");
+  await provesBackpressure(service, async () => {
+    other.exec("ROLLBACK");
+    return service;
+  });
+});
