@@ -87,6 +87,7 @@ const SETTINGS = {
   RETENTION_DAYS: integer(90, 1, 3_650),
   PENDING_MUTATIONS_MAX: integer(10_000, 1, 1_000_000),
   PENDING_BYTES_MAX: bytes(32 * MIB, MIB),
+  REQUEST_TIMEOUT_MS: integer(10_000, 100, 120_000),
   PUBLISH_TIMEOUT_MS: integer(5_000, 100, 60_000),
   SHUTDOWN_TIMEOUT_MS: integer(20_000, 1_000, 600_000),
   AUTH: z.enum(["off"], "must be off").default("off"),

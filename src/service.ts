@@ -85,6 +85,7 @@ export async function startService(
         }),
         playground: config.PLAYGROUND,
         introspection: config.INTROSPECTION,
+        requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
         logger,
         version,
         readiness,

@@ -22,10 +22,6 @@ export interface Erasures {
    * @throws StoreUnavailableError nothing was requested.
    */
   request(userId: string): Promise<Erasure>;
-  /** @throws StoreUnavailableError */
-  find(id: string): Promise<Erasure | null>;
-  /** Those that are neither DONE nor FAILED, oldest first. @throws StoreUnavailableError */
-  unfinished(): Promise<Erasure[]>;
 }
 
 /** Works through the receipts that are not finished, oldest first, one at a time. */
@@ -57,8 +53,6 @@ export function createErasures(deps: {
       deps.onRequest();
       return erasure;
     },
-    find: (id) => deps.store.findErasure(id),
-    unfinished: () => deps.store.unfinishedErasures(),
   };
 }
 

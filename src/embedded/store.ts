@@ -77,9 +77,10 @@ function createEmbeddedStore(
   const readTurns = createReadTurns(clock);
 
   /** Runs a read of some size when its turn has come. */
-  async function readInTurn<Result>(query: () => Result): Promise<Result> {
+  async function readInTurn<Result>(query: () => Result, signal?: AbortSignal): Promise<Result> {
     assertOpen();
     await readTurns.next();
+    signal?.throwIfAborted();
     return readTurns.timed(() => read(query));
   }
 
@@ -134,20 +135,20 @@ function createEmbeddedStore(
       );
     },
 
-    async seenPosts(request) {
-      return readInTurn(() => walks.seenPosts(withoutExpired(request)));
+    async seenPosts(request, signal) {
+      return readInTurn(() => walks.seenPosts(withoutExpired(request)), signal);
     },
 
-    async postViewers(request) {
-      return readInTurn(() => walks.postViewers(withoutExpired(request)));
+    async postViewers(request, signal) {
+      return readInTurn(() => walks.postViewers(withoutExpired(request)), signal);
     },
 
-    async seenAmong(userId, postIds, rule) {
+    async seenAmong(userId, postIds, rule, signal) {
       const sinceMs = Math.max(rule.sinceMs, expiredThroughMs() + 1);
       const seen = new Set<string>();
       for (let start = 0; start < postIds.length; start += CANDIDATES_PER_READ) {
         const candidates = postIds.slice(start, start + CANDIDATES_PER_READ);
-        const found = await readInTurn(() => membership(userId, candidates, { ...rule, sinceMs }));
+        const found = await readInTurn(() => membership(userId, candidates, { ...rule, sinceMs }), signal);
         for (const postId of found) seen.add(postId);
       }
       return seen;

@@ -14,6 +14,8 @@ import type { Health } from "./impression-queue.ts";
  * - Ids are ordered by their UTF-8 bytes.
  * - A view whose retention is over is gone from every read, and from the disk in the end.
  * - After `close`, every call rejects with StoreUnavailableError.
+ * - A read that is given a signal asks nothing more of the database once that is aborted, and rejects with its reason,
+ *   at the latest when what is on its way by then is answered.
  *
  * Every call may throw StoreUnavailableError (transient), every write StoreRefusedError (permanent).
  */
@@ -34,13 +36,18 @@ export interface ImpressionStore {
   writeHistory(userId: string, views: readonly View[]): Promise<void>;
 
   /** A page of the posts that the user `ownerId` has seen; see domain/walk. */
-  seenPosts(request: WalkRequest): Promise<WalkPage<SeenPostRow>>;
+  seenPosts(request: WalkRequest, signal?: AbortSignal): Promise<WalkPage<SeenPostRow>>;
 
   /** A page of the users who viewed the post `ownerId`; see domain/walk. */
-  postViewers(request: WalkRequest): Promise<WalkPage<PostViewerRow>>;
+  postViewers(request: WalkRequest, signal?: AbortSignal): Promise<WalkPage<PostViewerRow>>;
 
   /** Those of the posts that the user has seen by the rule. @param postIds at most 1,000. */
-  seenAmong(userId: string, postIds: readonly string[], rule: SeenRule): Promise<ReadonlySet<string>>;
+  seenAmong(
+    userId: string,
+    postIds: readonly string[],
+    rule: SeenRule,
+    signal?: AbortSignal,
+  ): Promise<ReadonlySet<string>>;
 
   /**
    * All stored views in the store's own order, for export. A page may hold fewer than `limit`, even none, while `next`

@@ -25,12 +25,14 @@ export interface ResolverDependencies {
 /** What one request's resolvers see. Not #private: Apollo Server copies the context, field by field. */
 export class RequestContext {
   readonly deps: ResolverDependencies;
+  private readonly signalOfRequest: () => AbortSignal;
   private now: number | undefined;
   private storeLoaders: Loaders | undefined;
   private candidateLists: Candidates | undefined;
 
-  constructor(deps: ResolverDependencies) {
+  constructor(deps: ResolverDependencies, signalOfRequest: () => AbortSignal) {
     this.deps = deps;
+    this.signalOfRequest = signalOfRequest;
   }
 
   /** One instant for the whole request, so that equal arguments mean equal windows. */
@@ -41,7 +43,7 @@ export class RequestContext {
 
   // Created on first use: recordImpressions, the hot path, needs neither.
   get loaders(): Loaders {
-    this.storeLoaders ??= createLoaders(this.deps.store);
+    this.storeLoaders ??= createLoaders(this.deps.store, this.signalOfRequest());
     return this.storeLoaders;
   }
 
@@ -51,7 +53,13 @@ export class RequestContext {
   }
 }
 
-/** Makes the context of each request. */
-export function createContextFactory(deps: ResolverDependencies): () => RequestContext {
-  return () => new RequestContext(deps);
+/**
+ * Makes the context of each request.
+ *
+ * @param signal when to stop reading; never asked for where nothing is read. Unless given, nothing ends the reading.
+ */
+export type ContextFactory = (signal?: () => AbortSignal) => RequestContext;
+
+export function createContextFactory(deps: ResolverDependencies): ContextFactory {
+  return (signal = () => new AbortController().signal) => new RequestContext(deps, signal);
 }

@@ -22,7 +22,7 @@ export class ErasureResolver {
   })
   erasure(@Arg("id", () => ID) id: string, @Ctx() context: RequestContext): Promise<Erasure | null> {
     checkId("id", id);
-    return context.deps.erasures.find(id);
+    return context.loaders.erasure.load(id);
   }
 
   @Query(() => [Erasure], {
@@ -34,7 +34,7 @@ export class ErasureResolver {
     @Ctx() context: RequestContext,
   ): Promise<Erasure[]> {
     if (userId != null) checkId("userId", userId);
-    const erasures = await context.deps.erasures.unfinished();
+    const erasures = await context.loaders.unfinishedErasures();
     return erasures.filter((erasure) => userId == null || erasure.userId === userId) as Erasure[];
   }
 

@@ -7,6 +7,7 @@ import {
   QueueUnavailableError,
   StoreUnavailableError,
 } from "../ports/errors.ts";
+import { RequestTimeoutError } from "./request-budget.ts";
 
 /** Callers are asked to come back after this long, give or take half, so that they don't come back together. */
 const RETRY_AFTER_MS = 2_000;
@@ -48,6 +49,13 @@ export function publicErrorOf(error: unknown, random: () => number = Math.random
     return {
       code: "STORE_UNAVAILABLE",
       message: "The store cannot be reached right now. Ask again after retryAfterMs.",
+      retryAfterMs,
+    };
+  }
+  if (cause instanceof RequestTimeoutError) {
+    return {
+      code: "STORE_UNAVAILABLE",
+      message: `The store did not answer within ${cause.timeoutMs} ms. Allow more time, ask for less, or ask again after retryAfterMs.`,
       retryAfterMs,
     };
   }

@@ -1,6 +1,10 @@
 import DataLoader from "dataloader";
+import type { Erasure } from "../domain/erasure.ts";
+import { CANDIDATES_MAX } from "../domain/limits.ts";
 import type { PostViewerRow, SeenPostRow, SeenRule, WalkPage, WalkRequest } from "../domain/walk.ts";
+import type { Health } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
+import { healthWithin } from "./health-within.ts";
 import { limitConcurrency } from "./limit-concurrency.ts";
 
 /** Store reads of one request that run at once; the others wait, so that one large query leaves room for the rest. */
@@ -19,36 +23,108 @@ export interface CandidateList {
   readonly number: number;
 }
 
-/** The store's reads for one request: equal reads happen once, and few happen at a time. */
+/**
+ * Every read that one request makes of the store: equal reads happen once, few happen at a time, and none begins after
+ * the request's signal was aborted. What waits for one then rejects at once, with the signal's reason.
+ */
 export interface Loaders {
   readonly seenPosts: DataLoader<WalkRequest, WalkPage<SeenPostRow>, string>;
   readonly postViewers: DataLoader<WalkRequest, WalkPage<PostViewerRow>, string>;
+  /** The posts that the user has seen, among at least the candidates. */
   readonly seenAmong: DataLoader<SeenAmongRequest, ReadonlySet<string>, string>;
+  readonly erasure: DataLoader<string, Erasure | null>;
+  /** Neither DONE nor FAILED, oldest first. */
+  unfinishedErasures(): Promise<Erasure[]>;
+  /** Never rejects. */
+  storeHealth(): Promise<Health>;
 }
 
-export function createLoaders(store: ImpressionStore): Loaders {
+export function createLoaders(store: ImpressionStore, signal: AbortSignal): Loaders {
   const limit = limitConcurrency(STORE_READS_AT_ONCE_MAX);
+  const aborted = rejectionOn(signal);
+  let health: Promise<Health> | undefined;
+  let unfinished: Promise<Erasure[]> | undefined;
 
-  function loader<Key, Value>(read: (key: Key) => Promise<Value>, textOf: (key: Key) => string) {
+  function read<Value>(ask: () => Promise<Value>): Promise<Value> {
+    return limit(() => {
+      signal.throwIfAborted();
+      return Promise.race([ask(), aborted]);
+    });
+  }
+
+  function loader<Key, Value>(ask: (key: Key) => Promise<Value>, textOf: (key: Key) => string) {
     return new DataLoader<Key, Value, string>(
-      (keys) => Promise.all(keys.map((key) => limit(() => read(key)).catch(asError))),
+      (keys) => Promise.all(keys.map((key) => read(() => ask(key)).catch(asError))),
       { cacheKeyFn: textOf },
     );
   }
 
+  /** Lists that are asked about the same user by the same rule become one, so that what they share is read once. */
+  async function readSeenAmong(
+    requests: readonly SeenAmongRequest[],
+  ): Promise<(ReadonlySet<string> | Error)[]> {
+    const groups = Map.groupBy(requests, questionOf);
+    const answers = new Map<string, Promise<ReadonlySet<string> | Error>>();
+    for (const [question, group] of groups) answers.set(question, readSeenOf(group).catch(asError));
+    return Promise.all(
+      requests.map((request) => answers.get(questionOf(request)) ?? new Error("every question is asked")),
+    );
+  }
+
+  async function readSeenOf(group: readonly SeenAmongRequest[]): Promise<ReadonlySet<string>> {
+    const [first, ...others] = group;
+    if (first === undefined) return new Set();
+    const { userId, rule } = first;
+    const postIds =
+      others.length === 0
+        ? first.candidates.postIds
+        : [...new Set(group.flatMap(({ candidates }) => candidates.postIds))];
+    const pieces = Array.from({ length: Math.ceil(postIds.length / CANDIDATES_MAX) }, (_, index) =>
+      postIds.slice(index * CANDIDATES_MAX, (index + 1) * CANDIDATES_MAX),
+    );
+    const seen = await Promise.all(
+      pieces.map((piece) => read(() => store.seenAmong(userId, piece, rule, signal))),
+    );
+    return new Set(seen.flatMap((some) => [...some]));
+  }
+
   return {
-    seenPosts: loader((request) => store.seenPosts(request), textOfWalk),
-    postViewers: loader((request) => store.postViewers(request), textOfWalk),
-    seenAmong: loader(
-      ({ userId, candidates, rule }) => store.seenAmong(userId, candidates.postIds, rule),
-      ({ userId, candidates, rule }) =>
-        JSON.stringify([userId, candidates.number, rule.minViews, rule.minDwellMs, rule.sinceMs]),
-    ),
+    seenPosts: loader((request) => store.seenPosts(request, signal), textOfWalk),
+    postViewers: loader((request) => store.postViewers(request, signal), textOfWalk),
+    seenAmong: new DataLoader<SeenAmongRequest, ReadonlySet<string>, string>(readSeenAmong, {
+      cacheKeyFn: (request) => `${request.candidates.number} ${questionOf(request)}`,
+    }),
+    erasure: loader((id) => store.findErasure(id), String),
+    unfinishedErasures() {
+      unfinished ??= read(() => store.unfinishedErasures());
+      return unfinished;
+    },
+    storeHealth() {
+      health ??= read(() => healthWithin(store)).catch((error: unknown) => ({
+        healthy: false,
+        reason: asError(error).message,
+      }));
+      return health;
+    },
   };
+}
+
+/** Rejects with the reason when the signal is aborted; nobody has to listen. */
+function rejectionOn(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  if (signal.aborted) reject(signal.reason);
+  else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  return promise;
 }
 
 function textOfWalk({ ownerId, window, after, limit }: WalkRequest): string {
   return JSON.stringify([ownerId, window.sinceMs, window.untilMs, after?.viewedAtMs, after?.id, limit]);
+}
+
+/** What is asked about the candidates. */
+function questionOf({ userId, rule }: SeenAmongRequest): string {
+  return JSON.stringify([userId, rule.minViews, rule.minDwellMs, rule.sinceMs]);
 }
 
 /** A DataLoader wants a failed key as an Error value, so that it does not fail its neighbours. */

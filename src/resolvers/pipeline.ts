@@ -64,7 +64,7 @@ export class PipelineResolver {
   }
 
   @FieldResolver(() => Boolean, { description: "Whether the store answers now, within 2 seconds" })
-  async storeHealthy(@Ctx() { deps }: RequestContext): Promise<boolean> {
-    return (await healthWithin(deps.store)).healthy;
+  async storeHealthy(@Ctx() { loaders }: RequestContext): Promise<boolean> {
+    return (await loaders.storeHealth()).healthy;
   }
 }

@@ -39,13 +39,28 @@ export async function readWalk<Row>(
   // The first page fixes the bound; every later cursor of the walk carries that one on.
   const boundMs = cursor?.boundMs ?? page.boundMs;
   const encode = (position: Position) => encodeWalkCursor(scope, { position, boundMs });
-  const { next } = page;
+  const next = page.next === null ? null : nextPosition(page, page.next, walk.positionOf, args.first);
   return connectionOf({
     nodes: page.rows,
     cursorOf: (row) => encode(walk.positionOf(row)),
     nextCursor: next === null ? null : () => encode(next),
     hasPreviousPage: cursor !== null,
   });
+}
+
+/**
+ * Where the next page goes on. Relay wants endCursor to be the last edge's, so a full page ends there, although the store
+ * may have looked further. A page that ended at its scan bound goes on from that: from its last edge the same rows would
+ * be looked at again, and a page without edges has none.
+ */
+function nextPosition<Row>(
+  page: WalkPage<Row>,
+  scanned: Position,
+  positionOf: (row: Row) => Position,
+  first: number,
+): Position {
+  const last = page.rows.at(-1);
+  return last === undefined || page.rows.length < first ? scanned : positionOf(last);
 }
 
 function readCursor(scope: CursorScope, after: string | null): WalkCursor | null {

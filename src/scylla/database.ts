@@ -11,11 +11,8 @@ export interface BatchRow {
   readonly parameters: readonly unknown[];
 }
 
-/**
- * Runs the statements of statements.ts. Every call throws StoreUnavailableError or StoreRefusedError (ports/errors.ts)
- * and nothing else.
- */
-export interface Database {
+/** Reads by the statements of statements.ts. */
+export interface Reads {
   /** Every row of the answer. @param pageRows rows that one page of it may hold: about as many as are expected. */
   read(statement: ReadName, parameters: readonly unknown[], pageRows: number): Promise<types.Row[]>;
   /** The answer page by page, for what may be long. */
@@ -24,6 +21,15 @@ export interface Database {
     parameters: readonly unknown[],
     pageRows: number,
   ): AsyncGenerator<types.Row[], void, void>;
+}
+
+/**
+ * Runs the statements of statements.ts. Every call throws StoreUnavailableError or StoreRefusedError (ports/errors.ts)
+ * and nothing else, but for the reason of an aborted signal.
+ */
+export interface Database extends Reads {
+  /** The same reads, for as long as the signal is not aborted: after that nothing is sent any more. */
+  readsUntil(signal: AbortSignal | undefined): Reads;
   write(statement: WriteName, parameters: readonly unknown[]): Promise<void>;
   /** Writes rows of **one partition key** together, as an unlogged batch: the driver routes a batch by its first row. */
   writeBatch(rows: readonly BatchRow[]): Promise<void>;
@@ -51,36 +57,48 @@ export function createDatabase(
   const queryConsistency = CONSISTENCY[options.readConsistency];
   let closing: Promise<void> | null = null;
 
-  async function request<Result>(send: () => Promise<Result>): Promise<Result> {
+  async function request<Result>(send: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     if (closing !== null) throw new StoreUnavailableError("the store is closed");
     try {
-      return await limit.run(send);
+      return await limit.run(send, signal);
     } catch (error) {
+      if (signal?.aborted) throw signal.reason;
       throw toStoreError(error);
     }
   }
 
-  async function* pages(statement: ReadName, parameters: readonly unknown[], pageRows: number) {
+  async function* pages(
+    signal: AbortSignal | undefined,
+    statement: ReadName,
+    parameters: readonly unknown[],
+    pageRows: number,
+  ) {
     const { cql, kind } = STATEMENTS[statement];
     const consistency = kind === "query" ? queryConsistency : types.consistencies.localQuorum;
     let pageState: string | null = null;
     do {
       const options = { fetchSize: pageRows, consistency, ...(pageState === null ? {} : { pageState }) };
-      const result: types.ResultSet = await request(() =>
-        connection.client().execute(cql, [...parameters], options),
+      const result: types.ResultSet = await request(
+        () => connection.client().execute(cql, [...parameters], options),
+        signal,
       );
       yield result.rows;
       pageState = result.pageState ?? null;
     } while (pageState !== null);
   }
 
-  return {
-    pages,
+  const readsUntil = (signal: AbortSignal | undefined): Reads => ({
+    pages: (statement, parameters, pageRows) => pages(signal, statement, parameters, pageRows),
     async read(statement, parameters, pageRows) {
       const rows: types.Row[] = [];
-      for await (const page of pages(statement, parameters, pageRows)) rows.push(...page);
+      for await (const page of pages(signal, statement, parameters, pageRows)) rows.push(...page);
       return rows;
     },
+  });
+
+  return {
+    ...readsUntil(undefined),
+    readsUntil,
     async write(statement, parameters) {
       await request(() => connection.client().execute(STATEMENTS[statement].cql, [...parameters]));
     },

@@ -5,20 +5,25 @@ const WAITING_MAX = 10_000;
 
 /** Bounds how many requests are on their way at once; slots are given in the order of asking. */
 export interface InFlightLimit {
-  /** @throws StoreUnavailableError too many are waiting already. */
-  run<Result>(request: () => Promise<Result>): Promise<Result>;
+  /**
+   * @param signal aborted, the request is not begun any more, and stops waiting for its slot.
+   * @throws StoreUnavailableError too many are waiting already; the signal's reason.
+   */
+  run<Result>(request: () => Promise<Result>, signal?: AbortSignal): Promise<Result>;
   /** Resolves once nothing is on its way. */
   idle(): Promise<void>;
 }
 
 export function createInFlightLimit(max: number): InFlightLimit {
   let running = 0;
-  const waiting: (() => void)[] = [];
+  /** In the order of asking. */
+  const waiting = new Set<() => void>();
   let whenIdle: PromiseWithResolvers<void> | null = null;
 
   function release(): void {
-    const next = waiting.shift();
+    const [next] = waiting;
     if (next !== undefined) {
+      waiting.delete(next);
       // The slot goes from one request to the next; nobody else can take it in between.
       next();
       return;
@@ -29,10 +34,26 @@ export function createInFlightLimit(max: number): InFlightLimit {
     whenIdle = null;
   }
 
+  function slot(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const take = () => {
+        signal?.removeEventListener("abort", leave);
+        resolve();
+      };
+      const leave = () => {
+        waiting.delete(take);
+        reject(signal?.reason);
+      };
+      waiting.add(take);
+      signal?.addEventListener("abort", leave, { once: true });
+    });
+  }
+
   return {
-    async run(request) {
+    async run(request, signal) {
+      signal?.throwIfAborted();
       if (running < max) running++;
-      else if (waiting.length < WAITING_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
+      else if (waiting.size < WAITING_MAX) await slot(signal);
       else throw new StoreUnavailableError(`more than ${WAITING_MAX} requests wait for the database`);
       try {
         return await request();

@@ -1,6 +1,6 @@
 import type { Window } from "../domain/time.ts";
 import type { SeenPostRow, SeenRule } from "../domain/walk.ts";
-import type { Database } from "./database.ts";
+import type { Reads } from "./database.ts";
 import { instantMsOf, integerOf, readDetails, textOf, timestampOf } from "./rows.ts";
 
 /** Ids in one IN on a clustering column: ScyllaDB's limit. */
@@ -25,7 +25,7 @@ export interface Membership {
   seenAmong(userId: string, postIds: readonly string[], rule: SeenRule): Promise<Set<string>>;
 }
 
-export function createMembership(database: Database): Membership {
+export function createMembership(database: Reads): Membership {
   return {
     async newestOfPosts(userId, postIds, { sinceMs, untilMs }) {
       return inChunks(postIds, POSTS_PER_QUERY, async (chunk) => {

@@ -1,5 +1,5 @@
 import type { Position, PostViewerRow, WalkPage, WalkRequest } from "../domain/walk.ts";
-import type { Database } from "./database.ts";
+import type { Reads } from "./database.ts";
 import type { Membership } from "./membership.ts";
 import { createViewerMerge, type MergeStep } from "./viewer-merge.ts";
 import { chunkFor, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-limits.ts";
@@ -9,7 +9,7 @@ import { chunkFor, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-li
  * membership; so a viewer comes once, and a row whose history was not written, or was erased, not at all.
  */
 export async function postViewersPage(
-  database: Database,
+  database: Reads,
   membership: Membership,
   { ownerId, window, after, limit }: WalkRequest,
 ): Promise<WalkPage<PostViewerRow>> {

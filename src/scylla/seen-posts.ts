@@ -1,5 +1,5 @@
 import type { Position, SeenPostRow, WalkPage, WalkRequest } from "../domain/walk.ts";
-import type { Database } from "./database.ts";
+import type { Reads } from "./database.ts";
 import type { Membership } from "./membership.ts";
 import { instantMsOf, textOf, timestampOf } from "./rows.ts";
 import { chunkFor, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-limits.ts";
@@ -9,7 +9,7 @@ import { chunkFor, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-li
  * comes once, at its newest view, and what is half written is not there yet.
  */
 export async function seenPostsPage(
-  database: Database,
+  database: Reads,
   membership: Membership,
   { ownerId, window, after, limit }: WalkRequest,
 ): Promise<WalkPage<SeenPostRow>> {

@@ -78,7 +78,6 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
 
   const retentionMs = options.retentionDays * DAY_MS;
   const database = createDatabase(connection, { inFlightMax, readConsistency });
-  const membership = createMembership(database);
   const erasedUsers = createErasedUsers({
     database,
     retentionMs,
@@ -100,10 +99,16 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
   const store: ImpressionStore = {
     writeViewers,
     writeHistory,
-    seenPosts: (request) => seenPostsPage(database, membership, withoutExpired(request)),
-    postViewers: (request) => postViewersPage(database, membership, withoutExpired(request)),
-    seenAmong: (userId, postIds, rule) =>
-      membership.seenAmong(userId, postIds, {
+    seenPosts(request, signal) {
+      const reads = database.readsUntil(signal);
+      return seenPostsPage(reads, createMembership(reads), withoutExpired(request));
+    },
+    postViewers(request, signal) {
+      const reads = database.readsUntil(signal);
+      return postViewersPage(reads, createMembership(reads), withoutExpired(request));
+    },
+    seenAmong: (userId, postIds, rule, signal) =>
+      createMembership(database.readsUntil(signal)).seenAmong(userId, postIds, {
         ...rule,
         sinceMs: Math.max(rule.sinceMs, expiredThroughMs() + 1),
       }),

@@ -7,7 +7,7 @@ import {
 } from "../domain/slices.ts";
 import { compareUtf8 } from "../domain/utf8-order.ts";
 import type { Position } from "../domain/walk.ts";
-import type { Database } from "./database.ts";
+import type { Reads } from "./database.ts";
 import { instantMsOf, textOf, timestampOf } from "./rows.ts";
 import { viewerPartition } from "./viewer-writes.ts";
 
@@ -68,7 +68,7 @@ interface Length {
   openNext: number;
 }
 
-export function createViewerMerge(database: Database, request: MergeRequest): ViewerMerge {
+export function createViewerMerge(database: Reads, request: MergeRequest): ViewerMerge {
   const { postId, sinceMs, after, rowsPerRead } = request;
   const lengths = SLICE_LENGTHS_SECONDS.map(
     (seconds): Length => ({

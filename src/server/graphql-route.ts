@@ -4,9 +4,11 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { ApiError } from "../errors.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
-import type { RequestContext } from "../resolvers/context.ts";
+import type { ContextFactory, RequestContext } from "../resolvers/context.ts";
 import { checkDocument } from "../resolvers/document-limits.ts";
+import { startRequestBudget } from "../resolvers/request-budget.ts";
 import { NotUtf8Error, sendApiError, sendFailure } from "./http-errors.ts";
+import { requestTimeoutMs } from "./request-timeout.ts";
 
 /** Everything that the router knows, so that a wrong method is a 405 and not a 404. */
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -19,7 +21,8 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 export function registerGraphQL(
   fastify: FastifyInstance,
   apollo: ApolloServer<RequestContext>,
-  newContext: () => RequestContext,
+  newContext: ContextFactory,
+  timeoutMsMax: number,
 ): void {
   acceptJsonOnly(fastify);
   fastify.route({
@@ -38,17 +41,25 @@ export function registerGraphQL(
       // Somebody pasted the endpoint into a browser.
       if (method === "GET" && search === "" && headers.accept?.includes("text/html"))
         return reply.redirect("./", 303);
+      let timeoutMs: number;
       try {
+        timeoutMs = requestTimeoutMs(headers, timeoutMsMax);
         const query = queryOf(request, search);
         if (query !== null) checkDocument(query);
       } catch (error) {
         if (error instanceof ApiError) return sendApiError(reply, error);
         throw error;
       }
+      const budget = startRequestBudget(timeoutMs);
+      // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
+      // over as soon as its body was read.)
+      reply.raw.once("close", budget.end);
       const response = await apollo.executeHTTPGraphQLRequest({
         httpGraphQLRequest: { method, headers: headerMap(request), search, body: request.body },
-        context: async () => newContext(),
+        context: async () => newContext(budget.signal),
       });
+      // Where a field failed, others may still be reading for an answer that will not hold them.
+      budget.end();
       for (const [name, value] of response.headers) reply.header(name, value);
       reply.code(response.status ?? 200);
       if (response.body.kind !== "complete") throw new Error("incremental delivery is off, but was chosen");

@@ -15,6 +15,8 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly logger: Logger;
   readonly version: string;
   readonly readiness: () => Promise<Readiness>;
+  /** How long a query may read before it is answered STORE_UNAVAILABLE; a caller may ask for less. */
+  readonly requestTimeoutMs: number;
   /** How long `close` lets requests finish before it cuts their connections; DRAIN_MS_MAX where it is left out. */
   readonly drainMs?: number;
 }
@@ -25,7 +27,7 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
   const apollo = await startApollo({ introspection: deps.introspection, logger });
   const { fastify, server } = createFastifyServer({ clock, logger, drainMs });
   fastify.addHook("onClose", () => apollo.stop());
-  registerGraphQL(fastify, apollo, createContextFactory(deps));
+  registerGraphQL(fastify, apollo, createContextFactory(deps), deps.requestTimeoutMs);
   registerHealth(fastify, deps);
   registerHome(fastify, deps);
   if (deps.playground) registerPlayground(fastify);

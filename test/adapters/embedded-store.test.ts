@@ -184,7 +184,7 @@ describe("embedded store", () => {
         viewOf({ userId: "u", postId: "p", viewedAtMs: NOW_MS - index }),
       ),
     );
-    const loaders = createLoaders(store);
+    const loaders = createLoaders(store, new AbortController().signal);
     const posts = Array.from({ length: 1_000 }, (_, index) => `p${index}`);
     let turns = 0;
     let isOver = false;

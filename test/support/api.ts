@@ -85,6 +85,7 @@ export async function startApi({
     ...resolvers,
     playground: config.PLAYGROUND,
     introspection: config.INTROSPECTION,
+    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     logger: createLogger("silent"),
     version: "0.0.0-test",
     readiness: async () => {

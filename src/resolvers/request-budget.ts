@@ -1,0 +1,57 @@
+import { setMaxListeners } from "node:events";
+
+/** The request's time is over before the store has answered. */
+export class RequestTimeoutError extends Error {
+  override readonly name = "RequestTimeoutError";
+  readonly timeoutMs: number;
+
+  constructor(timeoutMs: number) {
+    super(`the store did not answer within the request's ${timeoutMs} ms`);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** Nobody waits for the answer any more: it was sent, or the client went away. */
+export class RequestOverError extends Error {
+  override readonly name = "RequestOverError";
+}
+
+/** How long a request may read. Made when the request arrives; costs next to nothing where nothing is read. */
+export interface RequestBudget {
+  /** Aborted, with the reason, when the time is over or the request is. Whoever reads for the request then stops. */
+  signal(): AbortSignal;
+  /** The request is over: answered, or given up by its client. Repeated calls do nothing. */
+  end(): void;
+}
+
+export function startRequestBudget(timeoutMs: number): RequestBudget {
+  const startedMs = performance.now();
+  let controller: AbortController | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isOver = false;
+
+  function open(): AbortController {
+    const opened = new AbortController();
+    // Every read that waits listens; how many may wait is bounded elsewhere.
+    setMaxListeners(0, opened.signal);
+    if (isOver) opened.abort(new RequestOverError());
+    else {
+      const leftMs = Math.max(0, timeoutMs - (performance.now() - startedMs));
+      timer = setTimeout(() => opened.abort(new RequestTimeoutError(timeoutMs)), leftMs);
+    }
+    return opened;
+  }
+
+  return {
+    signal() {
+      // Not before it is asked for: recordImpressions, the hot path, reads nothing.
+      controller ??= open();
+      return controller.signal;
+    },
+    end() {
+      isOver = true;
+      clearTimeout(timer);
+      controller?.abort(new RequestOverError());
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { expect, inject } from "vitest";
+import { type Api, type ApiOptions, startApi } from "./api.ts";
+import { createClusterInstallation } from "./cluster-installation.ts";
+import type {} from "./servers/global-setup.ts";
+
+export interface ClusterApi {
+  readonly api: Api;
+  /** Starts another API on the same queue and keyspace; stopped with this one. */
+  startAnother(options: ApiOptions): Promise<Api>;
+  stop(): Promise<void>;
+}
+
+/** The API in this process over the cluster engine on the run's NATS and Cassandra, with names of its own. */
+export async function startClusterApi(options: ApiOptions = {}): Promise<ClusterApi> {
+  const installation = createClusterInstallation({
+    natsServers: inject("natsServers"),
+    contactPoints: inject("scyllaContactPoints"),
+    localDataCenter: inject("scyllaLocalDc"),
+  });
+  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+  const apis: Api[] = [];
+  async function start({ environment, ...more }: ApiOptions): Promise<Api> {
+    const api = await startApi({ ...more, environment: { ...installation.environment, ...environment } });
+    apis.push(api);
+    return api;
+  }
+  return {
+    api: await start(options),
+    startAnother: start,
+    async stop() {
+      await Promise.all(apis.map((api) => api.stop()));
+      await installation.dispose();
+    },
+  };
+}
