@@ -60,7 +60,9 @@ export function createDatabase(
   async function request<Result>(send: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     if (closing !== null) throw new StoreUnavailableError("the store is closed");
     try {
-      return await limit.run(send, signal);
+      const result = await limit.run(send, signal);
+      signal?.throwIfAborted();
+      return result;
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw toStoreError(error);

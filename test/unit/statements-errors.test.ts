@@ -103,6 +103,48 @@ describe("requests in flight", () => {
   });
 });
 
+describe("requests in flight with a signal", () => {
+  const reason = new Error("over");
+
+  it("are not begun once it is aborted, and their place in the line is free", async () => {
+    const limit = createInFlightLimit(1);
+    const gate = Promise.withResolvers<void>();
+    const running = limit.run(() => gate.promise);
+    const controller = new AbortController();
+    const begun: string[] = [];
+    const given = limit.run(async () => void begun.push("given up"), controller.signal);
+    const other = limit.run(async () => void begun.push("other"));
+    // The rest of the line: with the one that is given up it is full.
+    const line = Array.from({ length: 9_998 }, () => limit.run(async () => undefined));
+    await expect(limit.run(async () => undefined)).rejects.toThrow(StoreUnavailableError);
+    controller.abort(reason);
+    await expect(given).rejects.toBe(reason);
+    line.push(limit.run(async () => undefined));
+    await expect(limit.run(async () => undefined, controller.signal)).rejects.toBe(reason);
+    gate.resolve();
+    await Promise.all([running, other, ...line]);
+    expect(begun).toEqual(["other"]);
+    await limit.idle();
+  });
+
+  it("keep their slot until what was sent is over", async () => {
+    const limit = createInFlightLimit(1);
+    const gate = Promise.withResolvers<void>();
+    const controller = new AbortController();
+    const sent = limit.run(() => gate.promise, controller.signal);
+    let hasBegun = false;
+    const next = limit.run(async () => {
+      hasBegun = true;
+    });
+    controller.abort(reason);
+    await Promise.resolve();
+    expect(hasBegun).toBe(false);
+    gate.resolve();
+    await Promise.all([sent, next]);
+    expect(hasBegun).toBe(true);
+  });
+});
+
 describe("recent entries", () => {
   it("forget the one that was used least recently", () => {
     const recent = createRecent<number>(2);

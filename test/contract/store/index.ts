@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { abort } from "./abort.ts";
 import { erase } from "./erase.ts";
 import type { StoreContract } from "./fixture.ts";
 import { lifecycle } from "./lifecycle.ts";
@@ -20,5 +21,6 @@ export function storeContract(contract: StoreContract): void {
     seenAmong(contract);
     scan(contract);
     erase(contract);
+    abort(contract);
   });
 }

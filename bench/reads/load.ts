@@ -1,0 +1,44 @@
+// Fills the store that SCYLLA_* names, as workers do: batches by partition through the store's port.
+//
+//   node bench/reads/load.ts [--impressions 2000000]
+//
+// The keyspace is made and migrated first. Prints a line each 10 s, and at the end the rate.
+
+import { parseArgs } from "node:util";
+import { migrate, openEngine } from "../../src/app.ts";
+import { readConfig } from "../../src/config.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import { recordViews } from "../../test/support/views.ts";
+import { VIEWS_PER_USER, viewsOf } from "./dataset.ts";
+
+/** Users written together: of these a post gets some 20 views, which go as one batch. */
+const USERS_PER_WAVE = 2_000;
+const REPORT_EVERY_MS = 10_000;
+
+const { values } = parseArgs({ options: { impressions: { type: "string", default: "2000000" } } });
+const users = Math.ceil(Number(values.impressions) / VIEWS_PER_USER);
+const config = readConfig({ ENGINE: "cluster", ...process.env });
+const logger = createLogger("warn");
+await migrate(config, logger, { dryRun: false, replicationFactor: 1 });
+// Few rows a slice: the hot post's hour goes on to finer slices, as a viral post's does.
+const engine = await openEngine({ ...config, SLICE_ROWS_MAX: 2_000 }, logger, { waitForStore: true });
+const endMs = Date.now();
+const startedMs = performance.now();
+let reportedMs = startedMs;
+for (let first = 0; first < users; first += USERS_PER_WAVE) {
+  const wave = Array.from({ length: Math.min(USERS_PER_WAVE, users - first) }, (_, index) => first + index);
+  await recordViews(
+    engine.store,
+    wave.flatMap((user) => viewsOf(user, endMs)),
+  );
+  const nowMs = performance.now();
+  if (nowMs - reportedMs < REPORT_EVERY_MS) continue;
+  reportedMs = nowMs;
+  console.log(`${(first + wave.length) * VIEWS_PER_USER} impressions`);
+}
+const seconds = (performance.now() - startedMs) / 1_000;
+const impressions = users * VIEWS_PER_USER;
+console.log(
+  `${impressions} impressions in ${seconds.toFixed(1)} s, ${Math.round(impressions / seconds)} a second`,
+);
+await engine.close();

@@ -1,0 +1,170 @@
+// npm run bench:reads [-- --impressions 2000000 --rounds 5 --round-ms 1500 --out FILE]
+//
+// What a recommender waits for, against the same CQL sent with the bare driver. Needs the servers and the data:
+// `npm run services` in another terminal, its exports in this one, and `node bench/reads/load.ts` once. Starts
+// `impressions serve` on them. Each round asks every scenario by GraphQL and then by driver; a figure is the median of
+// its rounds. First idle, then while impressions are recorded at 5,000 a second.
+
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { startServiceProcess } from "../../test/support/service-process.ts";
+import { VIEWS_PER_USER } from "./dataset.ts";
+import type { Measured, Order } from "./generator.ts";
+import { SCENARIOS } from "./scenarios.ts";
+
+const WRITES_PER_SECOND = 5_000;
+
+const { values } = parseArgs({
+  options: {
+    impressions: { type: "string", default: "2000000" },
+    rounds: { type: "string", default: "5" },
+    "round-ms": { type: "string", default: "1500" },
+    out: { type: "string" },
+  },
+});
+const users = String(Math.ceil(Number(values.impressions) / VIEWS_PER_USER));
+const rounds = Number(values.rounds);
+const durationMs = Number(values["round-ms"]);
+
+const environment = Object.fromEntries(
+  Object.entries({ ...process.env, ENGINE: "cluster" }).filter(([name]) =>
+    /^(ENGINE|NATS_|SCYLLA_|QUEUE_|PATH)/.test(name),
+  ),
+) as Record<string, string>;
+const service = await startServiceProcess(environment);
+const generator = start("generator.ts", service.url, users);
+await once(generator, "message");
+
+const idle = await measureAll();
+const writer = start("writer.ts", service.url, String(WRITES_PER_SECOND));
+const rates: number[] = [];
+writer.on("message", (rate: number) => rates.push(rate));
+await once(writer, "message");
+const writing = await measureAll();
+writer.kill();
+generator.kill();
+await service.kill("SIGTERM");
+
+const writesPerSecond = median(rates);
+const report = {
+  date: new Date().toISOString(),
+  environment: {
+    node: process.version,
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    storedImpressions: Number(values.impressions),
+    readConsistency: "LOCAL_QUORUM, one node",
+    connections: 1,
+    rounds,
+    roundMs: durationMs,
+  },
+  idle,
+  writing: { impressionsPerSecond: writesPerSecond, scenarios: writing },
+};
+console.log(JSON.stringify(report.environment));
+print("idle", idle);
+print(`while ${writesPerSecond} impressions a second are recorded`, writing);
+if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(report, null, 2)}\n`);
+
+interface Figures {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+interface Result {
+  readonly scenario: string;
+  readonly statements: number;
+  readonly graphql: Figures;
+  readonly cql: Figures;
+  /** Of the medians. */
+  readonly ratioP50: number;
+  readonly ratioP99: number;
+}
+
+async function measureAll(): Promise<Result[]> {
+  const measured = SCENARIOS.map(() => ({ graphql: [] as Figures[], cql: [] as Figures[], statements: 0 }));
+  // The first round warms both sides up, and is not counted.
+  for (let round = 0; round <= rounds; round++) {
+    for (const [scenario, kept] of measured.entries()) {
+      for (const arm of ["graphql", "cql"] as const) {
+        const { latenciesMs, statements } = await order({ scenario, arm, durationMs });
+        kept.statements = statements;
+        if (round > 0) kept[arm].push(figuresOf(latenciesMs));
+      }
+    }
+  }
+  return measured.map(({ graphql, cql, statements }, index) => {
+    const [ours, theirs] = [medians(graphql), medians(cql)];
+    return {
+      scenario: SCENARIOS[index]?.name ?? "",
+      statements,
+      graphql: ours,
+      cql: theirs,
+      ratioP50: rounded(ours.p50Ms / theirs.p50Ms),
+      ratioP99: rounded(ours.p99Ms / theirs.p99Ms),
+    };
+  });
+}
+
+async function order(asked: Order): Promise<Measured> {
+  generator.send(asked);
+  const [measured] = (await once(generator, "message")) as [Measured];
+  return measured;
+}
+
+function start(file: string, ...parameters: readonly string[]): ChildProcess {
+  const child = fork(join(import.meta.dirname, file), parameters, {
+    env: { ...process.env, ...environment },
+  });
+  child.once("exit", (code) => {
+    if (code === null || code === 0) return;
+    console.error(`${file} ended with ${code}`);
+    process.exit(1);
+  });
+  return child;
+}
+
+function figuresOf(latenciesMs: readonly number[]): Figures {
+  const sorted = latenciesMs.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+  return { p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
+function medians(figures: readonly Figures[]): Figures {
+  return {
+    p50Ms: rounded(median(figures.map(({ p50Ms }) => p50Ms))),
+    p99Ms: rounded(median(figures.map(({ p99Ms }) => p99Ms))),
+  };
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
+function rounded(number: number): number {
+  return Number(number.toFixed(2));
+}
+
+function print(title: string, results: readonly Result[]): void {
+  console.log(`\n${title}`);
+  console.table(
+    Object.fromEntries(
+      results.map(({ scenario, statements, graphql, cql, ratioP50, ratioP99 }) => [
+        scenario,
+        {
+          statements,
+          "p50 ms": graphql.p50Ms,
+          "p99 ms": graphql.p99Ms,
+          "driver p50": cql.p50Ms,
+          "driver p99": cql.p99Ms,
+          "ratio p50": ratioP50,
+          "ratio p99": ratioP99,
+        },
+      ]),
+    ),
+  );
+}
