@@ -4,6 +4,7 @@
 import { Agent, request } from "node:http";
 import { openEngine } from "../../src/app.ts";
 import { readConfig } from "../../src/config.ts";
+import { systemClock } from "../../src/domain/time.ts";
 import { connectClient } from "../../src/scylla/connection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { type Question, questionsOf, SCENARIOS } from "./scenarios.ts";
@@ -39,7 +40,7 @@ const client = await connectClient(
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
 const questions: { readonly asked: readonly Question[]; readonly waves: readonly Waves[] }[] = [];
-const { store, close } = await openEngine(config, logger, { waitForStore: true });
+const { store, close } = await openEngine(config, logger, { waitForStore: true, clock: systemClock });
 for (const scenario of SCENARIOS) {
   const asked = questionsOf(scenario, Number(users), QUESTIONS);
   const waves: Waves[] = [];

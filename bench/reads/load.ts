@@ -7,6 +7,7 @@
 import { parseArgs } from "node:util";
 import { migrate, openEngine } from "../../src/app.ts";
 import { readConfig } from "../../src/config.ts";
+import { systemClock } from "../../src/domain/time.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { recordViews } from "../../test/support/views.ts";
 import { VIEWS_PER_USER, viewsOf } from "./dataset.ts";
@@ -19,9 +20,12 @@ const { values } = parseArgs({ options: { impressions: { type: "string", default
 const users = Math.ceil(Number(values.impressions) / VIEWS_PER_USER);
 const config = readConfig({ ENGINE: "cluster", ...process.env });
 const logger = createLogger("warn");
-await migrate(config, logger, { dryRun: false, replicationFactor: 1 });
+await migrate(config, logger, { dryRun: false, replicationFactor: 1, clock: systemClock });
 // Few rows a slice: the hot post's hour goes on to finer slices, as a viral post's does.
-const engine = await openEngine({ ...config, SLICE_ROWS_MAX: 2_000 }, logger, { waitForStore: true });
+const engine = await openEngine({ ...config, SLICE_ROWS_MAX: 2_000 }, logger, {
+  waitForStore: true,
+  clock: systemClock,
+});
 const endMs = Date.now();
 const startedMs = performance.now();
 let reportedMs = startedMs;

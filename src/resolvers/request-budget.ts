@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import type { Clock } from "../domain/time.ts";
 
 /** The request's time is over before the store has answered. */
 export class RequestTimeoutError extends Error {
@@ -24,8 +25,8 @@ export interface RequestBudget {
   end(): void;
 }
 
-export function startRequestBudget(timeoutMs: number): RequestBudget {
-  const startedMs = performance.now();
+export function startRequestBudget(timeoutMs: number, { monotonicMs }: Clock): RequestBudget {
+  const startedMs = monotonicMs();
   let controller: AbortController | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isOver = false;
@@ -36,7 +37,7 @@ export function startRequestBudget(timeoutMs: number): RequestBudget {
     setMaxListeners(0, opened.signal);
     if (isOver) opened.abort(new RequestOverError());
     else {
-      const leftMs = Math.max(0, timeoutMs - (performance.now() - startedMs));
+      const leftMs = Math.max(0, timeoutMs - (monotonicMs() - startedMs));
       timer = setTimeout(() => opened.abort(new RequestTimeoutError(timeoutMs)), leftMs);
     }
     return opened;

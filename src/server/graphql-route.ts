@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import type { IncomingHttpHeaders } from "node:http";
 import { type ApolloServer, HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
@@ -6,9 +7,8 @@ import { ApiError } from "../errors.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
 import type { ContextFactory, RequestContext } from "../resolvers/context.ts";
 import { checkDocument } from "../resolvers/document-limits.ts";
-import { startRequestBudget } from "../resolvers/request-budget.ts";
+import type { RequestBudget } from "../resolvers/request-budget.ts";
 import { NotUtf8Error, sendApiError, sendFailure } from "./http-errors.ts";
-import { requestTimeoutMs } from "./request-timeout.ts";
 
 /** Everything that the router knows, so that a wrong method is a 405 and not a 404. */
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -22,7 +22,7 @@ export function registerGraphQL(
   fastify: FastifyInstance,
   apollo: ApolloServer<RequestContext>,
   newContext: ContextFactory,
-  timeoutMsMax: number,
+  startBudget: (headers: IncomingHttpHeaders) => RequestBudget,
 ): void {
   acceptJsonOnly(fastify);
   fastify.route({
@@ -41,16 +41,15 @@ export function registerGraphQL(
       // Somebody pasted the endpoint into a browser.
       if (method === "GET" && search === "" && headers.accept?.includes("text/html"))
         return reply.redirect("./", 303);
-      let timeoutMs: number;
+      let budget: RequestBudget;
       try {
-        timeoutMs = requestTimeoutMs(headers, timeoutMsMax);
+        budget = startBudget(headers);
         const query = queryOf(request, search);
         if (query !== null) checkDocument(query);
       } catch (error) {
         if (error instanceof ApiError) return sendApiError(reply, error);
         throw error;
       }
-      const budget = startRequestBudget(timeoutMs);
       // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
       // over as soon as its body was read.)
       reply.raw.once("close", budget.end);

@@ -1,4 +1,5 @@
 import { createContextFactory, type ResolverDependencies } from "../resolvers/context.ts";
+import { startRequestBudget } from "../resolvers/request-budget.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { startApollo } from "./apollo.ts";
 import { createFastifyServer, type HttpServer } from "./fastify-server.ts";
@@ -6,6 +7,7 @@ import { registerGraphQL } from "./graphql-route.ts";
 import { type Readiness, registerHealth } from "./health.ts";
 import { registerHome } from "./home.ts";
 import { registerPlayground } from "./playground.ts";
+import { requestTimeoutMs } from "./request-timeout.ts";
 
 export interface HttpServerDependencies extends ResolverDependencies {
   /** Whether to serve /playground. */
@@ -27,7 +29,9 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
   const apollo = await startApollo({ introspection: deps.introspection, logger });
   const { fastify, server } = createFastifyServer({ clock, logger, drainMs });
   fastify.addHook("onClose", () => apollo.stop());
-  registerGraphQL(fastify, apollo, createContextFactory(deps), deps.requestTimeoutMs);
+  registerGraphQL(fastify, apollo, createContextFactory(deps), (headers) =>
+    startRequestBudget(requestTimeoutMs(headers, deps.requestTimeoutMs), deps.clock),
+  );
   registerHealth(fastify, deps);
   registerHome(fastify, deps);
   if (deps.playground) registerPlayground(fastify);

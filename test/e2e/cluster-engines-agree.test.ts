@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
-import { DAY_MS } from "../../src/domain/time.ts";
+import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { type Api, startApi } from "../support/api.ts";
 import { type ClusterApi, startClusterApi } from "../support/cluster-api.ts";
 import { createRandom, type Random } from "../support/random.ts";
@@ -30,7 +30,7 @@ const INSTANTS_MS = Array.from({ length: 800 }, () => nowMs - DAY_MS - random.in
 
 beforeAll(async () => {
   console.info(`AGREE_SEED=${seed}`);
-  const clock = { nowMs: () => nowMs };
+  const clock = { ...systemClock, nowMs: () => nowMs };
   embedded = await startApi({ clock });
   // Few rows a slice, so that the viewers of most posts lie in several.
   cluster = await startClusterApi({ clock, environment: { SLICE_ROWS_MAX: "100" } });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { systemClock } from "../../src/domain/time.ts";
 import { publicErrorOf } from "../../src/resolvers/error-mapping.ts";
 import {
   RequestOverError,
@@ -11,7 +12,7 @@ afterEach(() => void vi.useRealTimers());
 
 describe("a request's budget", () => {
   test("counts from the request's start, and ends it with a reason that a caller understands", () => {
-    const budget = startRequestBudget(1_000);
+    const budget = startRequestBudget(1_000, systemClock);
     vi.advanceTimersByTime(400);
     const signal = budget.signal();
     expect(budget.signal()).toBe(signal);
@@ -27,7 +28,7 @@ describe("a request's budget", () => {
   });
 
   test("ends with the request, and leaves no timer behind", () => {
-    const budget = startRequestBudget(1_000);
+    const budget = startRequestBudget(1_000, systemClock);
     const signal = budget.signal();
     expect(vi.getTimerCount()).toBe(1);
     budget.end();
@@ -37,7 +38,7 @@ describe("a request's budget", () => {
   });
 
   test("takes no timer where nothing is read", () => {
-    const budget = startRequestBudget(1_000);
+    const budget = startRequestBudget(1_000, systemClock);
     expect(vi.getTimerCount()).toBe(0);
     budget.end();
     expect(budget.signal().reason).toBeInstanceOf(RequestOverError);
