@@ -3,12 +3,10 @@ import { createRandom } from "../../test/support/random.ts";
 
 /** The views that the bench reads: a function of the numbers here, so that a load and a measurement agree on them. */
 
-export const POSTS = 10_000;
+export const POSTS = 5_000;
 export const VIEWS_PER_USER = 100;
 /** Every user has seen this one, in its own hour. */
 export const HOT_POST = "hot";
-/** One view of the hot post a user, the others spread evenly: a post that is not hot has so many viewers in the mean. */
-export const viewersOfColdPost = (users: number) => Math.round((users * (VIEWS_PER_USER - 1)) / POSTS);
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

@@ -12,17 +12,23 @@ import { createLogger } from "../../src/telemetry/logger.ts";
 import { recordViews } from "../../test/support/views.ts";
 import { VIEWS_PER_USER, viewsOf } from "./dataset.ts";
 
-/** Users written together: of these a post gets some 20 views, which go as one batch. */
+/** Users written together: of these a post gets some 40 views, which go as one batch. */
 const USERS_PER_WAVE = 2_000;
 const REPORT_EVERY_MS = 10_000;
+const LOADING = {
+  /** Few rows a slice: the hot post's hour goes on to finer slices, as a viral post's does. */
+  SLICE_ROWS_MAX: 2_000,
+  /** Nobody waits for an answer, and a small node that compacts beside this stops for seconds. */
+  SCYLLA_REQUEST_TIMEOUT_MS: 120_000,
+  SCYLLA_REQUESTS_MAX: 64,
+};
 
 const { values } = parseArgs({ options: { impressions: { type: "string", default: "2000000" } } });
 const users = Math.ceil(Number(values.impressions) / VIEWS_PER_USER);
 const config = readConfig({ ENGINE: "cluster", ...process.env });
 const logger = createLogger("warn");
 await migrate(config, logger, { dryRun: false, replicationFactor: 1, clock: systemClock });
-// Few rows a slice: the hot post's hour goes on to finer slices, as a viral post's does.
-const engine = await openEngine({ ...config, SLICE_ROWS_MAX: 2_000 }, logger, {
+const engine = await openEngine({ ...config, ...LOADING }, logger, {
   waitForStore: true,
   clock: systemClock,
 });

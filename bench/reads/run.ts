@@ -31,8 +31,8 @@ const rounds = Number(values.rounds);
 const durationMs = Number(values["round-ms"]);
 
 const environment = Object.fromEntries(
-  Object.entries({ ...process.env, ENGINE: "cluster" }).filter(([name]) =>
-    /^(ENGINE|NATS_|SCYLLA_|QUEUE_|PATH)/.test(name),
+  Object.entries({ ...process.env, ENGINE: "cluster", NODE_ENV: "production" }).filter(([name]) =>
+    /^(ENGINE|NODE_ENV|NATS_|SCYLLA_|QUEUE_|PATH)/.test(name),
   ),
 ) as Record<string, string>;
 const service = await startServiceProcess(environment);

@@ -1,17 +1,11 @@
 import { expect, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
-import { MINUTE_MS, type Window } from "../../src/domain/time.ts";
+import type { Window } from "../../src/domain/time.ts";
 import type { Position } from "../../src/domain/walk.ts";
-import {
-  PipelineDocument,
-  PostViewersDocument,
-  RecordImpressionsDocument,
-  SeenPostsDocument,
-} from "../../src/generated/operations.ts";
+import { PostViewersDocument, SeenPostsDocument } from "../../src/generated/operations.ts";
+import { createWorld, instantOf, randomView, record, type World } from "./arrival-world.ts";
 import { query } from "./graphql-request.ts";
-import { createOracle, type Oracle } from "./oracle.ts";
 import { createRandom, type Random } from "./random.ts";
-import { viewOf } from "./views.ts";
 
 /**
  * Walks over GraphQL while impressions arrive through the mutation, held against the rules of docs/semantics.md and not
@@ -24,7 +18,6 @@ import { viewOf } from "./views.ts";
  *   was walked by then: the one exception that the rules make.
  */
 
-const SETTLE_TIMEOUT_MS = 60_000;
 const PAGES_MAX = 1_000;
 /** So many times the seeds asked for are tried at most. */
 const SEEDS_FACTOR_MAX = 5;
@@ -79,37 +72,8 @@ export function testWalksUnderArrival(engine: string, seeds: number, open: () =>
   });
 }
 
-interface World {
-  readonly url: string;
-  readonly random: Random;
-  readonly oracle: Oracle;
-  readonly users: readonly string[];
-  readonly posts: readonly string[];
-  readonly instantsMs: readonly number[];
-  received: number;
-}
-
 async function checkSeed(url: string, random: Random, name: string, figures: ArrivalFigures): Promise<void> {
-  const ids = (kind: string, count: number) =>
-    Array.from({ length: count }, (_, index) => `${kind}-${name}-${index}`);
-  // Old enough that a view can be dated after all of them, and few, so that many views share one.
-  const startMs = Date.now() - random.integer(2, 20_000) * MINUTE_MS;
-  const instantsMs = Array.from({ length: random.integer(2, 30) }, () =>
-    Math.min(Date.now() - MINUTE_MS, startMs + random.integer(0, random.pick([3, 1_000, 60 * MINUTE_MS]))),
-  );
-  const world: World = {
-    url,
-    random,
-    oracle: createOracle(),
-    users: ids("u", random.integer(1, 12)),
-    posts: ids("p", random.integer(1, 25)),
-    instantsMs,
-    received: 0,
-  };
-  const views = Array.from({ length: random.integer(1, 150) }, () =>
-    randomView(world, random.pick(world.users), random.pick(world.posts), random.pick(instantsMs)),
-  );
-  await record(world, views);
+  const world = await createWorld(url, random, name);
   for (const kind of [seenPostsWalk(world), postViewersWalk(world)]) await checkWalk(world, kind, figures);
 }
 
@@ -236,48 +200,8 @@ function postViewersWalk(world: World): WalkKind {
   };
 }
 
-function randomView({ random }: World, userId: string, postId: string, viewedAtMs: number): View {
-  return viewOf({
-    userId,
-    postId,
-    viewedAtMs,
-    surface: random.pick([null, "HOME", "SEARCH"]),
-    position: random.pick([null, 0, 7]),
-    dwellMs: random.pick([null, 0, 1_500]),
-  });
-}
-
-/** Sends each user's views in this order, one mutation a user, and resolves when all of them are stored. */
-async function record(world: World, views: readonly View[]): Promise<void> {
-  for (const [userId, list] of Map.groupBy(views, (view) => view.userId)) {
-    const impressions = list.map(({ postId, viewedAtMs, surface, position, dwellMs }) => ({
-      postId,
-      viewedAt: new Date(viewedAtMs).toISOString(),
-      surface,
-      position,
-      dwellMs,
-    }));
-    await query(world.url, RecordImpressionsDocument, { input: { userId, impressions } });
-    // Of one view sent twice, the one received later stays.
-    for (const view of list) world.oracle.add({ ...view, receivedAtUs: world.received++ });
-  }
-  if (views.length === 0) return;
-  await expect
-    .poll(async () => (await query(world.url, PipelineDocument, {})).pipeline, {
-      timeout: SETTLE_TIMEOUT_MS,
-      interval: 2,
-    })
-    .toMatchObject({ pending: 0, deadLetters: 0 });
-}
-
 /** Whether a walk comes to `row` after `last`: older, or by the bytes of its id. */
 function isBehind(row: Position, last: Position): boolean {
   if (row.viewedAtMs !== last.viewedAtMs) return row.viewedAtMs < last.viewedAtMs;
   return Buffer.compare(Buffer.from(row.id), Buffer.from(last.id)) < 0;
-}
-
-function instantOf(epochMs: number): string;
-function instantOf(epochMs: number | null): string | null;
-function instantOf(epochMs: number | null): string | null {
-  return epochMs === null ? null : new Date(epochMs).toISOString();
 }
