@@ -42,6 +42,16 @@ export default defineConfig({
           hookTimeout: 600_000,
         },
       },
+      {
+        // The programs of examples/, in their own languages.
+        resolve,
+        test: {
+          name: "examples",
+          include: ["test/examples/**/*.test.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 600_000,
+        },
+      },
       { resolve, test: { name: "browser", include: ["test/browser/**/*.test.ts"], ...timeouts } },
     ],
   },

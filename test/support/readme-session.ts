@@ -4,18 +4,23 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "vitest";
 
-/** A console block of the README that is marked `<!-- session -->`, or `<!-- session: KIND -->`. */
+/** A console block of a README that is marked `<!-- session -->`, or `<!-- session: KIND -->`. */
 export interface ReadmeSession {
   /** `eventually`: the output comes in a moment. `cluster`: only on the cluster engine. */
   readonly kind: string;
   readonly steps: readonly { readonly command: string; readonly output: string }[];
 }
 
-const README = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+const ROOT = join(import.meta.dirname, "../..");
 const DOCUMENTED_ADDRESS = "http://127.0.0.1:4000";
 
-export function readmeSessions(): ReadmeSession[] {
-  return [...README.matchAll(/<!-- session(?:: (\w+))? -->\n```console\n(.*?)```/gs)].map((match) => {
+/** The sessions of a page of this project, by default of its front page. */
+export function readmeSessions(page = "README.md"): ReadmeSession[] {
+  return [
+    ...readFileSync(join(ROOT, page), "utf8").matchAll(
+      /<!-- session(?:: (\w+))? -->\n```console\n(.*?)```/gs,
+    ),
+  ].map((match) => {
     const steps = (match[2] ?? "")
       .split(/^\$ /m)
       .slice(1)
@@ -30,8 +35,19 @@ export function readmeSessions(): ReadmeSession[] {
   });
 }
 
+/** The shell that a session is typed into. */
+export interface Shell {
+  readonly cwd?: string;
+  /** Beside this process's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Types the sessions into a shell against the service at `url`; every output must be the README's, times apart. */
-export async function replaySessions(sessions: readonly ReadmeSession[], url: string): Promise<void> {
+export async function replaySessions(
+  sessions: readonly ReadmeSession[],
+  url: string,
+  { cwd = ROOT, env = {} }: Shell = {},
+): Promise<void> {
   let environment = "";
   for (const { kind, steps } of sessions) {
     for (const { command, output } of steps) {
@@ -40,15 +56,18 @@ export async function replaySessions(sessions: readonly ReadmeSession[], url: st
         environment += `${here}\n`;
         continue;
       }
-      const answer = () => shell(environment + here).then(withoutTimes);
+      const answer = () => run(environment + here, { cwd, env }).then(withoutTimes);
       if (kind === "eventually") await expect.poll(answer, { timeout: 60_000 }).toBe(withoutTimes(output));
       else expect(await answer()).toBe(withoutTimes(output));
     }
   }
 }
 
-async function shell(script: string): Promise<string> {
-  const { stdout } = await promisify(execFile)("bash", ["-euo", "pipefail", "-c", script]);
+async function run(script: string, { cwd, env }: Shell): Promise<string> {
+  const { stdout } = await promisify(execFile)("bash", ["-euo", "pipefail", "-c", script], {
+    cwd,
+    env: { ...process.env, ...env },
+  });
   return stdout.trimEnd();
 }
 

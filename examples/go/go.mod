@@ -1,0 +1,3 @@
+module recommender
+
+go 1.23

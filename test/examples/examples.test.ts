@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { ApiError } from "../../src/errors.ts";
+import { StoreUnavailableError } from "../../src/ports/errors.ts";
+import { type Api, startApi } from "../support/api.ts";
+import { createTemporaryDirectory } from "../support/directory.ts";
+import { EXAMPLE_PROGRAMS, type InstalledExample, installExample } from "../support/example-programs.ts";
+import { linesOf, recordUntilStored, sampleViews } from "../support/example-views.ts";
+import { readmeSessions, replaySessions } from "../support/readme-session.ts";
+import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
+
+/** A wait that no other delay explains, and that `Retry-After` says as well. */
+const RETRY_AFTER_MS = 1_000;
+
+const { views, userIds, candidates } = sampleViews();
+const directory = createTemporaryDirectory();
+let service: ServiceProcess;
+
+beforeAll(async () => {
+  service = await startServiceProcess({ DATA_DIR: directory.path });
+  await recordUntilStored(service.url, views);
+});
+
+afterAll(async () => {
+  await service?.kill("SIGTERM");
+  directory.remove();
+});
+
+describe.each(EXAMPLE_PROGRAMS)("the $name example", (program) => {
+  let example: InstalledExample;
+  beforeAll(async () => {
+    example = await installExample(program);
+  });
+
+  test("answers for one user, for a hundred users at once, and walks a history over its pages", async () => {
+    const output = await example.ask(service.url, userIds, candidates);
+    expect(output).toEqual(linesOf({ views, userIds, candidates }));
+  });
+
+  test("waits as long as it is told and asks again; an empty page does not end a walk", async () => {
+    const { api, calls } = await startFaultyApi();
+    onTestFinished(api.stop);
+    const few = { views: views.slice(0, 20), userIds: ["maria"], candidates: candidates.slice(0, 5) };
+    await api.store(few.views);
+
+    const output = await example.ask(api.url, few.userIds, few.candidates);
+    expect(output).toEqual(linesOf(few));
+    // One user and the batch: 503, 429, answer, answer. Waiting longer than told is fine, and a slow machine does.
+    expect(calls.seenAmong).toHaveLength(4);
+    const [, limitedAt = 0, answeredAt = 0] = calls.seenAmong;
+    expect(answeredAt - limitedAt).toBeGreaterThanOrEqual(RETRY_AFTER_MS);
+    expect(calls.emptyPages).toBe(1);
+  });
+
+  test("says the code of a request that is wrong, asks once, and fails", async () => {
+    const wrong = example.ask(service.url, ["maria"], ["undefined"]);
+    await expect(wrong).rejects.toThrow(
+      'BAD_USER_INPUT: candidates[0] must be a real id, not the text "undefined"',
+    );
+  });
+
+  test("its README shows what it prints", async () => {
+    const fresh = createTemporaryDirectory();
+    onTestFinished(fresh.remove);
+    const { url, kill } = await startServiceProcess({ DATA_DIR: fresh.path });
+    onTestFinished(async () => void (await kill("SIGKILL")));
+    const env = { ...example.env, IMPRESSIONS_URL: url };
+
+    const recording = readmeSessions("examples/README.md");
+    const asking = readmeSessions(`examples/${program.name}/README.md`);
+    expect([recording.length, asking.length]).toEqual([1, 1]);
+    await replaySessions(recording, url, { env });
+    await replaySessions(asking, url, { env, cwd: example.cwd });
+  });
+});
+
+/** The API in front of a store that is away once, then over a rate once, and begins every walk with an empty page. */
+async function startFaultyApi(): Promise<{
+  api: Api;
+  calls: { seenAmong: number[]; emptyPages: number };
+}> {
+  const calls = { seenAmong: [] as number[], emptyPages: 0 };
+  const api = await startApi({
+    override: ({ store }) => ({
+      store: {
+        ...store,
+        async seenAmong(...question) {
+          const call = calls.seenAmong.push(performance.now());
+          if (call === 1) throw new StoreUnavailableError("away");
+          if (call === 2) throw new ApiError("RATE_LIMITED", "Too many requests.", RETRY_AFTER_MS);
+          return store.seenAmong(...question);
+        },
+        async seenPosts(request) {
+          if (request.after !== null) return store.seenPosts(request);
+          calls.emptyPages++;
+          const boundMs = Date.now();
+          return { rows: [], boundMs, next: { viewedAtMs: boundMs, id: "above all" } };
+        },
+      },
+    }),
+  });
+  return { api, calls };
+}
