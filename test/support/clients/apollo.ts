@@ -47,8 +47,6 @@ export function createApolloCaller({ url, queriesBy, fetch }: CallerOptions): Ca
     uri: url,
     fetch,
     useGETForQueries: queriesBy === "GET",
-    // Required with GET (cross-site request forgery), harmless with POST.
-    headers: { "apollo-require-preflight": "true" },
   });
   // Apollo's errors have no headers: a link is where a program looks at them.
   let response: Response | undefined;
