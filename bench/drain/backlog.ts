@@ -1,8 +1,9 @@
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 
+/** A campaign: many users, and few posts that all of them see. */
 const USERS = 20_000;
-const POSTS = 5_000;
+const POSTS = 200;
 /** Impressions of one mutation: what the app sends at once. */
 const PER_SUBMISSION = 10;
 const PUBLISHES_AT_ONCE = 64;

@@ -1,10 +1,10 @@
 // A backlog that waited, and one process that works it off: how long it takes, and what memory it takes.
 //
-//   npm run bench:drain -- [--engine embedded|cluster] [--impressions 1000000] [--per-message 50] [--heap-mb 512]
+//   npm run bench:drain -- [--engine embedded|cluster] [--impressions 1000000] [--per-message 100] [--heap-mb 512]
 //
 // Fills the queue while no worker runs, then starts one process of the built service (`serve` on the embedded engine,
 // `worker` on the cluster) and prints its resident memory and what is left in the queue until nothing is. The cluster
-// engine runs on NATS and Cassandra of its own, or on those that TEST_NATS_SERVERS and TEST_SCYLLA_CONTACT_POINTS name.
+// engine runs on a NATS and a Cassandra of its own.
 
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -34,7 +34,7 @@ function readArguments(): Arguments {
     options: {
       engine: { type: "string", default: "embedded" },
       impressions: { type: "string", default: "1000000" },
-      "per-message": { type: "string", default: "50" },
+      "per-message": { type: "string", default: "100" },
       // As in the image: without a limit Node lets garbage lie as long as the machine has room.
       "heap-mb": { type: "string", default: "512" },
     },
@@ -80,7 +80,7 @@ try {
   const samples: number[] = [];
   let saidMs = Number.NEGATIVE_INFINITY;
   for (;;) {
-    const { pending, stored } = await bench.progress();
+    const { pending, stored, concurrency } = await bench.progress();
     const { rssMb, peakMb } = memoryOf(worker);
     samples.push(rssMb);
     const elapsedMs = performance.now() - startedMs;
@@ -88,7 +88,7 @@ try {
       saidMs = elapsedMs;
       console.log(
         `${(elapsedMs / 1_000).toFixed(0).padStart(5)} s  ${String(pending).padStart(8)} messages left  ` +
-          `${String(stored).padStart(9)} stored  RSS ${rssMb} MB, peak ${peakMb} MB`,
+          `${String(stored).padStart(9)} stored  concurrency ${concurrency}  RSS ${rssMb} MB, peak ${peakMb} MB`,
       );
     }
     if (pending === 0) {

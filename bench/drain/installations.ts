@@ -7,19 +7,26 @@ import type { WorkerReport } from "../../src/ports/worker-board.ts";
 import { createClusterInstallation } from "../../test/support/cluster-installation.ts";
 import { engineOptions } from "../../test/support/embedded.ts";
 import { query } from "../../test/support/graphql-request.ts";
-import { openSharedServers } from "../../test/support/servers/shared-servers.ts";
+import { startCassandra } from "../../test/support/servers/cassandra.ts";
+import { startNats } from "../../test/support/servers/nats.ts";
 import { type ServiceProcess, startServiceProcess } from "../../test/support/service-process.ts";
 
 const GIB = 1_024 ** 3;
 const quiet = { info() {}, warn: console.warn, error: console.error };
+
+/** Messages left, and what the workers say of themselves (a report every 5 s). */
+export interface Progress {
+  readonly pending: number;
+  readonly stored: number;
+  readonly concurrency: number;
+}
 
 /** An installation whose workers start when its queue is full. */
 export interface Bench {
   /** Runs with the queue while no worker does. */
   whileStopped(run: (queue: ImpressionQueue) => Promise<void>): Promise<void>;
   startWorker(environment: Readonly<Record<string, string>>): Promise<ServiceProcess>;
-  /** Messages left, and impressions that the workers say they stored (a report every 5 s). */
-  progress(): Promise<{ readonly pending: number; readonly stored: number }>;
+  progress(): Promise<Progress>;
   dispose(): Promise<void>;
 }
 
@@ -37,7 +44,7 @@ export async function openEmbeddedBench(dataDir: string): Promise<Bench> {
     },
     async progress() {
       const { pipeline } = await query(service?.url ?? "", PipelineDocument, {});
-      return { pending: pipeline.pending, stored: storedBy(pipeline.workers) };
+      return { pending: pipeline.pending, ...reported(pipeline.workers) };
     },
     async dispose() {
       await service?.kill("SIGTERM");
@@ -46,17 +53,21 @@ export async function openEmbeddedBench(dataDir: string): Promise<Bench> {
 }
 
 export async function openClusterBench(): Promise<Bench> {
-  const servers = await openSharedServers();
+  const [nats, cassandra] = await Promise.all([
+    startNats({ config: { syncAlways: true } }),
+    // A benchmark runs long enough to be worth the compiler's while.
+    startCassandra({ jvmOptions: ["-XX:TieredStopAtLevel=4"] }),
+  ]);
   const installation = createClusterInstallation({
-    natsServers: servers.natsServers,
-    contactPoints: servers.scyllaContactPoints,
-    localDataCenter: servers.scyllaLocalDc,
+    natsServers: nats.servers,
+    contactPoints: cassandra.contactPoints,
+    localDataCenter: cassandra.localDataCenter,
   });
   const { code, stderr } = await installation.migrate("--create-keyspace", "1");
   if (code !== 0) throw new Error(stderr);
   const namespace = installation.environment.NATS_NAMESPACE;
   const { queue, workerBoard } = await openJetStreamQueue({
-    servers: servers.natsServers,
+    servers: nats.servers,
     namespace,
     queueMaxBytes: 4 * GIB,
     queueReplicas: 1,
@@ -76,16 +87,22 @@ export async function openClusterBench(): Promise<Bench> {
       }),
     async progress() {
       const { pending } = await queue.stats();
-      return { pending, stored: storedBy(workerBoard.current()) };
+      return { pending, ...reported(workerBoard.current()) };
     },
     async dispose() {
       await queue.close();
       await installation.dispose();
-      await servers.stop();
+      await Promise.all([nats.stop(), cassandra.stop()]);
     },
   };
 }
 
-function storedBy(workers: readonly Pick<WorkerReport, "impressionsStored">[]): number {
-  return workers.reduce((sum, { impressionsStored }) => sum + impressionsStored, 0);
+function reported(
+  workers: readonly Pick<WorkerReport, "impressionsStored" | "concurrency">[],
+): Pick<Progress, "stored" | "concurrency"> {
+  return {
+    stored: workers.reduce((sum, { impressionsStored }) => sum + impressionsStored, 0),
+    // The loops of a process share it.
+    concurrency: Math.max(0, ...workers.map(({ concurrency }) => concurrency)),
+  };
 }

@@ -15,7 +15,7 @@ export class PipelineResolver {
     let stats: Promise<QueueStats> | null = null;
     return {
       engine: deps.engine,
-      workers: [...deps.workerBoard.current()],
+      workers: deps.workerBoard.current().toSorted((a, b) => (a.id < b.id ? -1 : 1)),
       stats() {
         stats ??= deps.queue.stats();
         return stats;

@@ -380,6 +380,16 @@ describe("the worker board", () => {
     await vi.waitFor(() => expect(board.current()).toEqual([report]), { timeout: 10_000 });
   });
 
+  it("remembers so many workers, those heard of last: anybody may publish reports", async () => {
+    const { opened, client, names } = await openWithManager();
+    const board = opened.current().workerBoard;
+    for (let worker = 1; worker <= 4_200; worker++)
+      client.publish(`${names.statusPrefix}.x`, JSON.stringify({ ...report, id: `w${worker}` }));
+    await vi.waitFor(() => expect(board.current().at(-1)?.id).toBe("w4200"), { timeout: 60_000 });
+    expect(board.current()).toHaveLength(4_096);
+    expect(board.current()[0]?.id).toBe("w105");
+  });
+
   it("does not throw without a connection", async () => {
     const { opened } = await openWithManager();
     const { workerBoard, close } = opened.current();
