@@ -62,11 +62,11 @@ async function withApi(deps: CliDependencies, run: (api: AdminApi) => Promise<vo
 
 async function list(api: AdminApi, flags: ListFlags): Promise<void> {
   const conditions = conditionsOf(flags);
-  let left = flags.limit;
   let after: string | null = null;
+  let listed = 0;
   do {
     const { deadLetters }: DeadLettersQuery = await api.request(DeadLettersDocument, {
-      first: Math.min(left, PAGE_SIZE_MAX),
+      first: Math.min(flags.limit - listed, PAGE_SIZE_MAX),
       after,
       ...conditions,
     });
@@ -76,9 +76,11 @@ async function list(api: AdminApi, flags: ListFlags): Promise<void> {
         : `${letter.failedAt}  ${letter.reason.padEnd(20)}  ${letter.id}  ${letter.detail}`;
       process.stdout.write(`${terminalText(line)}\n`);
     }
-    left -= deadLetters.nodes.length;
+    listed += deadLetters.nodes.length;
     after = deadLetters.pageInfo.hasNextPage ? (deadLetters.pageInfo.endCursor ?? null) : null;
-  } while (after !== null && left > 0);
+  } while (after !== null && listed < flags.limit);
+  // On stderr: what reads the list gets an empty one.
+  if (listed === 0) process.stderr.write("no such dead letters\n");
 }
 
 async function findLetter(api: AdminApi, id: string): Promise<Letter> {
