@@ -37,6 +37,22 @@ export class ApiError extends GraphQLError {
   }
 }
 
+/** What a query would cost, and what is allowed; docs/query-cost.md. */
+export interface QueryPrice {
+  readonly cost: number;
+  readonly costMax: number;
+}
+
+/** The document or the query asks for too much. `price` where it is about the cost. */
+export class QueryTooComplexError extends ApiError {
+  readonly price: QueryPrice | undefined;
+
+  constructor(message: string, price?: QueryPrice) {
+    super("QUERY_TOO_COMPLEX", message);
+    this.price = price;
+  }
+}
+
 /** The `extensions` of a catalogued error; `http` is what Apollo Server answers with and never reaches the client. */
 function extensionsOf(code: ErrorCode, retryAfterMs: number | undefined): Record<string, unknown> {
   const { status } = ERROR_CATALOGUE[code];

@@ -1,5 +1,11 @@
 import { GraphQLError } from "graphql";
-import { ApiError, ERROR_CATALOGUE, type ErrorCode } from "../errors.ts";
+import {
+  ApiError,
+  ERROR_CATALOGUE,
+  type ErrorCode,
+  type QueryPrice,
+  QueryTooComplexError,
+} from "../errors.ts";
 import { OverloadedError, SubmissionTooLargeError } from "../ingest/errors.ts";
 import {
   DeadLettersFullError,
@@ -19,6 +25,12 @@ export interface PublicError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly retryAfterMs?: number;
+  readonly price?: QueryPrice;
+}
+
+/** An error's `extensions` as the caller sees them: nothing but what docs/errors.md promises. */
+export function publicExtensionsOf({ code, retryAfterMs, price }: PublicError): Record<string, unknown> {
+  return { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), ...price };
 }
 
 /**
@@ -88,7 +100,7 @@ function ofGraphQL(cause: unknown, error: unknown): PublicError {
   if (
     error instanceof GraphQLError &&
     cause instanceof GraphQLError &&
-    (isRequestErrorCode(code) || isCallersMistake(cause))
+    (isRequestErrorCode(code) || isCallersMistake(error, cause))
   ) {
     // The outer message says where: 'Variable "$input" got invalid value ... at "input.impressions[3].viewedAt"; ...'
     return { code: "BAD_USER_INPUT", message: shorten(rephrase(error.message)) };
@@ -108,6 +120,7 @@ function ofApiError(error: ApiError): PublicError {
     code,
     message: shorten(error.message),
     ...(typeof retryAfterMs === "number" ? { retryAfterMs } : {}),
+    ...(error instanceof QueryTooComplexError && error.price !== undefined ? { price: error.price } : {}),
   };
 }
 
@@ -130,10 +143,10 @@ function isRequestErrorCode(code: unknown): boolean {
  * graphql-js throws GraphQLErrors without a code where a request cannot be executed (no path), and where an argument
  * turns out to be missing only when its field runs. Other errors with a path are a resolver's, so ours.
  */
-function isCallersMistake(cause: GraphQLError): boolean {
+function isCallersMistake(error: GraphQLError, cause: GraphQLError): boolean {
   return (
     cause.extensions.code === undefined &&
-    (cause.path === undefined || cause.message.startsWith('Argument "'))
+    ((error.path === undefined && cause.path === undefined) || cause.message.startsWith('Argument "'))
   );
 }
 

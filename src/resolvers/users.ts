@@ -13,7 +13,8 @@ import { readWalk } from "./walks.ts";
 
 const SEEN_POSTS = "Each post the user has seen, once, most recently seen first.";
 const UNSEEN_POSTS =
-  "The candidates this user has not seen, in the order given, each once. At most 1000 candidates.";
+  "The candidates this user has not seen, in the order given, each once. At most 1000 candidates. Costs 300, and 2 for each " +
+  "candidate (docs/query-cost.md).";
 const ANY_VIEW: SeenRuleInput = { minViews: 1, minDwellMs: 0 };
 
 /** What users have seen. */

@@ -8,21 +8,26 @@ import {
 } from "@apollo/server/plugin/disabled";
 import type { GraphQLFormattedError, GraphQLSchema } from "graphql";
 import { ERROR_CATALOGUE, type ErrorCode } from "../errors.ts";
-import { checkAnswerSize } from "../resolvers/answer-limits.ts";
 import type { RequestContext } from "../resolvers/context.ts";
-import { publicErrorOf } from "../resolvers/error-mapping.ts";
+import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import { OneMutationRule } from "../resolvers/one-mutation-rule.ts";
+import { checkPrice, priceOperation, type QueryLimits } from "../resolvers/query-cost.ts";
 import { buildGraphQLSchema } from "../resolvers/schema.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { compiledExecution, type FormatError } from "./compiled-execution.ts";
 import { createDocumentStore } from "./document-store.ts";
 import { VARIABLE_ERRORS_MAX } from "./limits.ts";
 
 /** Apollo Server with what this service uses of it, started. */
 export async function startApollo(options: {
   readonly introspection: boolean;
+  readonly limits: QueryLimits;
+  /** Whether operations that keep coming are compiled. */
+  readonly jit: boolean;
   readonly logger: Logger;
 }): Promise<ApolloServer<RequestContext>> {
   const schema = buildGraphQLSchema();
+  const formatError: FormatError = (formatted, error) => toPublic(formatted, error, options.logger);
   const apollo = new ApolloServer<RequestContext>({
     schema,
     introspection: options.introspection,
@@ -35,10 +40,11 @@ export async function startApollo(options: {
     documentStore: createDocumentStore(),
     executionOptions: { maxCoercionErrors: VARIABLE_ERRORS_MAX },
     validationRules: [OneMutationRule],
-    formatError: (formatted, error) => toPublic(formatted, error, options.logger),
+    formatError,
     logger: options.logger,
     plugins: [
-      requestRules(schema),
+      requestRules(schema, options.limits),
+      ...(options.jit ? [compiledExecution(schema, formatError)] : []),
       // Each costs time on every request, and this service uses none of them.
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
@@ -53,23 +59,24 @@ export async function startApollo(options: {
 
 /** The error as the caller sees it. What is our own fault is logged here, with everything that the caller is not told. */
 function toPublic(formatted: GraphQLFormattedError, error: unknown, logger: Logger): GraphQLFormattedError {
-  const { code, message, retryAfterMs } = publicErrorOf(error);
-  if (code === "INTERNAL_SERVER_ERROR") {
+  const told = publicErrorOf(error);
+  if (told.code === "INTERNAL_SERVER_ERROR") {
     logger.error({ err: error, path: formatted.path }, "a request failed unexpectedly");
   }
   return {
-    message,
+    message: told.message,
     ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
     ...(formatted.path === undefined ? {} : { path: formatted.path }),
-    extensions: { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    extensions: publicExtensionsOf(told),
   };
 }
 
-/** What holds for every operation: its answer has a bounded size, and its errors choose the HTTP status. */
-function requestRules(schema: GraphQLSchema): ApolloServerPlugin<RequestContext> {
+/** What holds for every operation: its price is within the budget, and its errors choose the HTTP status. */
+function requestRules(schema: GraphQLSchema, limits: QueryLimits): ApolloServerPlugin<RequestContext> {
   const listener = {
     async didResolveOperation({ document, operation, request }) {
-      if (operation) checkAnswerSize(schema, document, operation, request.variables ?? {});
+      if (!operation) return;
+      checkPrice(priceOperation(schema, document, operation, request.variables ?? {}), limits);
     },
     async willSendResponse({ response }) {
       if (response.body.kind !== "single") return;

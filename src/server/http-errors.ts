@@ -2,7 +2,7 @@ import type { FastifyReply } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { ApiError, ERROR_CATALOGUE } from "../errors.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
-import { publicErrorOf } from "../resolvers/error-mapping.ts";
+import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { HEADER_BYTES_MAX } from "./limits.ts";
 
@@ -17,7 +17,8 @@ interface HttpFailure {
 
 /** Answers with an error in the shape that GraphQL clients read: `{"errors":[{"message","extensions":{"code"}}]}`. */
 export function sendFailure(reply: FastifyReply, { status, error }: HttpFailure): FastifyReply {
-  const { code, message, retryAfterMs } = publicErrorOf(error);
+  const told = publicErrorOf(error);
+  const { message, retryAfterMs } = told;
   if (retryAfterMs !== undefined) reply.header("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
   return reply
     .code(status)
@@ -25,11 +26,7 @@ export function sendFailure(reply: FastifyReply, { status, error }: HttpFailure)
       "content-type",
       acceptsOnlyGraphQLResponse(reply.request.headers.accept) ? GRAPHQL_RESPONSE_TYPE : JSON_TYPE,
     )
-    .send(
-      JSON.stringify({
-        errors: [{ message, extensions: { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } }],
-      }),
-    );
+    .send(JSON.stringify({ errors: [{ message, extensions: publicExtensionsOf(told) }] }));
 }
 
 /** Sends an ApiError with the status that the catalogue gives its code. */

@@ -1,5 +1,6 @@
 import { createContextFactory, type ResolverDependencies } from "../resolvers/context.ts";
 import { startRequestBudget } from "../resolvers/request-budget.ts";
+import type { QueryLimits } from "../resolvers/query-cost.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { startApollo } from "./apollo.ts";
 import { createFastifyServer, type HttpServer } from "./fastify-server.ts";
@@ -14,6 +15,9 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly playground: boolean;
   /** Whether callers may ask for the schema. */
   readonly introspection: boolean;
+  readonly queryLimits: QueryLimits;
+  /** Whether operations that keep coming are compiled instead of interpreted. */
+  readonly jit: boolean;
   readonly logger: Logger;
   readonly version: string;
   readonly readiness: () => Promise<Readiness>;
@@ -26,7 +30,12 @@ export interface HttpServerDependencies extends ResolverDependencies {
 /** The HTTP side: /graphql, /playground, /healthz, /readyz and an overview at /. */
 export async function createHttpServer(deps: HttpServerDependencies): Promise<HttpServer> {
   const { clock, logger, drainMs } = deps;
-  const apollo = await startApollo({ introspection: deps.introspection, logger });
+  const apollo = await startApollo({
+    introspection: deps.introspection,
+    limits: deps.queryLimits,
+    jit: deps.jit,
+    logger,
+  });
   const { fastify, server } = createFastifyServer({ clock, logger, drainMs });
   fastify.addHook("onClose", () => apollo.stop());
   registerGraphQL(fastify, apollo, createContextFactory(deps), (headers) =>

@@ -86,6 +86,8 @@ export async function startApi({
     playground: config.PLAYGROUND,
     introspection: config.INTROSPECTION,
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+    queryLimits: { costMax: config.QUERY_COST_MAX, depthMax: config.QUERY_DEPTH_MAX },
+    jit: config.GRAPHQL_JIT,
     logger: createLogger("silent"),
     version: "0.0.0-test",
     readiness: async () => {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GraphQLError } from "graphql";
 import { describe, expect, test } from "vitest";
-import { ApiError, ERROR_CATALOGUE, type ErrorCode } from "../../src/errors.ts";
+import { ApiError, ERROR_CATALOGUE, type ErrorCode, QueryTooComplexError } from "../../src/errors.ts";
 import { OverloadedError, SubmissionTooLargeError } from "../../src/ingest/errors.ts";
 import {
   DeadLettersFullError,
@@ -12,7 +12,7 @@ import {
   StoreRefusedError,
   StoreUnavailableError,
 } from "../../src/ports/errors.ts";
-import { publicErrorOf } from "../../src/resolvers/error-mapping.ts";
+import { publicErrorOf, publicExtensionsOf } from "../../src/resolvers/error-mapping.ts";
 
 const DOCUMENT = readFileSync(join(import.meta.dirname, "../../docs/errors.md"), "utf8");
 const CODES = Object.keys(ERROR_CATALOGUE) as ErrorCode[];
@@ -40,6 +40,7 @@ describe("docs/errors.md and the catalogue", () => {
     expect(errors[0]?.extensions).toEqual({
       code,
       ...(retryable ? { retryAfterMs: expect.any(Number) } : {}),
+      ...(code === "QUERY_TOO_COMPLEX" ? { cost: expect.any(Number), costMax: expect.any(Number) } : {}),
     });
   });
 
@@ -85,6 +86,25 @@ describe("what leaves the process", () => {
     const told = { code: "RATE_LIMITED", message: "Too many requests.", retryAfterMs: 1_500 };
     expect(publicErrorOf(limited)).toEqual(told);
     expect(publicErrorOf(fromField(limited))).toEqual(told);
+  });
+
+  test("a query over its budget is told the price and the budget", () => {
+    const error = new QueryTooComplexError("Too dear.", { cost: 11, costMax: 10 });
+    for (const thrown of [error, fromField(error)]) {
+      expect(publicExtensionsOf(publicErrorOf(thrown))).toEqual({
+        code: "QUERY_TOO_COMPLEX",
+        cost: 11,
+        costMax: 10,
+      });
+    }
+    expect(publicExtensionsOf(publicErrorOf(new QueryTooComplexError("Too long.")))).toEqual({
+      code: "QUERY_TOO_COMPLEX",
+    });
+  });
+
+  test("a value that a field cannot answer is our fault", () => {
+    const unserializable = new GraphQLError('Enum "E" cannot represent value: "x"');
+    expect(publicErrorOf(fromField(unserializable))).toMatchObject({ code: "INTERNAL_SERVER_ERROR" });
   });
 
   test("a GraphQLError of somebody else's making is no public error", () => {

@@ -1,8 +1,6 @@
 import { parse } from "graphql";
 import { describe, expect, test } from "vitest";
-import { ApiError } from "../../src/errors.ts";
 import { createCandidates } from "../../src/resolvers/candidates.ts";
-import { checkDocument } from "../../src/resolvers/document-limits.ts";
 import { limitConcurrency } from "../../src/resolvers/limit-concurrency.ts";
 import { createDocumentStore } from "../../src/server/document-store.ts";
 import {
@@ -30,24 +28,6 @@ describe("limitConcurrency", () => {
     expect(await Promise.all(results)).toEqual([0, "failed", 2, 3, 4]);
     expect(started).toEqual([0, 1, 2, 3, 4]);
     expect(await limit(async () => "idle again")).toBe("idle again");
-  });
-});
-
-describe("checkDocument", () => {
-  const nested = (levels: number) => `${"{ a ".repeat(levels)}${"}".repeat(levels)}`;
-
-  test("counts levels and tokens, not what stands in texts and comments", () => {
-    expect(() => checkDocument(nested(64))).not.toThrow();
-    expect(() => checkDocument(nested(65))).toThrow(ApiError);
-    expect(() => checkDocument(`{ a(b: "${"{[(".repeat(500)}") # ${"{".repeat(500)}\n}`)).not.toThrow();
-    expect(() => checkDocument(`{ ${"a ".repeat(9_997)} }`)).not.toThrow();
-    expect(() => checkDocument(`{ ${"a ".repeat(9_999)} }`)).toThrow(/more than 10000 tokens/);
-    expect(() => checkDocument(`{ ${"[] ".repeat(200)} }`)).not.toThrow();
-  });
-
-  test("leaves broken syntax to the parser", () => {
-    expect(() => checkDocument('{ a(b: "')).not.toThrow();
-    expect(() => checkDocument("}}}}")).not.toThrow();
   });
 });
 

@@ -1,0 +1,425 @@
+import { randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SIGHTINGS_TO_COMPILE } from "../../src/server/limits.ts";
+import { type Api, type HttpAnswer, readAnswer, startApi } from "../support/api.ts";
+
+/**
+ * A request is answered the same whether its operation is compiled (graphql-jit) or interpreted (graphql-js): the same
+ * requests are sent to one server with and one without the compiler, over stores with the same content, and the answers
+ * are compared as they stand on the wire.
+ */
+
+const NOW_MS = Date.now();
+const clock = { nowMs: () => NOW_MS };
+const SECRET = "connect ECONNREFUSED 10.1.2.3 password=hunter2";
+
+interface Request {
+  readonly query?: string;
+  readonly variables?: unknown;
+  readonly operationName?: string;
+  readonly extensions?: unknown;
+}
+
+/** Compiled and interpreted. */
+let both: Api[];
+beforeAll(async () => {
+  both = await Promise.all(
+    ["on", "off"].map((jit) =>
+      startApi({
+        clock,
+        environment: { GRAPHQL_JIT: jit },
+        override: ({ recorder, store, erasures }) => ({
+          recorder: {
+            async record(submission) {
+              if (submission.userId === "broken") throw new Error(SECRET);
+              if (submission.userId === "lying") return { receivedAtMs: NOW_MS } as never;
+              await recorder.record(submission);
+              return {
+                accepted: submission.impressions.length,
+                receivedAtMs: NOW_MS,
+                flushAfterMs: 0,
+              } as never;
+            },
+          },
+          store: new Proxy(store, {
+            get(target, name) {
+              const value = Reflect.get(target, name) as unknown;
+              if (typeof value !== "function") return value;
+              if (name === "postViewers") {
+                return async (request: { ownerId: string }) => {
+                  if (request.ownerId === "broken") throw new Error(SECRET);
+                  return value.call(target, request);
+                };
+              }
+              return value.bind(target);
+            },
+          }),
+          erasures: {
+            ...erasures,
+            request: async (userId: string) =>
+              ({
+                id: "e",
+                userId,
+                requestedAtMs: NOW_MS,
+                status: "NO_SUCH_STATUS",
+                rowsDeleted: 0,
+                finishedAtMs: null,
+              }) as never,
+          },
+        }),
+      }),
+    ),
+  );
+  for (const api of both) {
+    await api.store(
+      Array.from({ length: 40 }, (_, index) => ({
+        userId: `u${index % 4}`,
+        postId: index % 7 === 0 ? "broken" : `p${index % 11}`,
+        viewedAtMs: NOW_MS - index * 1_000,
+        ...(index % 3 === 0 ? {} : { surface: "HOME", position: index, dwellMs: index * 100 }),
+      })),
+    );
+  }
+});
+afterAll(() => Promise.all(both.map((api) => api.stop())));
+
+/** Retries are jittered. */
+function comparable({ status, headers, text }: HttpAnswer) {
+  return {
+    status,
+    contentType: headers.get("content-type"),
+    allow: headers.get("allow"),
+    text: text.replaceAll(/"retryAfterMs":\d+/g, '"retryAfterMs":0'),
+  };
+}
+
+async function expectSame(request: Request, headers: Record<string, string> = {}): Promise<HttpAnswer> {
+  const [compiled, interpreted] = await Promise.all(
+    both.map(async (api) => {
+      // The last one runs compiled.
+      for (let sighting = 1; sighting < SIGHTINGS_TO_COMPILE; sighting++) await api.post(request, headers);
+      return api.post(request, headers);
+    }),
+  );
+  if (compiled === undefined || interpreted === undefined) throw new Error("two servers were asked");
+  expect(comparable(compiled)).toEqual(comparable(interpreted));
+  return compiled;
+}
+
+const RECORD =
+  "mutation Record($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted receivedAt flushAfterMs } }";
+const impression = (more: object = {}) => ({
+  postId: "p1",
+  viewedAt: new Date(NOW_MS).toISOString(),
+  ...more,
+});
+const record = (input: unknown): Request => ({ query: RECORD, variables: { input } });
+const PAGE =
+  "query ($user: ID!, $first: Int, $since: DateTime) { seenPosts(userId: $user, first: $first, since: $since) { edges { cursor node { views } } nodes { post { id } lastViewedAt views surface position dwellMs } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
+
+describe("a good request", () => {
+  test.each<[string, Request]>([
+    [
+      "recordImpressions",
+      record({ userId: "u1", impressions: [impression({ surface: "HOME", position: 3, dwellMs: 4 })] }),
+    ],
+    [
+      "explicit nulls",
+      record({ userId: "u1", sentAt: null, impressions: [impression({ surface: null, position: null })] }),
+    ],
+    ["a single impression instead of a list", record({ userId: "u1", impressions: impression() })],
+    ["an id that is a number", record({ userId: 17, impressions: [impression({ postId: 4 })] })],
+    [
+      "an integer as a float",
+      { query: PAGE.replace("$first: Int", "$first: Int!"), variables: { user: "u1", first: 2.0 } },
+    ],
+    ["a page", { query: PAGE.replace("$first: Int", "$first: Int! = 3"), variables: { user: "u1" } }],
+    [
+      "arguments left to their defaults",
+      {
+        query: "query ($user: ID!) { seenPosts(userId: $user) { nodes { views } } }",
+        variables: { user: "u2" },
+      },
+    ],
+    ["variables that nobody declared", { query: "{ __typename }", variables: { x: [1, 2] } }],
+    ["no variables", { query: '{ user(id: "u") { id __typename } }' }],
+    [
+      "an empty list",
+      { query: 'query ($p: [ID!]!) { unseenPosts(userId: "u1", candidates: $p) }', variables: { p: [] } },
+    ],
+    [
+      "a candidate instead of a list",
+      { query: 'query ($p: [ID!]!) { unseenPosts(userId: "u1", candidates: $p) }', variables: { p: "p1" } },
+    ],
+    [
+      "a rule with defaults",
+      {
+        query: 'query ($r: SeenRule) { unseenPosts(userId: "u1", candidates: ["p1", "p2", "x"], rule: $r) }',
+        variables: { r: { minViews: 2 } },
+      },
+    ],
+    [
+      "a rule that is null",
+      {
+        query: 'query ($r: SeenRule) { unseenPosts(userId: "u1", candidates: ["p1", "x"], rule: $r) }',
+        variables: { r: null },
+      },
+    ],
+    [
+      "variables inside literals",
+      {
+        query:
+          'query ($n: Int!, $c: ID!) { unseenPosts(userId: "u1", candidates: [$c, "x"], rule: { minViews: $n }) }',
+        variables: { n: 1, c: "p1" },
+      },
+    ],
+    [
+      "an enum",
+      {
+        query: "query ($r: DeadLetterReason) { deadLetters(reason: $r) { nodes { id } } }",
+        variables: { r: "INVALID_POST_ID" },
+      },
+    ],
+    [
+      "aliases of one field with different arguments",
+      {
+        query:
+          '{ a: seenPosts(userId: "u1", first: 1) { nodes { views } } b: seenPosts(userId: "u2", first: 2) { nodes { views } } }',
+      },
+    ],
+    [
+      "a field twice, merged",
+      { query: '{ user(id: "u1") { id } user(id: "u1") { seenPosts(first: 1) { nodes { views } } } }' },
+    ],
+    [
+      "fragments",
+      {
+        query:
+          'query { user(id: "u1") { ...U ... on User { b: id } ... { c: id } } } fragment U on User { id seenPosts(first: 2) { ...C } } fragment C on SeenPostConnection { nodes { post { id } } }',
+      },
+    ],
+    [
+      "one operation of several",
+      { query: "query A { __typename } query B { b: __typename }", operationName: "B" },
+    ],
+    [
+      "nested lists",
+      {
+        query:
+          "query ($u: [ID!]!) { users(ids: $u) { id seenPosts(first: 3) { nodes { views post { id } } } } }",
+        variables: { u: ["u1", "u2", "u1"] },
+      },
+    ],
+    [
+      "introspection",
+      {
+        query:
+          '{ __schema { queryType { name } types { name fields { name args { name defaultValue } type { name kind ofType { name } } } } } __type(name: "User") { name description } }',
+      },
+    ],
+    ["the pipeline", { query: "{ pipeline { engine storeHealthy workers { id } } }" }],
+  ])("%s", async (_name, request) => {
+    const answer = await expectSame(request);
+    expect(answer.json.errors, answer.text).toBeUndefined();
+    expect(answer.status).toBe(200);
+  });
+
+  const CONDITIONS =
+    'query ($yes: Boolean!, $no: Boolean = false) { a: __typename @include(if: $yes) b: __typename @skip(if: $yes) c: __typename @skip(if: $no) @include(if: $yes) user(id: "u1") @include(if: $yes) { id ...F @skip(if: $no) ... @include(if: $no) { d: id } } } fragment F on User { e: id f: id @include(if: $yes) }';
+  test.each([
+    { yes: true },
+    { yes: false },
+    { yes: true, no: true },
+    { yes: false, no: true },
+    { yes: true, no: null },
+  ])("skip and include, %o", async (variables) => {
+    await expectSame({ query: CONDITIONS, variables });
+  });
+});
+
+describe("a bad request", () => {
+  test.each<[string, Request]>([
+    ["variables of no kind", { query: RECORD }],
+    ["input null", record(null)],
+    ["input a text", record("x")],
+    ["input a list", record([])],
+    ["an unknown field", record({ userId: "u1", impressions: [impression({ when: 1 })] })],
+    ["a missing field", record({ userId: "u1", impressions: [{ postId: "p" }] })],
+    ["a null in a list", record({ userId: "u1", impressions: [null] })],
+    ["a wrong instant", record({ userId: "u1", impressions: [impression({ viewedAt: "now" })] })],
+    ["a fraction", record({ userId: "u1", impressions: [impression({ position: 1.5 })] })],
+    ["a number out of range", record({ userId: "u1", impressions: [impression({ position: 2 ** 31 })] })],
+    ["a boolean for a text", record({ userId: "u1", impressions: [impression({ surface: true })] })],
+    ["an object for an id", record({ userId: { a: 1 }, impressions: [impression()] })],
+    ["many at once", record({ userId: [], impressions: Array.from({ length: 100 }, () => ({ x: 1 })) })],
+    ["__proto__ as a field", record(JSON.parse('{"userId":"u1","impressions":[],"constructor":1}'))],
+    ["null where a default would do", { query: PAGE, variables: { user: "u1", first: null } }],
+    [
+      "nothing where the argument needs something",
+      {
+        query: 'query ($first: Int) { seenPosts(userId: "u1", first: $first) { nodes { views } } }',
+        variables: { first: null },
+      },
+    ],
+    [
+      "an unknown enum value",
+      {
+        query: "query ($r: DeadLetterReason) { deadLetters(reason: $r) { nodes { id } } }",
+        variables: { r: "NONE" },
+      },
+    ],
+    [
+      "an enum as a number",
+      {
+        query: "query ($r: DeadLetterReason) { deadLetters(reason: $r) { nodes { id } } }",
+        variables: { r: 1 },
+      },
+    ],
+    [
+      "an input object where an id is due",
+      { query: "query ($u: [ID!]!) { users(ids: $u) { id } }", variables: { u: [["u1"], null, true] } },
+    ],
+    ["no such operation", { query: "query A { __typename }", operationName: "B" }],
+    ["several and none named", { query: "query A { __typename } query B { __typename }" }],
+    ["validation", { query: "{ nothing }" }],
+    ["syntax", { query: "{" }],
+    ["a subscription", { query: "subscription { x }" }],
+  ])("%s", async (_name, request) => {
+    const answer = await expectSame(request);
+    expect(answer.json.errors?.length, answer.text).toBeGreaterThan(0);
+    expect(answer.status).toBe(400);
+  });
+
+  test("under the other media type", async () => {
+    const headers = { accept: "application/graphql-response+json" };
+    await expectSame(record({ userId: "u1", impressions: [impression()] }), headers);
+    await expectSame(record({ userId: "u1", impressions: [null] }), headers);
+    await expectSame({ query: '{ postViewers(postId: "broken") { nodes { views } } }' }, headers);
+  });
+
+  test("a mutation by GET", async () => {
+    const query = encodeURIComponent('mutation { eraseUser(userId: "u") { id } }');
+    const answers = await Promise.all(
+      both.map(async (api) => {
+        const ask = async () =>
+          readAnswer(
+            await fetch(new URL(`/graphql?query=${query}`, api.url), {
+              headers: { "apollo-require-preflight": "1" },
+            }),
+          );
+        for (let sighting = 1; sighting < SIGHTINGS_TO_COMPILE; sighting++) await ask();
+        return comparable(await ask());
+      }),
+    );
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[0]?.status).toBe(405);
+  });
+});
+
+describe("a resolver that fails", () => {
+  test.each<[string, Request, number]>([
+    ["an own error of a mutation", record({ userId: "u1", impressions: [] }), 400],
+    [
+      "an own error with another status",
+      record({ userId: "u1", impressions: Array.from({ length: 501 }, () => impression()) }),
+      413,
+    ],
+    [
+      "an own error of a query",
+      { query: 'query { seenPosts(userId: "", first: 5) { nodes { views } } }' },
+      400,
+    ],
+    ["a bad cursor", { query: 'query { seenPosts(userId: "u1", after: "x") { nodes { views } } }' }, 400],
+    [
+      "a bug, in a field that must not be null",
+      record({ userId: "broken", impressions: [impression()] }),
+      200,
+    ],
+    [
+      "a missing value in a field that must not be null",
+      record({ userId: "lying", impressions: [impression()] }),
+      200,
+    ],
+    ["a value that is not in its enum", { query: 'mutation { eraseUser(userId: "u") { id status } }' }, 200],
+    [
+      "beside a nullable one that is good",
+      { query: '{ erasure(id: "nope") { id } __typename b: erasure(id: "") { id } }' },
+      400,
+    ],
+    [
+      "deep inside a list",
+      {
+        query:
+          'query { user(id: "u0") { seenPosts(first: 5) { nodes { post { id viewers(first: 2) { nodes { user { id } } } } } } } }',
+      },
+      200,
+    ],
+    [
+      "several that are good syntax",
+      { query: '{ a: erasure(id: "") { id } t: __typename c: erasure(id: "") { id } }' },
+      400,
+    ],
+  ])("%s", async (_name, request, status) => {
+    const answer = await expectSame(request);
+    expect(answer.json.errors?.length, answer.text).toBeGreaterThan(0);
+    expect(answer.status, answer.text).toBe(status);
+    expect(answer.text).not.toContain("hunter2");
+  });
+});
+
+describe("any query", () => {
+  test("of random fields, aliases, fragments and conditions", async () => {
+    const id = fc.constantFrom("u0", "u1", "u2", "broken", "p1", "");
+    const first = fc.integer({ min: 0, max: 6 });
+    const condition = fc.constantFrom("", "", "", "@include(if: $yes)", "@skip(if: $yes)");
+    let aliases = 0;
+    const alias = () => `a${aliases++}`;
+    const { query } = fc.letrec<Record<"query" | "user" | "seen" | "post" | "viewers", string>>((tie) => ({
+      user: fc
+        .tuple(condition, condition, fc.option(tie("seen"), { maxDepth: 2, depthIdentifier: "d", nil: "" }))
+        .map(([c, d, seen]) => `id ${c} ... on User ${d} { ${alias()}: id } ${seen}`),
+      seen: fc
+        .tuple(first, condition, fc.option(tie("post"), { maxDepth: 2, depthIdentifier: "d", nil: "" }))
+        .map(
+          ([n, c, post]) =>
+            `${alias()}: seenPosts(first: ${n}) ${c} { nodes { views lastViewedAt ${post} } pageInfo { hasNextPage endCursor } }`,
+        ),
+      post: fc
+        .tuple(condition, fc.option(tie("viewers"), { maxDepth: 2, depthIdentifier: "d", nil: "" }))
+        .map(([c, viewers]) => `post ${c} { id ${viewers} }`),
+      viewers: fc
+        .tuple(first, fc.option(tie("user"), { maxDepth: 2, depthIdentifier: "d", nil: "id" }))
+        .map(
+          ([n, user]) => `${alias()}: viewers(first: ${n}) { edges { cursor node { user { ${user} } } } }`,
+        ),
+      query: fc
+        .array(fc.tuple(id, tie("user"), condition), { minLength: 1, maxLength: 3 })
+        .map(
+          (roots) =>
+            `query Random($yes: Boolean!) { t: __typename @skip(if: $yes) ${roots.map(([user, fields, c]) => `${alias()}: user(id: "${user}") ${c} { ${fields} }`).join(" ")} }`,
+        ),
+    }));
+    await fc.assert(
+      fc.asyncProperty(query, fc.boolean(), async (text, yes) => {
+        await expectSame({ query: text, variables: { yes } });
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe("what is compiled", () => {
+  test("a hash in place of the text runs the same document", async () => {
+    const query = `{ ${"__typename "} } # ${randomUUID()}`;
+    const sha256Hash = Buffer.from(
+      await crypto.subtle.digest("SHA-256", new TextEncoder().encode(query)),
+    ).toString("hex");
+    const extensions = { persistedQuery: { version: 1, sha256Hash } };
+    expect((await expectSame({ extensions })).json.errors?.[0]?.extensions.code).toBe(
+      "PERSISTED_QUERY_NOT_FOUND",
+    );
+    await expectSame({ query, extensions });
+    expect((await expectSame({ extensions })).json.data).toEqual({ __typename: "Query" });
+  });
+});
