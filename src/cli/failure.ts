@@ -1,5 +1,6 @@
 import { ConfigError } from "../config.ts";
 import { EngineStartError } from "../ports/errors.ts";
+import { TrustedDocumentsError } from "../server/trusted-documents.ts";
 import { terminalText } from "./terminal-text.ts";
 
 /** A command cannot do what it was asked to. The message is one line that says what to do instead. */
@@ -15,8 +16,13 @@ export function explainFailure(error: unknown): string {
       .map((line) => `impressions: configuration: ${line}`)
       .join("\n");
   }
-  if (error instanceof EngineStartError || error instanceof CommandError)
+  if (
+    error instanceof EngineStartError ||
+    error instanceof TrustedDocumentsError ||
+    error instanceof CommandError
+  ) {
     return `impressions: ${terminalText(error.message)}`;
+  }
   if (isListenError(error)) return `impressions: ${listenFailure(error)}`;
   return `impressions: unexpected failure: ${error instanceof Error ? error.stack : String(error)}`;
 }

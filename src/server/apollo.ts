@@ -12,7 +12,6 @@ import type { RequestContext } from "../resolvers/context.ts";
 import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import { OneMutationRule } from "../resolvers/one-mutation-rule.ts";
 import { checkPrice, priceOperation, type QueryLimits } from "../resolvers/query-cost.ts";
-import { buildGraphQLSchema } from "../resolvers/schema.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { compiledExecution, type FormatError } from "./compiled-execution.ts";
 import { createDocumentStore } from "./document-store.ts";
@@ -20,13 +19,14 @@ import { VARIABLE_ERRORS_MAX } from "./limits.ts";
 
 /** Apollo Server with what this service uses of it, started. */
 export async function startApollo(options: {
+  readonly schema: GraphQLSchema;
   readonly introspection: boolean;
   readonly limits: QueryLimits;
   /** Whether operations that keep coming are compiled. */
   readonly jit: boolean;
   readonly logger: Logger;
 }): Promise<ApolloServer<RequestContext>> {
-  const schema = buildGraphQLSchema();
+  const { schema } = options;
   const formatError: FormatError = (formatted, error) => toPublic(formatted, error, options.logger);
   const apollo = new ApolloServer<RequestContext>({
     schema,

@@ -6,9 +6,10 @@ import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { ApiError } from "../errors.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
 import type { ContextFactory, RequestContext } from "../resolvers/context.ts";
-import { checkDocument } from "../resolvers/document-limits.ts";
 import type { RequestBudget } from "../resolvers/request-budget.ts";
 import { NotUtf8Error, sendApiError, sendFailure } from "./http-errors.ts";
+import { type GraphQLRequestParts, resolveDocument } from "./request-document.ts";
+import type { TrustedDocuments } from "./trusted-documents.ts";
 
 /** Everything that the router knows, so that a wrong method is a 405 and not a 404. */
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -21,9 +22,13 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 export function registerGraphQL(
   fastify: FastifyInstance,
   apollo: ApolloServer<RequestContext>,
-  newContext: ContextFactory,
-  startBudget: (headers: IncomingHttpHeaders) => RequestBudget,
+  options: {
+    readonly newContext: ContextFactory;
+    readonly startBudget: (headers: IncomingHttpHeaders) => RequestBudget;
+    readonly trusted: TrustedDocuments;
+  },
 ): void {
+  const { newContext, startBudget, trusted } = options;
   acceptJsonOnly(fastify);
   fastify.route({
     method: METHODS,
@@ -42,10 +47,10 @@ export function registerGraphQL(
       if (method === "GET" && search === "" && headers.accept?.includes("text/html"))
         return reply.redirect("./", 303);
       let budget: RequestBudget;
+      let parts: GraphQLRequestParts;
       try {
         budget = startBudget(headers);
-        const query = queryOf(request, search);
-        if (query !== null) checkDocument(query);
+        parts = resolveDocument(trusted, method, { search, body: request.body });
       } catch (error) {
         if (error instanceof ApiError) return sendApiError(reply, error);
         throw error;
@@ -54,7 +59,7 @@ export function registerGraphQL(
       // over as soon as its body was read.)
       reply.raw.once("close", budget.end);
       const response = await apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: { method, headers: headerMap(request), search, body: request.body },
+        httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
         context: async () => newContext(budget.signal),
       });
       // Where a field failed, others may still be reading for an answer that will not hold them.
@@ -80,13 +85,6 @@ function acceptJsonOnly(fastify: FastifyInstance): void {
 function searchOf(url: string): string {
   const start = url.indexOf("?");
   return start < 0 ? "" : url.slice(start);
-}
-
-function queryOf(request: FastifyRequest, search: string): string | null {
-  if (request.method === "GET") return new URLSearchParams(search).get("query");
-  const { body } = request;
-  if (typeof body !== "object" || body === null || !("query" in body)) return null;
-  return typeof body.query === "string" ? body.query : null;
 }
 
 function headerMap(request: FastifyRequest): HTTPGraphQLRequest["headers"] {

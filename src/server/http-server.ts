@@ -1,6 +1,7 @@
 import { createContextFactory, type ResolverDependencies } from "../resolvers/context.ts";
-import { startRequestBudget } from "../resolvers/request-budget.ts";
 import type { QueryLimits } from "../resolvers/query-cost.ts";
+import { startRequestBudget } from "../resolvers/request-budget.ts";
+import { buildGraphQLSchema } from "../resolvers/schema.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { startApollo } from "./apollo.ts";
 import { createFastifyServer, type HttpServer } from "./fastify-server.ts";
@@ -9,6 +10,7 @@ import { type Readiness, registerHealth } from "./health.ts";
 import { registerHome } from "./home.ts";
 import { registerPlayground } from "./playground.ts";
 import { requestTimeoutMs } from "./request-timeout.ts";
+import { readTrustedDocuments, type TrustedMode } from "./trusted-documents.ts";
 
 export interface HttpServerDependencies extends ResolverDependencies {
   /** Whether to serve /playground. */
@@ -18,6 +20,11 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly queryLimits: QueryLimits;
   /** Whether operations that keep coming are compiled instead of interpreted. */
   readonly jit: boolean;
+  readonly trustedDocuments: {
+    readonly mode: TrustedMode;
+    /** The operator's own list; null for none. */
+    readonly file: string | null;
+  };
   readonly logger: Logger;
   readonly version: string;
   readonly readiness: () => Promise<Readiness>;
@@ -27,10 +34,17 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly drainMs?: number;
 }
 
-/** The HTTP side: /graphql, /playground, /healthz, /readyz and an overview at /. */
+/**
+ * The HTTP side: /graphql, /playground, /healthz, /readyz and an overview at /.
+ *
+ * @throws TrustedDocumentsError
+ */
 export async function createHttpServer(deps: HttpServerDependencies): Promise<HttpServer> {
   const { clock, logger, drainMs } = deps;
+  const schema = buildGraphQLSchema();
+  const trusted = await readTrustedDocuments({ ...deps.trustedDocuments, schema });
   const apollo = await startApollo({
+    schema,
     introspection: deps.introspection,
     limits: deps.queryLimits,
     jit: deps.jit,
@@ -38,11 +52,16 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
   });
   const { fastify, server } = createFastifyServer({ clock, logger, drainMs });
   fastify.addHook("onClose", () => apollo.stop());
-  registerGraphQL(fastify, apollo, createContextFactory(deps), (headers) =>
-    startRequestBudget(requestTimeoutMs(headers, deps.requestTimeoutMs), deps.clock),
-  );
+  registerGraphQL(fastify, apollo, {
+    newContext: createContextFactory(deps),
+    startBudget: (headers) =>
+      startRequestBudget(requestTimeoutMs(headers, deps.requestTimeoutMs), deps.clock),
+    trusted,
+  });
   registerHealth(fastify, deps);
   registerHome(fastify, deps);
-  if (deps.playground) registerPlayground(fastify);
+  if (deps.playground) {
+    registerPlayground(fastify, { mode: trusted.mode, schema: deps.introspection ? schema : null });
+  }
   return server;
 }

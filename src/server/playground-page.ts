@@ -1,4 +1,5 @@
 import { type DocumentedOperation, NOW_PLACEHOLDER } from "./operations.ts";
+import type { TrustedMode } from "./trusted-documents.ts";
 
 /**
  * What the page may do: nothing but run its own scripts and talk to its own origin. GraphiQL sets styles inline and
@@ -23,27 +24,37 @@ export const PLAYGROUND_POLICY = [
  */
 const TABS_STAY = ".graphiql-tab { transform: none !important; }";
 
+const LAYOUT = `
+html, body { height: 100%; margin: 0; } body { display: flex; flex-direction: column; } #root { flex: 1; min-height: 0; }
+[role=note] { margin: 0; padding: .5rem 1rem; font: 14px/1.4 system-ui, sans-serif; color: #1f2430; background: #ffe9a8; }`;
+
+const ONLY_TRUSTED = `<p role="note"><strong>Only trusted documents run here</strong> (TRUSTED_DOCUMENTS=only): the tabs as
+they stand, with any variables. A query that you change or write is refused.</p>`;
+
 /** Addresses are relative, so that the page also works below a prefix that a proxy adds. */
-export const PLAYGROUND_PAGE = `<!doctype html>
+export function playgroundPage(mode: TrustedMode): string {
+  return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <title>Impressions playground</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="playground/graphiql.css">
-<style>html, body, #root { height: 100%; margin: 0; } ${TABS_STAY}</style>
+<style>${LAYOUT} ${TABS_STAY}</style>
 </head>
 <body>
 <noscript>The playground needs JavaScript.</noscript>
+${mode === "only" ? ONLY_TRUSTED : ""}
 <div id="root"></div>
 <script src="playground/graphiql.js"></script>
 <script src="playground/start.js"></script>
 </body>
 </html>
 `;
+}
 
 /** Starts GraphiQL in the page, with one tab for each operation where the browser has none stored. */
-export function startScript(operations: readonly DocumentedOperation[]): string {
+export function startScript(operations: readonly DocumentedOperation[], mode: TrustedMode): string {
   const tabs = operations.map(({ query, variables }) => ({
     query: query.trim(),
     variables: variables.trim(),
@@ -75,7 +86,12 @@ self.MonacoEnvironment = {
 };
 
 const endpoint = new URL("graphql", document.baseURI);
+const onlyTrusted = ${mode === "only"};
 async function fetcher({ operationName, ...request }, options) {
+  if (onlyTrusted && operationName === "IntrospectionQuery") {
+    const schema = await fetch(new URL("playground/schema.json", document.baseURI));
+    if (schema.ok) return schema.json();
+  }
   // GraphiQL learns a tab's operation name a moment after it shows the tab; until then it sends that of the tab before.
   if (operationName && request.query.split(/\\W/).includes(operationName)) request.operationName = operationName;
   const response = await fetch(endpoint, {

@@ -88,6 +88,7 @@ export async function startApi({
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     queryLimits: { costMax: config.QUERY_COST_MAX, depthMax: config.QUERY_DEPTH_MAX },
     jit: config.GRAPHQL_JIT,
+    trustedDocuments: { mode: config.TRUSTED_DOCUMENTS, file: config.TRUSTED_DOCUMENTS_FILE ?? null },
     logger: createLogger("silent"),
     version: "0.0.0-test",
     readiness: async () => {
