@@ -1,15 +1,16 @@
 import {
   astFromValue,
+  type GraphQLEnumType,
   type GraphQLInputObjectType,
   type GraphQLInputType,
-  type GraphQLLeafType,
+  type GraphQLScalarType,
   type GraphQLSchema,
   isEnumType,
   isInputObjectType,
   isInputType,
   isListType,
   isNonNullType,
-  isSpecifiedScalarType,
+  isRequiredInputField,
   type OperationDefinitionNode,
   typeFromAST,
   valueFromASTUntyped,
@@ -32,25 +33,31 @@ export function createPrepareVariables(
   schema: GraphQLSchema,
   operation: OperationDefinitionNode,
 ): PrepareVariables {
-  const declared = (operation.variableDefinitions ?? []).map(({ variable, type, defaultValue }) => ({
-    name: variable.name.value,
-    type: typeFromAST(schema, type),
-    defaultValue: defaultValue === undefined ? undefined : valueFromASTUntyped(defaultValue),
-  }));
+  const fitter = createFitter();
+  const declared = (operation.variableDefinitions ?? []).map((definition) => {
+    const type = typeFromAST(schema, definition.type);
+    if (!isInputType(type)) throw new Error("a validated operation declares variables of input types only");
+    return {
+      name: definition.variable.name.value,
+      fitOne: fitter(type),
+      required: isNonNullType(type),
+      defaultValue:
+        definition.defaultValue === undefined ? undefined : valueFromASTUntyped(definition.defaultValue),
+    };
+  });
   return (variables) => {
     const prepared: Record<string, unknown> = {};
-    for (const { name, type, defaultValue } of declared) {
-      if (!isInputType(type)) return null;
+    for (const { name, fitOne, required, defaultValue } of declared) {
       if (Object.hasOwn(variables, name)) {
         const value = variables[name];
         // A null in place of a default may reach where no null may be; graphql-js finds out.
         if (value === null && defaultValue !== undefined) return null;
-        const fitting = fitValue(type, value);
+        const fitting = fitOne(value);
         if (fitting === MISFIT) return null;
         prepared[name] = fitting;
       } else if (defaultValue !== undefined) {
         prepared[name] = defaultValue;
-      } else if (isNonNullType(type)) {
+      } else if (required) {
         return null;
       }
     }
@@ -60,49 +67,88 @@ export function createPrepareVariables(
 
 const MISFIT = Symbol("misfit");
 
-/** The value with defaults filled in, the same object where there are none; MISFIT where it is of another type. */
-function fitValue(type: GraphQLInputType, value: unknown): unknown {
-  if (isNonNullType(type))
-    return value === null || value === undefined ? MISFIT : fitValue(type.ofType, value);
-  if (value === null || value === undefined) return value;
-  if (isListType(type)) {
-    // A single value stands for a list of one.
-    return Array.isArray(value) ? fitList(type.ofType, value) : fitValue(type.ofType, value);
+/** The value with defaults filled in, the same object where there are none to fill; MISFIT where it is of another type. */
+type Fit = (value: unknown) => unknown;
+
+/**
+ * Makes the check of each type once. What a type is, is asked then and not for each value: with that, ten impressions took
+ * 43 us, several times as long as the mutation itself.
+ */
+function createFitter(): (type: GraphQLInputType) => Fit {
+  const known = new Map<GraphQLInputType, Fit>();
+  function fitter(type: GraphQLInputType): Fit {
+    const made = known.get(type);
+    if (made !== undefined) return made;
+    let fitted: Fit = () => MISFIT;
+    // An input type may contain itself.
+    known.set(type, (value) => fitted(value));
+    fitted = make(type);
+    known.set(type, fitted);
+    return fitted;
   }
-  if (!isInputObjectType(type)) return leafFits(type, value) ? value : MISFIT;
-  return typeof value !== "object" || Array.isArray(value)
-    ? MISFIT
-    : fitObject(type, value as Record<string, unknown>);
+  function make(type: GraphQLInputType): Fit {
+    if (isNonNullType(type)) {
+      const inner = fitter(type.ofType);
+      return (value) => (value === null || value === undefined ? MISFIT : inner(value));
+    }
+    const inner = makeNullable(type);
+    return (value) => (value === null || value === undefined ? value : inner(value));
+  }
+  function makeNullable(type: GraphQLInputType): Fit {
+    if (isListType(type)) return fitList(fitter(type.ofType));
+    if (isInputObjectType(type)) return fitObject(type, fitter);
+    if (isEnumType(type)) return fitEnum(type);
+    return fitScalar(type as GraphQLScalarType);
+  }
+  return fitter;
 }
 
-function fitList(itemType: GraphQLInputType, items: readonly unknown[]): unknown {
-  let filled: unknown[] | undefined;
-  for (const [index, item] of items.entries()) {
-    const fitting = fitValue(itemType, item);
-    if (fitting === MISFIT) return MISFIT;
-    if (fitting === item) continue;
-    filled ??= [...items];
-    filled[index] = fitting;
-  }
-  return filled ?? items;
+/** A single value stands for a list of one. */
+function fitList(fitItem: Fit): Fit {
+  return (value) => {
+    if (!Array.isArray(value)) return fitItem(value);
+    let filled: unknown[] | undefined;
+    for (let index = 0; index < value.length; index++) {
+      const item: unknown = value[index];
+      const fitting = fitItem(item);
+      if (fitting === MISFIT) return MISFIT;
+      if (fitting === item) continue;
+      filled ??= [...value];
+      filled[index] = fitting;
+    }
+    return filled ?? value;
+  };
 }
 
-function fitObject(type: GraphQLInputObjectType, given: Record<string, unknown>): unknown {
-  const fields = type.getFields();
-  for (const name of Object.keys(given)) if (!Object.hasOwn(fields, name)) return MISFIT;
-  let filled: Record<string, unknown> | undefined;
-  for (const field of Object.values(fields)) {
-    const item = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
-    const fitting =
-      item === undefined && field.defaultValue !== undefined
-        ? outside(field.defaultValue, field.type)
-        : fitValue(field.type, item);
-    if (fitting === MISFIT) return MISFIT;
-    if (fitting === item) continue;
-    filled ??= { ...given };
-    filled[field.name] = fitting;
-  }
-  return filled ?? given;
+function fitObject(type: GraphQLInputObjectType, fitter: (type: GraphQLInputType) => Fit): Fit {
+  const fields = Object.values(type.getFields());
+  const fits = new Map(fields.map((field) => [field.name, fitter(field.type)] as const));
+  const required = fields.filter(isRequiredInputField).map(({ name }) => name);
+  const defaults = fields
+    .filter(({ defaultValue }) => defaultValue !== undefined)
+    .map((field) => [field.name, outside(field.defaultValue, field.type)] as const);
+  return (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return MISFIT;
+    const given = value as Readonly<Record<string, unknown>>;
+    let filled: Record<string, unknown> | undefined;
+    for (const name of Object.keys(given)) {
+      const fitField = fits.get(name);
+      if (fitField === undefined) return MISFIT;
+      const item = given[name];
+      const fitting = fitField(item);
+      if (fitting === MISFIT) return MISFIT;
+      if (fitting === item) continue;
+      filled ??= { ...given };
+      filled[name] = fitting;
+    }
+    for (const name of required) if (!Object.hasOwn(given, name)) return MISFIT;
+    for (const [name, defaultValue] of defaults) {
+      if (Object.hasOwn(given, name)) continue;
+      filled ??= { ...given };
+      filled[name] = defaultValue;
+    }
+    return filled ?? given;
+  };
 }
 
 /** A default of the schema as a client would have sent it. */
@@ -111,14 +157,19 @@ function outside(value: unknown, type: GraphQLInputType): unknown {
   return literal ? valueFromASTUntyped(literal) : null;
 }
 
-function leafFits(type: GraphQLLeafType, value: unknown): boolean {
-  // The usual case of every id and text, without the frame of a try.
-  if (typeof value === "string" && isSpecifiedScalarType(type))
-    return type.name === "ID" || type.name === "String";
-  if (isEnumType(type)) return typeof value === "string" && type.getValue(value) !== undefined;
-  try {
-    return type.parseValue(value) !== undefined;
-  } catch {
-    return false;
-  }
+function fitEnum(type: GraphQLEnumType): Fit {
+  return (value) => (typeof value === "string" && type.getValue(value) !== undefined ? value : MISFIT);
+}
+
+function fitScalar(type: GraphQLScalarType): Fit {
+  const takesText = type.name === "ID" || type.name === "String";
+  return (value) => {
+    // The usual case, without the frame of a try.
+    if (takesText && typeof value === "string") return value;
+    try {
+      return type.parseValue(value) === undefined ? MISFIT : value;
+    } catch {
+      return MISFIT;
+    }
+  };
 }
