@@ -8,7 +8,7 @@ import { badUserInput } from "../resolvers/arguments.ts";
 import type { ContextFactory, RequestContext } from "../resolvers/context.ts";
 import type { RequestBudget } from "../resolvers/request-budget.ts";
 import { NotUtf8Error, sendApiError, sendFailure } from "./http-errors.ts";
-import { type GraphQLRequestParts, resolveDocument } from "./request-document.ts";
+import { createDocumentResolver, type GraphQLRequestParts } from "./request-document.ts";
 import type { TrustedDocuments } from "./trusted-documents.ts";
 
 /** Everything that the router knows, so that a wrong method is a 405 and not a 404. */
@@ -29,6 +29,7 @@ export function registerGraphQL(
   },
 ): void {
   const { newContext, startBudget, trusted } = options;
+  const resolveDocument = createDocumentResolver(trusted);
   acceptJsonOnly(fastify);
   fastify.route({
     method: METHODS,
@@ -49,8 +50,8 @@ export function registerGraphQL(
       let budget: RequestBudget;
       let parts: GraphQLRequestParts;
       try {
+        parts = resolveDocument(method, { search, body: request.body });
         budget = startBudget(headers);
-        parts = resolveDocument(trusted, method, { search, body: request.body });
       } catch (error) {
         if (error instanceof ApiError) return sendApiError(reply, error);
         throw error;

@@ -1,5 +1,5 @@
 import { badUserInput } from "../resolvers/arguments.ts";
-import { checkDocument } from "../resolvers/document-limits.ts";
+import { createDocumentCheck } from "./admitted-texts.ts";
 import type { TrustedDocuments } from "./trusted-documents.ts";
 
 /** What of an HTTP request says which document to run, and how. */
@@ -19,19 +19,28 @@ interface Named {
 }
 
 /**
- * The request as Apollo Server is to see it: a trusted document's id is replaced by its text.
+ * Makes the function that turns a request into what Apollo Server is to see: a trusted document's id is replaced by its
+ * text.
  *
- * @throws ApiError the document is too large to be parsed, or not trusted where only trusted ones run. A request that names
- *   none passes: Apollo Server says what is missing.
+ * It throws an ApiError where the document is too large to be parsed, or not trusted where only trusted ones run. A request
+ * that names no document passes: Apollo Server says what is missing.
  */
-export function resolveDocument(
+export function createDocumentResolver(
   trusted: TrustedDocuments,
+): (method: string, parts: GraphQLRequestParts) => GraphQLRequestParts {
+  const checkDocument = createDocumentCheck();
+  const textOf = (named: Named) => textToRun(trusted, checkDocument, named);
+  return (method, parts) => resolveDocument(textOf, method, parts);
+}
+
+function resolveDocument(
+  textOf: (named: Named) => string | null,
   method: string,
   { search, body }: GraphQLRequestParts,
 ): GraphQLRequestParts {
   if (method === "GET") {
     const parameters = new URLSearchParams(search);
-    const text = textOf(trusted, namedBySearch(parameters));
+    const text = textOf(namedBySearch(parameters));
     if (text === null) return { search, body };
     parameters.set("query", text);
     parameters.delete("documentId");
@@ -39,14 +48,18 @@ export function resolveDocument(
     return { search: `?${parameters}`, body };
   }
   if (!isRecord(body)) return { search, body };
-  const text = textOf(trusted, namedByBody(body));
+  const text = textOf(namedByBody(body));
   if (text === null) return { search, body };
   const { documentId: _, extensions: __, ...rest } = body;
   return { search, body: { ...rest, query: text } };
 }
 
 /** The text that is to run instead of what was sent; null: the request may run as it is. */
-function textOf(trusted: TrustedDocuments, { query, documentId, hash }: Named): string | null {
+function textToRun(
+  trusted: TrustedDocuments,
+  checkDocument: (query: string) => void,
+  { query, documentId, hash }: Named,
+): string | null {
   if (documentId !== null) {
     if (query !== null) throw badUserInput("Send query or documentId, not both.");
     const text = trusted.find(documentId.replace(/^sha256:/, ""));

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SIGHTINGS_TO_COMPILE } from "../../src/server/limits.ts";
 import { type Api, type HttpAnswer, readAnswer, startApi } from "../support/api.ts";
+import { arbitraryQuery } from "../support/random-queries.ts";
 
 /**
  * A request is answered the same whether its operation is compiled (graphql-jit) or interpreted (graphql-js): the same
@@ -370,36 +371,7 @@ describe("a resolver that fails", () => {
 
 describe("any query", () => {
   test("of random fields, aliases, fragments and conditions", async () => {
-    const id = fc.constantFrom("u0", "u1", "u2", "broken", "p1", "");
-    const first = fc.integer({ min: 0, max: 6 });
-    const condition = fc.constantFrom("", "", "", "@include(if: $yes)", "@skip(if: $yes)");
-    let aliases = 0;
-    const alias = () => `a${aliases++}`;
-    const { query } = fc.letrec<Record<"query" | "user" | "seen" | "post" | "viewers", string>>((tie) => ({
-      user: fc
-        .tuple(condition, condition, fc.option(tie("seen"), { maxDepth: 2, depthIdentifier: "d", nil: "" }))
-        .map(([c, d, seen]) => `id ${c} ... on User ${d} { ${alias()}: id } ${seen}`),
-      seen: fc
-        .tuple(first, condition, fc.option(tie("post"), { maxDepth: 2, depthIdentifier: "d", nil: "" }))
-        .map(
-          ([n, c, post]) =>
-            `${alias()}: seenPosts(first: ${n}) ${c} { nodes { views lastViewedAt ${post} } pageInfo { hasNextPage endCursor } }`,
-        ),
-      post: fc
-        .tuple(condition, fc.option(tie("viewers"), { maxDepth: 2, depthIdentifier: "d", nil: "" }))
-        .map(([c, viewers]) => `post ${c} { id ${viewers} }`),
-      viewers: fc
-        .tuple(first, fc.option(tie("user"), { maxDepth: 2, depthIdentifier: "d", nil: "id" }))
-        .map(
-          ([n, user]) => `${alias()}: viewers(first: ${n}) { edges { cursor node { user { ${user} } } } }`,
-        ),
-      query: fc
-        .array(fc.tuple(id, tie("user"), condition), { minLength: 1, maxLength: 3 })
-        .map(
-          (roots) =>
-            `query Random($yes: Boolean!) { t: __typename @skip(if: $yes) ${roots.map(([user, fields, c]) => `${alias()}: user(id: "${user}") ${c} { ${fields} }`).join(" ")} }`,
-        ),
-    }));
+    const query = arbitraryQuery(["u0", "u1", "u2", "broken", "p1", ""], 0);
     await fc.assert(
       fc.asyncProperty(query, fc.boolean(), async (text, yes) => {
         await expectSame({ query: text, variables: { yes } });
