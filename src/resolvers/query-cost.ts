@@ -35,8 +35,14 @@ export const READ_COST = 300;
 export const UNSIZED_LIST_LENGTH = 64;
 /** Lists of the schema itself: types, fields, arguments. */
 export const INTROSPECTION_LIST_LENGTH = 10;
-/** Root fields that read without having pages or candidates. */
-const OTHER_READS: ReadonlySet<string> = new Set(["Query.erasure", "Query.pipeline"]);
+/** Unfinished erasures in one answer, as the schema says. */
+const ERASURES_LISTED_MAX = 1_000;
+/** Root fields that read without having pages or candidates, and the rows that they may read and list. */
+const OTHER_READS: ReadonlyMap<string, number> = new Map([
+  ["Query.erasure", 0],
+  ["Query.pipeline", 0],
+  ["Query.unfinishedErasures", ERASURES_LISTED_MAX],
+]);
 
 /** What an operation may ask for. */
 export interface QueryLimits {
@@ -147,12 +153,11 @@ class Pricing {
     const first = this.size(field, node, "first", PAGE_SIZE_MAX);
     const candidates = this.size(field, node, "candidates", CANDIDATES_MAX);
     const ids = this.size(field, node, "ids", NODES_MAX);
-    const asked = first ?? candidates;
-    const reads =
-      asked !== null ? READ_COST + asked : OTHER_READS.has(`${parent.name}.${field.name}`) ? READ_COST : 0;
+    const rows = first ?? candidates ?? OTHER_READS.get(`${parent.name}.${field.name}`);
+    const reads = rows === undefined ? 0 : READ_COST + rows;
     const isList = isListType(getNullableType(field.type));
     const type = getNamedType(field.type);
-    const items = isList ? (candidates ?? ids ?? (pageSize === 0 ? unsizedLengthOf(type) : pageSize)) : 0;
+    const items = isList ? (rows ?? ids ?? (pageSize === 0 ? unsizedLengthOf(type) : pageSize)) : 0;
     const inner =
       node.selectionSet !== undefined && isObjectType(type)
         ? this.selectionSet(node.selectionSet, type, first ?? 0)

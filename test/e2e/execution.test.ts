@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/domain/time.ts";
 import { SIGHTINGS_TO_COMPILE } from "../../src/server/limits.ts";
 import { type Api, type HttpAnswer, readAnswer, startApi } from "../support/api.ts";
 import { arbitraryQuery } from "../support/random-queries.ts";
@@ -12,7 +13,7 @@ import { arbitraryQuery } from "../support/random-queries.ts";
  */
 
 const NOW_MS = Date.now();
-const clock = { nowMs: () => NOW_MS };
+const clock = { ...systemClock, nowMs: () => NOW_MS };
 const SECRET = "connect ECONNREFUSED 10.1.2.3 password=hunter2";
 
 interface Request {

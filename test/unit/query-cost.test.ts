@@ -121,6 +121,7 @@ describe("the price", () => {
       1 + 300 + 1 + 64 + 64,
     ],
     ["an erasure is read", '{ erasure(id: "e") { id } }', {}, 1 + 300 + 1],
+    ["erasures are read and listed", "{ unfinishedErasures { id } }", {}, 1 + 1_300 + 1_000 + 1_000],
     ["the schema is priced too", "{ __schema { types { name } } }", {}, 1 + 1 + 10 + 10],
     ["what is skipped costs the same", "{ __typename @skip(if: true) }", {}, 1],
     ["aliases are fields", '{ a: user(id: "u") { id } b: user(id: "u") { id } }', {}, 4],
@@ -151,6 +152,17 @@ describe("the price", () => {
     expect(abstract).toEqual([]);
   });
 
+  test("every root field without first, candidates or ids is known to read or not", () => {
+    const fields = Object.values(schema.getQueryType()?.getFields() ?? {});
+    const bare = fields.filter(
+      (field) => !field.args.some(({ name }) => ["first", "candidates", "ids"].includes(name)),
+    );
+    expect(bare.map(({ name }) => name).sort()).toEqual(
+      // user and post answer their id.
+      ["erasure", "pipeline", "post", "unfinishedErasures", "user"],
+    );
+  });
+
   test("every field that takes first, candidates or ids is one of the formula's", () => {
     const sized = Object.values(schema.getTypeMap()).flatMap((type) =>
       isObjectType(type) && !type.name.startsWith("__")
@@ -160,6 +172,8 @@ describe("the price", () => {
         : [],
     );
     expect(sized.sort()).toEqual([
+      "Mutation.discardDeadLetters: DeadLetterAction",
+      "Mutation.replayDeadLetters: DeadLetterAction",
       "Post.viewers: PostViewerConnection",
       "Query.deadLetters: DeadLetterConnection",
       "Query.postViewers: PostViewerConnection",
