@@ -8,7 +8,7 @@ import { type ClusterApi, startClusterApi } from "../support/cluster-api.ts";
 import { request } from "../support/graphql-request.ts";
 import { noteSentStatements } from "../support/sent-statements.ts";
 import type {} from "../support/servers/global-setup.ts";
-import { type StallingProxy, startStallingProxy } from "../support/stalling-proxy.ts";
+import { type Rule, startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 
 /**
  * A store and a queue that fall silent: real ones, behind a proxy that holds everything back. The driver itself would
@@ -21,25 +21,28 @@ const REQUEST_TIMEOUT_MS = 2_000;
 /** What one request may have on its way: 16 reads of the store, each of 5 statements for 500 candidates. */
 const STATEMENTS_AT_ONCE = 16 * 5;
 
+/** Nothing passes, in either direction, and nothing is closed. */
+const SILENCE: Rule = () => "HOLD";
+
 let installation: ClusterApi;
 let api: Api;
-let store: StallingProxy;
-let queue: StallingProxy;
+let store: TcpProxy;
+let queue: TcpProxy;
 let sent: ReturnType<typeof noteSentStatements>;
 
 beforeAll(async () => {
   const [contactPoint = ""] = inject("scyllaContactPoints");
   const [natsServer = ""] = inject("natsServers");
-  store = await startStallingProxy(contactPoint);
-  queue = await startStallingProxy(natsServer);
+  store = await startTcpProxy(contactPoint);
+  queue = await startTcpProxy(natsServer);
   installation = await startClusterApi({ environment: environment(REQUEST_TIMEOUT_MS) });
   api = installation.api;
   await api.store([{ userId: "u", postId: "seen", viewedAtMs: Date.now() - DAY_MS }]);
   sent = noteSentStatements();
 });
 afterEach(async () => {
-  store.resume();
-  queue.resume();
+  store.heal();
+  queue.heal();
   await Promise.all(sent.all.map(({ settled }) => settled));
   sent.all.splice(0);
 });
@@ -73,7 +76,7 @@ describe("a store that is silent", () => {
     ["postViewers", `{ postViewers(postId: "seen") { nodes { views } } }`],
     ["erasure", `{ erasure(id: "1b4e28ba-2fa1-11d2-883f-0016d3cca427") { status } }`],
   ])("%s is answered STORE_UNAVAILABLE within the budget", async (field, query) => {
-    store.stall();
+    store.setRule(SILENCE);
     const { status, headers, json } = await api.post({ query });
     expect(json.errors).toEqual([
       expect.objectContaining({
@@ -87,12 +90,12 @@ describe("a store that is silent", () => {
   });
 
   test("pipeline says so", async () => {
-    store.stall();
+    store.setRule(SILENCE);
     expect(await api.run("{ pipeline { storeHealthy } }")).toEqual({ pipeline: { storeHealthy: false } });
   });
 
   test("a caller may ask for less, and gets no more than the service allows", async () => {
-    store.stall();
+    store.setRule(SILENCE);
     const timeoutIn = async (header: string) => {
       const { json } = await api.post(ONE, { "x-request-timeout-ms": header });
       return /within (\d+) ms/.exec(json.errors?.[0]?.message ?? "")?.[1];
@@ -115,7 +118,7 @@ describe("a store that is silent", () => {
   );
 
   test("a request that ran out of time asks for nothing more, and has only so much on its way", async () => {
-    store.stall();
+    store.setRule(SILENCE);
     const { json } = await api.post(MANY, { "x-request-timeout-ms": "500" });
     expect(json.errors?.[0]?.extensions.code).toBe("STORE_UNAVAILABLE");
     expect(sent.all).toHaveLength(STATEMENTS_AT_ONCE);
@@ -136,7 +139,7 @@ describe("a store that is silent", () => {
         },
       }),
     });
-    store.stall();
+    store.setRule(SILENCE);
     const client = httpRequest(new URL("/graphql", patient.url), {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -152,7 +155,7 @@ describe("a store that is silent", () => {
   /** The statements on their way are answered; a request after them is too; none of the 420 others has been sent. */
   async function expectNothingMoreAfterResuming(): Promise<void> {
     const before = [...sent.all];
-    store.resume();
+    store.heal();
     await Promise.all(before.map(({ settled }) => settled));
     expect(await api.run(ONE.query)).toEqual({ unseenPosts: ["new"] });
     expect(sent.all).toHaveLength(before.length + 1);
@@ -160,7 +163,7 @@ describe("a store that is silent", () => {
 });
 
 test("a silent queue: a mutation is answered QUEUE_UNAVAILABLE, and queries go on", async () => {
-  queue.stall();
+  queue.setRule(SILENCE);
   const impressions = [{ postId: "p", viewedAt: new Date().toISOString() }];
   const mutation = request(api.url, RecordImpressionsDocument, { input: { userId: "u", impressions } });
   expect(await api.run(ONE.query)).toEqual({ unseenPosts: ["new"] });
