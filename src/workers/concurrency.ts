@@ -1,4 +1,5 @@
 import { StoreRefusedError } from "../ports/errors.ts";
+import { createFifo } from "./fifo.ts";
 import type { Turnstile } from "./turnstile.ts";
 
 /** Writes slower than this tell that the store is falling behind. */
@@ -34,7 +35,7 @@ export function createConcurrencyLimit(options: {
   let running = 0;
   let fastWrites = 0;
   let lastCutMs = Number.NEGATIVE_INFINITY;
-  const waiting: (() => void)[] = [];
+  const waiting = createFifo<() => void>();
 
   function learn(fast: boolean, wasFull: boolean): void {
     if (!fast) {
@@ -56,9 +57,9 @@ export function createConcurrencyLimit(options: {
       return await options.turnstile.together(write);
     } finally {
       running--;
-      while (running < limit && waiting.length > 0) {
+      while (running < limit && waiting.size() > 0) {
         running++;
-        waiting.shift()?.();
+        waiting.take()?.();
       }
     }
   }

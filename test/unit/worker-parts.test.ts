@@ -3,6 +3,7 @@ import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import { createBreaker } from "../../src/workers/breaker.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
+import { createFifo } from "../../src/workers/fifo.ts";
 import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
 import { createSettlement } from "../../src/workers/settlement.ts";
 import { createTurnstile } from "../../src/workers/turnstile.ts";
@@ -202,5 +203,29 @@ describe("in-memory board", () => {
     ]);
     nowMs = 15_001;
     expect(board.current().map(({ id }) => id)).toEqual(["b"]);
+  });
+});
+
+describe("what waits for a slot", () => {
+  test("is taken in the order in which it came, whatever lies between", () => {
+    const fifo = createFifo<number>();
+    let pushed = 0;
+    let taken = 0;
+    for (const [add, remove] of [
+      [3, 1],
+      [5_000, 4_000],
+      [1, 1_002],
+      [0, 1],
+      [2_500, 2_400],
+      [7, 200],
+    ] as const) {
+      for (let count = 0; count < add; count++) fifo.push(pushed++);
+      for (let count = 0; count < remove; count++) {
+        const item = fifo.take();
+        expect(item).toBe(taken < pushed ? taken++ : undefined);
+      }
+      expect(fifo.size()).toBe(pushed - taken);
+    }
+    expect(fifo.take()).toBeUndefined();
   });
 });
