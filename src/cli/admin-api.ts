@@ -68,7 +68,9 @@ function httpAdminApi(baseUrl: URL, token: string | undefined): AdminApi {
       };
       failOnErrors(answer.errors);
       if (answer.data === undefined)
-        throw new CommandError(`${endpoint} is not an Impressions API (${response.status})`);
+        throw new CommandError(
+          `${endpoint} is not an Impressions API (${response.status}); a worker is none: set IMPRESSIONS_URL to an API`,
+        );
       // The document was generated from the schema that the API serves.
       return answer.data as never;
     },
