@@ -7,6 +7,9 @@ const resolve = { alias: [{ find: /^graphql$/, replacement: "graphql/index.js" }
 // A machine may be slow, and busy with other things: generous, never decisive. What hangs is still ended.
 const timeouts = { testTimeout: 300_000, hookTimeout: 300_000 };
 
+/** Those chaos scenarios of which `npm test` runs the short form. */
+const CHAOS_IN_SHORT = "test/chaos/{01,02,03,06,07,11,13,15,16,17}-*.test.ts";
+
 const NEEDS_SERVERS = "test/{adapters,e2e}/{servers,jetstream,scylla,cluster}*.test.ts";
 
 export default defineConfig({
@@ -27,8 +30,20 @@ export default defineConfig({
         resolve,
         test: {
           name: "servers",
-          include: [NEEDS_SERVERS],
+          include: [NEEDS_SERVERS, CHAOS_IN_SHORT],
           globalSetup: ["test/support/servers/global-setup.ts"],
+          provide: { chaosForm: "short" },
+          ...timeouts,
+        },
+      },
+      {
+        // The same two servers; a scenario that breaks a server starts its own.
+        resolve,
+        test: {
+          name: "chaos",
+          include: ["test/chaos/*.test.ts"],
+          globalSetup: ["test/support/servers/global-setup.ts"],
+          provide: { chaosForm: "full" },
           ...timeouts,
         },
       },

@@ -1,0 +1,131 @@
+import { expect, vi } from "vitest";
+import { decodeMessage } from "../../src/domain/queue-message.ts";
+import type { Random } from "../support/random.ts";
+import { startSenders } from "../support/senders.ts";
+import type { Rule, TcpProxy } from "../support/tcp-proxy.ts";
+import { scenario } from "./support/scenario.ts";
+import { expectAllStored, openStage, PATIENCE, type Stage } from "./support/stage.ts";
+
+const USERS = 10;
+const POSTS = 20;
+/** `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>...`, and the word. */
+const ACK = /^PUB \$JS\.ACK\.[^.]+\.[^.]+\.\d+\.(\d+)\..*\r\n\+ACK\r\n$/s;
+
+scenario("01 worker kill -9 after the store write and before the ack", async (chaos) => {
+  const { ledger, random, sized } = chaos;
+  const stage = await openStage({ environment: ackWait(sized({ short: 2_000, full: 30_000 })) });
+  const { url } = await stage.start("api");
+  const proxy = await stage.natsProxy();
+  let redelivered = 0;
+
+  for (let round = sized({ short: 1, full: 3 }); round > 0; round--) {
+    await fill(sized({ short: 30, full: 300 }));
+    const queued = (await stage.stream()).state.messages;
+    const acked = Promise.withResolvers<number>();
+    proxy.setRule((piece, from) => {
+      const sequence = from === "client" ? ACK.exec(piece.toString("latin1"))?.[1] : undefined;
+      if (sequence === undefined) return "PASS";
+      acked.resolve(Number(sequence));
+      return "HOLD";
+    });
+    const worker = await stage.start("worker", { NATS_SERVERS: proxy.address });
+    await expectCommitted(stage, await acked.promise);
+    await worker.kill("SIGKILL");
+    await cutOff(proxy);
+    expect((await stage.stream()).state.messages).toBe(queued);
+
+    const other = await stage.start("worker");
+    await stage.drained();
+    redelivered = await stage.redelivered();
+    expect(redelivered).toBeGreaterThan(0);
+    await other.kill("SIGTERM");
+  }
+  const figures = await ledger.check(url);
+  expectAllStored(figures);
+  chaos.report({ ...figures, redelivered });
+
+  function fill(lists: number): Promise<void> {
+    return startSenders({ ledger, random, url: () => url, senders: 4, users: USERS, posts: POSTS, lists })
+      .finished;
+  }
+});
+
+scenario("01 worker kill -9 mid-batch", async (chaos) => {
+  const { ledger, random, sized } = chaos;
+  const stage = await openStage({ environment: ackWait(sized({ short: 2_000, full: 30_000 })) });
+  const { url } = await stage.start("api");
+  const proxy = await stage.cqlProxy();
+  for (let round = sized({ short: 1, full: 3 }); round > 0; round--) {
+    const lists = sized({ short: 40, full: 400 });
+    await startSenders({ ledger, random, url: () => url, senders: 4, users: USERS, posts: POSTS, lists })
+      .finished;
+    const before = await rowCount(stage);
+    const { rule, reached } = holdAfterSomeWrites(random);
+    proxy.setRule(rule);
+    const worker = await stage.start("worker", { SCYLLA_CONTACT_POINTS: proxy.address, WORKERS: "1" });
+    await reached;
+    await worker.kill("SIGKILL");
+    await cutOff(proxy);
+    expect((await stage.stream()).state.messages).toBeGreaterThan(0);
+    const partly = await rowCount(stage);
+    expect(partly).toBeGreaterThan(before);
+
+    const other = await stage.start("worker");
+    await stage.drained();
+    expect(await rowCount(stage)).toBeGreaterThan(partly);
+    await other.kill("SIGTERM");
+  }
+  const figures = await ledger.check(url);
+  expectAllStored(figures);
+  chaos.report({ ...figures, redelivered: await stage.redelivered() });
+});
+
+function ackWait(ms: number) {
+  return { QUEUE_ACK_WAIT_MS: String(ms) };
+}
+
+/** A write names its users; so many pass that some are through for certain and the users' own, which come last, are not. */
+function holdAfterSomeWrites(random: Random): { readonly rule: Rule; readonly reached: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let left = random.integer(1, POSTS);
+  return {
+    reached: promise,
+    rule(piece, from) {
+      if (from === "server" || !piece.includes("user-") || left-- > 0) return "PASS";
+      resolve();
+      return "HOLD";
+    },
+  };
+}
+
+/** The killed process's connections are gone, and with them what the proxy held: it never arrives. */
+async function cutOff(proxy: TcpProxy): Promise<void> {
+  await vi.waitFor(() => expect(proxy.connections()).toEqual([]), PATIENCE);
+  proxy.heal();
+}
+
+/** Everything in this message is behind its commit point. */
+async function expectCommitted(stage: Stage, sequence: number): Promise<void> {
+  const { data } = await stage.manager.streams.getMessage(stage.names.stream, { seq: sequence });
+  const message = decodeMessage(data);
+  if (message.kind !== "message") throw new Error(message.detail);
+  for (const { userId, impressions } of message.submissions) {
+    const { rows } = await stage.client.execute(
+      `SELECT post_id, viewed_at FROM ${stage.keyspace}.views_by_user_post WHERE user_id = ?`,
+      [userId],
+      { prepare: true },
+    );
+    const stored = rows.map((row) => `${row.get("post_id")} ${(row.get("viewed_at") as Date).getTime()}`);
+    const sent = impressions.map(({ postId, viewedAtMs }) => `${postId} ${viewedAtMs}`);
+    expect(stored).toEqual(expect.arrayContaining(sent));
+  }
+}
+
+async function rowCount({ client, keyspace }: Stage): Promise<number> {
+  let rows = 0;
+  for (const table of ["viewers_by_post", "posts_by_user"]) {
+    const result = await client.execute(`SELECT count(*) AS rows FROM ${keyspace}.${table}`);
+    rows += Number(result.rows[0]?.get("rows"));
+  }
+  return rows;
+}
