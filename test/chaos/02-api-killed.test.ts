@@ -13,7 +13,7 @@ scenario("02 API kill -9 between publish and response, the client retries", asyn
   const proxy = await stage.natsProxy();
   let api = await stage.start("api", { NATS_SERVERS: proxy.address });
   let published = 0;
-  const rounds = sized({ short: 4, full: 20 });
+  const rounds = sized({ short: 2, full: 20 });
   for (let round = 0; round < rounds; round++) {
     const userId = `user-${random.integer(1, 8)}`;
     const list = randomList(random, POSTS);

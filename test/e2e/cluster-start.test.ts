@@ -1,12 +1,7 @@
 import { afterEach, describe, expect, inject, test } from "vitest";
-import {
-  PipelineDocument,
-  RecordImpressionsDocument,
-  UnseenPostsDocument,
-} from "../../src/generated/operations.ts";
+import { RecordImpressionsDocument, UnseenPostsDocument } from "../../src/generated/operations.ts";
 import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
-import { query, request } from "../support/graphql-request.ts";
-import { startCassandra } from "../support/servers/cassandra.ts";
+import { query } from "../support/graphql-request.ts";
 import type {} from "../support/servers/global-setup.ts";
 import { runCommand } from "../support/service-process.ts";
 
@@ -104,45 +99,4 @@ describe("what cannot work ends the start with one line", () => {
     const environment = { ...installation.environment, QUEUE_REPLICAS: "3" };
     expect(await failure(environment, "serve")).toMatch(/QUEUE_REPLICAS|replicas/);
   });
-});
-
-test("the API takes mutations while Cassandra is down, and they are stored when it comes back", async () => {
-  const cassandra = await startCassandra({ nodes: 1 });
-  closers.push(() => cassandra.stop());
-  const installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: cassandra.contactPoints,
-    localDataCenter: cassandra.localDataCenter,
-  });
-  closers.push(installation.dispose);
-  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
-  const [node] = cassandra.nodes;
-  await node?.kill("SIGKILL");
-
-  const api = await installation.start("api");
-  const worker = await installation.start("worker");
-  expect((await fetch(`${api.url}/readyz`)).status).toBe(200);
-  expect((await fetch(`${worker.url}/readyz`)).status).toBe(200);
-  const viewedAt = new Date().toISOString();
-  const users = Array.from({ length: 20 }, (_, index) => `u${index}`);
-  for (const userId of users) {
-    const { recordImpressions } = await query(api.url, RecordImpressionsDocument, {
-      input: { userId, impressions: [{ postId: "p", viewedAt }] },
-    });
-    expect(recordImpressions.accepted).toBe(1);
-  }
-  const read = await request(api.url, UnseenPostsDocument, { userId: "u0", candidates: ["p"] });
-  expect(read.status).toBe(503);
-  expect(read.errors?.[0]?.extensions).toMatchObject({ code: "STORE_UNAVAILABLE" });
-  expect(read.headers.get("retry-after")).toMatch(/^\d+$/);
-
-  await node?.restart();
-  await expect
-    .poll(async () => (await request(api.url, PipelineDocument, {})).data?.pipeline, { timeout: 110_000 })
-    .toMatchObject({ pending: 0, deadLetters: 0, storeHealthy: true });
-  for (const userId of users) {
-    expect(await query(api.url, UnseenPostsDocument, { userId, candidates: ["p", "q"] })).toEqual({
-      unseenPosts: ["q"],
-    });
-  }
 });

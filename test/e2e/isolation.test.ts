@@ -4,12 +4,16 @@ import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { engineOptions } from "../support/embedded.ts";
 import { provesIsolation } from "../support/isolation.ts";
+import { createRandom } from "../support/random.ts";
 
 test("embedded: a message that kills its worker is dead-lettered, the 499 pulled with it are stored", async () => {
   const directory = createTemporaryDirectory();
   onTestFinished(directory.remove);
-  await provesIsolation({
+  const seed = Number(process.env.ISOLATION_SEED ?? Date.now() % 1_000_000);
+  console.info(`ISOLATION_SEED=${seed}`);
+  const engine = {
     environment: { ENGINE: "embedded", DATA_DIR: directory.path },
     open: () => openEmbeddedEngine(engineOptions({ dataDir: directory.path, clock: systemClock })),
-  });
+  };
+  await provesIsolation(engine, createRandom(seed));
 });

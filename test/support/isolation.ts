@@ -7,7 +7,7 @@ import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-messag
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import { KILLS } from "./fatal-posts.ts";
-import { createRandom } from "./random.ts";
+import type { Random } from "./random.ts";
 
 const WORKER_PROCESS = join(import.meta.dirname, "worker-process.ts");
 /** Messages of one pull. */
@@ -62,11 +62,16 @@ export function startWorkerProcess(environment: Readonly<Record<string, string>>
   return { child, ended };
 }
 
-/** One message among 500 kills every worker that stores it: it is dead-lettered, and all others are stored. */
-export async function provesIsolation({ environment, open }: IsolationEngine): Promise<void> {
-  const seed = Number(process.env.ISOLATION_SEED ?? Date.now() % 1_000_000);
-  console.info(`ISOLATION_SEED=${seed}`);
-  const killer = createRandom(seed).integer(0, MESSAGES - 1);
+/**
+ * One message among 500 kills every worker that stores it: it is dead-lettered, and all others are stored.
+ *
+ * @returns figures for a reader of the run.
+ */
+export async function provesIsolation(
+  { environment, open }: IsolationEngine,
+  random: Random,
+): Promise<{ readonly messages: number; readonly deaths: number; readonly deadLettered: number }> {
+  const killer = random.integer(0, MESSAGES - 1);
   const published = await open();
   for (let index = 0; index < MESSAGES; index++) {
     const body = messageOf(
@@ -113,4 +118,5 @@ export async function provesIsolation({ environment, open }: IsolationEngine): P
     const seen = await store.seenAmong(`u${index}`, ["shared", `p${index}`], rule);
     expect([...seen].sort(), `u${index}`).toEqual([`p${index}`, "shared"]);
   }
+  return { messages: MESSAGES, deaths, deadLettered: letters.length };
 }
