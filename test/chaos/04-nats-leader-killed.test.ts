@@ -27,7 +27,7 @@ scenario("04 NATS leader kill -9 in a burst (R3)", async (chaos) => {
   await stage.drained();
   const figures = await ledger.check(url);
   expectAllStored(figures);
-  chaos.report({ ...figures, redelivered: await stage.redelivered(), ...ledger.outcomes() });
+  chaos.report({ ...figures, redelivered: await stage.redelivered(), mutations: ledger.outcomes() });
 
   async function acknowledgedMore(): Promise<void> {
     const enough = ledger.acknowledged() + BURST;

@@ -37,5 +37,5 @@ scenario("05 two of three NATS nodes down: refused in time, and no restart neede
   }
   const figures = await ledger.check(url);
   expectAllStored(figures);
-  chaos.report({ ...figures, redelivered: await stage.redelivered(), ...ledger.outcomes() });
+  chaos.report({ ...figures, redelivered: await stage.redelivered(), mutations: ledger.outcomes() });
 });

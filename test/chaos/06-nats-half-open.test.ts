@@ -40,7 +40,7 @@ scenario("06 NATS socket half-open, then SIGSTOP and SIGCONT: resumes within a b
   await stage.drained();
   const figures = await ledger.check(api.url);
   expectAllStored(figures);
-  chaos.report({ ...figures, redelivered: await stage.redelivered(), ...ledger.outcomes() });
+  chaos.report({ ...figures, redelivered: await stage.redelivered(), mutations: ledger.outcomes() });
 
   async function acknowledgedMore(patience: typeof PATIENCE): Promise<void> {
     const enough = ledger.acknowledged() + BURST;

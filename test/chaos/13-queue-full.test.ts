@@ -38,7 +38,7 @@ scenario("13 queue full: OVERLOADED, no old message dropped, success after the d
   const figures = await ledger.check(url);
   expectAllStored(figures);
   expect(figures.storedUnacknowledged).toBe(0);
-  chaos.report({ ...figures, messagesWhenFull: messages, ...ledger.outcomes() });
+  chaos.report({ ...figures, messagesWhenFull: messages, mutations: ledger.outcomes() });
 });
 
 function longList(random: Random) {

@@ -49,5 +49,5 @@ scenario("14 stream deleted while running: a loud, clear state, and recovery", a
   expect((await fetch(`${api.url}/readyz`)).status).toBe(200);
   const figures = await ledger.check(api.url);
   expectAllStored(figures);
-  chaos.report({ ...figures, ...ledger.outcomes() });
+  chaos.report({ ...figures, mutations: ledger.outcomes() });
 });

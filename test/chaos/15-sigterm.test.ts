@@ -38,7 +38,7 @@ scenario("15 SIGTERM under load: exit 0, nothing redelivered that was stored", a
   expect(await other.kill("SIGTERM")).toEqual(STOPPED);
   const figures = await ledger.check(api.url);
   expectAllStored(figures);
-  chaos.report({ ...figures, messages: queued, leftBySigterm: left, ...ledger.outcomes() });
+  chaos.report({ ...figures, messages: queued, leftBySigterm: left, mutations: ledger.outcomes() });
 });
 
 /** Sequences of messages that are still in the queue although everything in them is stored. */

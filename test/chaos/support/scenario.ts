@@ -20,7 +20,7 @@ export interface Chaos {
   /** The number for the form that runs. */
   sized<Value>(by: Readonly<Record<Form, Value>>): Value;
   /** Figures for a reader of the run, printed with the seed when the scenario has held. */
-  report(figures: Readonly<Record<string, number | string>>): void;
+  report(figures: Readonly<Record<string, unknown>>): void;
 }
 
 const TIMEOUT_MS = 900_000;
@@ -33,7 +33,7 @@ export function scenario(name: string, run: (chaos: Chaos) => Promise<void>): vo
     const seed = Number(process.env.CHAOS_SEED ?? Date.now() % SEED_MAX);
     console.info(`${name}: CHAOS_SEED=${seed}, ${form} form`);
     const startedMs = performance.now();
-    const figures: Record<string, number | string> = {};
+    const figures: Record<string, unknown> = {};
     await run({
       random: createRandom(seed),
       ledger: createLedger(),
