@@ -6,6 +6,8 @@ import { startSenders } from "../support/senders.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, PATIENCE, type Stage } from "./support/stage.ts";
 
+/** Each way, of each of the few writes that a message takes one after the other. */
+const STORE_LATENCY_MS = 100;
 const STOPPED = { code: 0, signal: null };
 
 scenario("15 SIGTERM under load: exit 0, nothing redelivered that was stored", async (chaos) => {
@@ -17,11 +19,14 @@ scenario("15 SIGTERM under load: exit 0, nothing redelivered that was stored", a
   await startSenders({ ledger, random, url: () => api.url, senders: 8, users: 200, posts: 100_000, lists })
     .finished;
   const queued = (await stage.stream()).state.messages;
-  const WORKER_PULL = "20";
-  const worker = await stage.start("worker", { WORKER_PULL });
+  // A store so slow that the signal comes in the middle.
+  const proxy = await stage.cqlProxy();
+  proxy.setLatency(STORE_LATENCY_MS);
+  const worker = await stage.start("worker", { WORKER_PULL: "10", SCYLLA_CONTACT_POINTS: proxy.address });
   await vi.waitFor(async () => expect((await stage.stream()).state.messages).toBeLessThan(queued), PATIENCE);
   expect(await worker.kill("SIGTERM")).toEqual(STOPPED);
   const left = (await stage.stream()).state.messages;
+  expect(left).toBeGreaterThan(0);
   expect(await storedMessages(stage, api.url)).toEqual([]);
 
   // The API the same: what it has taken it answers, and what it answered is there.
