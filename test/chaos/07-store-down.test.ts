@@ -13,7 +13,7 @@ scenario("07 Cassandra down for five ack-waits: nothing dead-lettered, full drai
   const cassandra = sized({ short: false, full: true }) ? await ownCassandra() : undefined;
   const stage = await openStage({
     ...(cassandra && { cassandra }),
-    environment: { QUEUE_ACK_WAIT_MS: String(ackWaitMs), SCYLLA_REQUEST_TIMEOUT_MS: "1000" },
+    environment: { QUEUE_ACK_WAIT_MS: String(ackWaitMs) },
   });
   const proxy = await stage.cqlProxy();
   const throughProxy = { SCYLLA_CONTACT_POINTS: proxy.address };

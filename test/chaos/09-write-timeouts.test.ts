@@ -8,7 +8,7 @@ import { expectAllStored, openStage } from "./support/stage.ts";
 
 scenario("09 write timeouts after the write applied", async (chaos) => {
   const { ledger, random } = chaos;
-  const stage = await openStage({ environment: { SCYLLA_REQUEST_TIMEOUT_MS: "1000" } });
+  const stage = await openStage();
   const { url } = await stage.start("api");
   const proxy = await stage.cqlProxy();
   const senders = startSenders({
@@ -23,7 +23,7 @@ scenario("09 write timeouts after the write applied", async (chaos) => {
   await senders.finished;
   const lies = { timeouts: 0, silences: 0 };
   proxy.setRule(answerWritesBadly(random, lies));
-  await stage.start("worker", { SCYLLA_CONTACT_POINTS: proxy.address });
+  await stage.start("worker", { SCYLLA_CONTACT_POINTS: proxy.address, SCYLLA_REQUEST_TIMEOUT_MS: "1000" });
   await stage.drained();
   expect(lies.timeouts).toBeGreaterThan(0);
   expect(lies.silences).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import {
   DeadLettersDocument,
   type DeadLettersQuery,
@@ -58,6 +58,7 @@ export interface Ledger {
 /** Reads of a check that run at once. */
 const READS_AT_ONCE = 8;
 const PAGE = 100;
+const READ_PATIENCE = { timeout: 60_000, interval: 250 };
 
 /** The instants of one user's views of one post. */
 interface Pair {
@@ -106,7 +107,7 @@ export function createLedger(): Ledger {
     posts: postIds,
 
     async check(url) {
-      const letters = await walkDeadLetters(url);
+      const letters = await patiently(() => walkDeadLetters(url));
       const identities = letters.map(({ payload }) => identityIn(payload)).filter((id) => id !== null);
       expect(new Set(identities).size, "a dead letter twice").toBe(identities.length);
       const lettered = new Set(identities);
@@ -114,7 +115,7 @@ export function createLedger(): Ledger {
       /** Views that the histories show, by user and post. */
       const shown = new Map<string, { readonly views: number; readonly lastViewedAt: string }>();
       await eachOf([...pairs.keys()], async (userId) => {
-        const seen = await walkSeenPosts(url, userId, PAGE);
+        const seen = await patiently(() => walkSeenPosts(url, userId, PAGE));
         for (const { post, views, lastViewedAt } of seen) {
           const key = keyOf(userId, post.id);
           expect(shown.has(key), `seenPosts shows ${key} twice`).toBe(false);
@@ -122,7 +123,7 @@ export function createLedger(): Ledger {
         }
       });
       await eachOf(postIds(), async (postId) => {
-        const viewers = await walkPostViewers(url, postId, PAGE);
+        const viewers = await patiently(() => walkPostViewers(url, postId, PAGE));
         const found = new Map(viewers.map((viewer) => [viewer.user.id, viewer]));
         expect(found.size, `postViewers of ${postId} shows somebody twice`).toBe(viewers.length);
         for (const { userId } of allPairs().filter((pair) => pair.postId === postId)) {
@@ -146,8 +147,10 @@ export function createLedger(): Ledger {
         expect(views, `views twice: ${key}`).toBeLessThanOrEqual(known);
         // Where counting does not tell them apart, each instant is looked at.
         if (known > owed.length) {
-          for (const viewedAt of owed)
-            expect(await viewsAt(url, userId, postId, viewedAt), `${key} ${viewedAt}`).toBe(1);
+          for (const viewedAt of owed) {
+            const found = await patiently(() => viewsAt(url, userId, postId, viewedAt));
+            expect(found, `${key} ${viewedAt}`).toBe(1);
+          }
         }
         figures.acknowledged += pair.acknowledged.size;
         figures.stored += owed.length;
@@ -188,6 +191,11 @@ function identityIn(payload: unknown): string | null {
   if (userId === undefined || impression?.postId === undefined || impression.viewedAtMs === undefined)
     return null;
   return `${keyOf(userId, impression.postId)}\n${new Date(impression.viewedAtMs).toISOString()}`;
+}
+
+/** A store that has just come back, or a machine that is busy, may answer STORE_UNAVAILABLE for a moment. */
+function patiently<Read>(read: () => Promise<Read>): Promise<Read> {
+  return vi.waitFor(read, READ_PATIENCE);
 }
 
 function keyOf(userId: string, postId: string): string {
