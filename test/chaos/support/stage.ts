@@ -7,6 +7,7 @@ import {
   type StreamInfo,
 } from "nats";
 import { expect, inject, onTestFinished, vi } from "vitest";
+import { decodeMessage } from "../../../src/domain/queue-message.ts";
 import { PipelineDocument, type PipelineQuery } from "../../../src/generated/operations.ts";
 import { type JetStreamNames, namesOf } from "../../../src/jetstream/names.ts";
 import { createClusterInstallation } from "../../support/cluster-installation.ts";
@@ -45,6 +46,8 @@ export interface Stage {
   redelivered(): Promise<number>;
   /** Resolves when the queue is empty. */
   drained(): Promise<void>;
+  /** Sequences of those messages in the queue of which every view is behind its commit point. */
+  committedMessages(): Promise<readonly number[]>;
   /** Rows of this user in every table, by table. */
   rowsOf(userId: string): Promise<Readonly<Record<string, number>>>;
 }
@@ -108,6 +111,16 @@ export async function openStage({ nats, cassandra, environment = {} }: StageServ
     async drained() {
       await vi.waitFor(async () => expect((await stream()).state.messages).toBe(0), PATIENCE);
     },
+    async committedMessages() {
+      const committed = await committedViews(client, keyspace);
+      const { first_seq: first, last_seq: last, messages } = (await stream()).state;
+      const found: number[] = [];
+      for (let seq = first; messages > 0 && seq <= last; seq++) {
+        const stored = await manager.streams.getMessage(names.stream, { seq }).catch(() => null);
+        if (stored !== null && viewsIn(stored.data).every((view) => committed.has(view))) found.push(seq);
+      }
+      return found;
+    },
     async rowsOf(userId) {
       const tables = ["posts_by_user", "views_by_user_post", "viewers_by_post"];
       const counts = tables.map(async (table) => {
@@ -118,6 +131,23 @@ export async function openStage({ nats, cassandra, environment = {} }: StageServ
       return Object.fromEntries(await Promise.all(counts));
     },
   };
+}
+
+/** Every view whose history is written: user, post and instant. */
+async function committedViews(client: Client, keyspace: string): Promise<ReadonlySet<string>> {
+  const views = new Set<string>();
+  const cql = `SELECT user_id, post_id, viewed_at FROM ${keyspace}.views_by_user_post`;
+  for await (const row of await client.execute(cql, [], { prepare: true }))
+    views.add(`${row.get("user_id")} ${row.get("post_id")} ${(row.get("viewed_at") as Date).getTime()}`);
+  return views;
+}
+
+function viewsIn(body: Uint8Array): string[] {
+  const message = decodeMessage(body);
+  if (message.kind !== "message") throw new Error(message.detail);
+  return message.submissions.flatMap(({ userId, impressions }) =>
+    impressions.map(({ postId, viewedAtMs }) => `${userId} ${postId} ${viewedAtMs}`),
+  );
 }
 
 /** A NATS of the scenario's own, to be broken. */
