@@ -32,8 +32,8 @@ scenario("11 malformed, unknown-version and oversize messages: one dead letter e
     for (const body of random.shuffle(bad)) {
       await publish(body);
       const list = randomList(random, 20);
-      const neighbour = { ...(list[0] ?? { viewedAt: "" }), postId: "null" };
-      const all = round === 0 && body === "" ? [...list, neighbour] : list;
+      const badOne = { postId: "out of bounds", viewedAt: new Date().toISOString(), position: -1 };
+      const all = round === 0 && body === "" ? [...list, badOne] : list;
       expect((await ledger.send(url, `user-${random.integer(1, 10)}`, all)).outcome).toBe("acknowledged");
     }
   }
@@ -43,7 +43,7 @@ scenario("11 malformed, unknown-version and oversize messages: one dead letter e
   expect(figures).toMatchObject({ stored: figures.acknowledged - 1, deadLettered: 1 });
   const reasons = Map.groupBy(await walkDeadLetters(url), ({ reason }) => reason);
   expect([...reasons].map(([reason, letters]) => [reason, letters.length]).sort()).toEqual([
-    ["INVALID_POST_ID", 1],
+    ["INVALID_FIELD", 1],
     ["UNREADABLE_MESSAGE", rounds * bad.length],
   ]);
   chaos.report({ ...figures, badMessages: rounds * bad.length, redelivered: await stage.redelivered() });

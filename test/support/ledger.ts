@@ -13,6 +13,7 @@ export interface SentImpression {
   readonly postId: string;
   /** RFC 3339, to the millisecond. */
   readonly viewedAt: string;
+  readonly position?: number;
 }
 
 /** What became of one mutation: the service said yes, it said no, or nobody knows. */
