@@ -42,6 +42,11 @@ const PULL_RETRY_DELAY_MS_MIN = 200;
 const PULL_RETRY_DELAY_MS_MAX = 10_000;
 /** How long a message stays away that a stopping worker gives back: somebody else may have it soon. */
 const STOP_DELAY_MS = 1_000;
+/**
+ * Of drainTimeoutMs, after it: for what is being written at that moment. Given back, it would be stored a moment later and
+ * delivered again all the same.
+ */
+const LAST_WRITES_SHARE = 1 / 4;
 
 export interface WorkersOptions {
   readonly queue: ImpressionQueue;
@@ -60,7 +65,10 @@ export interface WorkersOptions {
   readonly retentionMs: number;
   /** A store write that has not answered by then counts as failed; longer than any timeout of the store's own. */
   readonly writeTimeoutMs: number;
-  /** How long `stop` waits for writes; then what is left is given back. */
+  /**
+   * How long `stop` goes on storing; then what is not being written is given back, and what is has a quarter of this to
+   * end.
+   */
   readonly drainTimeoutMs: number;
   readonly logger: Logger;
 }
@@ -71,7 +79,8 @@ export interface Workers {
   counts(): Readonly<WorkerCounts>;
   /**
    * Stops pulling, ends all retries, and resolves when everything in hand is settled: what can be stored is stored and
-   * acknowledged, the rest is given back, at the latest after drainTimeoutMs. Repeated calls wait for the first.
+   * acknowledged, the rest is given back, at the latest after drainTimeoutMs and a quarter. Repeated calls wait for the
+   * first.
    */
   stop(): Promise<void>;
 }
@@ -191,10 +200,10 @@ export function startWorkers(options: WorkersOptions): Workers {
   }
 
   async function drain(): Promise<void> {
-    const deadline = setTimeout(() => {
+    let deadline = setTimeout(() => {
       logger.warn({ messages: hand.messages() }, "what could not be stored in time goes back to the queue");
       lanes.close();
-      abandon.abort();
+      deadline = setTimeout(() => abandon.abort(), options.drainTimeoutMs * LAST_WRITES_SHARE);
     }, options.drainTimeoutMs);
     stop.abort();
     report();
