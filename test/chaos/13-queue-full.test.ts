@@ -5,6 +5,8 @@ import { expectAllStored, openStage } from "./support/stage.ts";
 
 const LIST = 400;
 const LISTS_MAX = 1_000;
+/** Fills the queue with fewer views to look for afterwards. */
+const LONGEST_SURFACE = "s".repeat(64);
 
 scenario("13 queue full: OVERLOADED, no old message dropped, success after the drain", async (chaos) => {
   const { ledger, random, sized } = chaos;
@@ -46,5 +48,6 @@ function longList(random: Random) {
   return Array.from({ length: LIST }, () => ({
     postId: `post-${random.integer(1, 100)}`,
     viewedAt: new Date(nowMs - random.integer(0, 3_600_000)).toISOString(),
+    surface: LONGEST_SURFACE,
   }));
 }

@@ -14,6 +14,7 @@ export interface SentImpression {
   /** RFC 3339, to the millisecond. */
   readonly viewedAt: string;
   readonly position?: number;
+  readonly surface?: string;
 }
 
 /** What became of one mutation: the service said yes, it said no, or nobody knows. */
