@@ -67,6 +67,11 @@ export default defineConfig({
           hookTimeout: 600_000,
         },
       },
+      // The SDK: in virtual time, and against the built service.
+      {
+        resolve,
+        test: { name: "client", include: ["test/client/**/*.test.ts"], ...timeouts },
+      },
       { resolve, test: { name: "browser", include: ["test/browser/**/*.test.ts"], ...timeouts } },
     ],
   },

@@ -1,0 +1,168 @@
+import { createServerClock } from "./clock.ts";
+import { createExchange } from "./exchange.ts";
+import { type ViewDetails, viewProblem } from "./impression.ts";
+import { createJournal } from "./journal.ts";
+import { type CoreOptions, type Dropped, type ImpressionsError, readTuning } from "./options.ts";
+import type { Platform } from "./platform.ts";
+import { type WaitingView, withoutEmpty } from "./segment.ts";
+import { createSender } from "./sender.ts";
+
+/** Records what a user has seen, and brings it to the server. */
+export interface Impressions {
+  /**
+   * This user has seen this post. Never throws and never waits: what is wrong with it goes to `onError`.
+   * The same post may be given again for another view; the same post at the same instant is one view.
+   */
+  viewed(postId: string, details?: ViewDetails): void;
+  /** Sends what waits. Resolves, never rejects, when all is acknowledged or it cannot go on by now. */
+  flush(): Promise<Status>;
+  /** Sends what waits, within `closeTimeoutMs`, saves the rest and ends: call it when the user signs out. */
+  close(): Promise<Status>;
+  status(): Status;
+}
+
+export interface Status {
+  /** Views that no server has acknowledged yet. */
+  readonly waiting: number;
+  /** Since this instance was made. */
+  readonly acknowledged: number;
+  readonly dropped: number;
+}
+
+/** Where the offset of this device's clock is kept; it outlives instances and is shared by all of them. */
+const CLOCK_KEY = "impressions-clock";
+
+/** The SDK on a platform of yours; the entry points `browser`, `react-native` and `node` bring theirs. */
+export function createImpressionsOn(platform: Platform, options: CoreOptions): Impressions {
+  const tuning = readTuning(options);
+  const clock = createServerClock(platform);
+  let closing: Promise<Status> | undefined;
+  let acknowledged = 0;
+  let dropped = 0;
+
+  const report = (error: ImpressionsError) => call(options.onError, error);
+  const onStorageFailure = (error: unknown) =>
+    report({ code: "STORAGE", message: `not saved, kept in memory only: ${String(error)}` });
+
+  const journal = createJournal({
+    storage: platform.storage,
+    locks: platform.locks,
+    account: options.userId ?? "",
+    owner: `${platform.wallMs().toString(36)}-${Math.floor(platform.random() * 2 ** 52).toString(36)}`,
+    onFailure: onStorageFailure,
+  });
+  const exchange = createExchange({
+    platform,
+    clock,
+    userId: options.userId,
+    getToken: options.getToken,
+    onOffset: (offsetMs) => void attempt(() => platform.storage.set(CLOCK_KEY, String(offsetMs))),
+  });
+  const sender = createSender({
+    platform,
+    tuning,
+    clock,
+    journal,
+    exchange,
+    report,
+    onAcknowledged(count) {
+      acknowledged += count;
+    },
+    onRefused: (views) => drop(views, "REFUSED"),
+  });
+
+  async function attempt(action: () => unknown): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      onStorageFailure(error);
+    }
+  }
+
+  function drop(views: readonly WaitingView[], reason: Dropped["reason"]): void {
+    journal.settle(new Set(views));
+    dropped += views.length;
+    call(options.onDropped, { impressions: views.map(withoutEmpty), reason, total: dropped });
+  }
+
+  function keepBound(): void {
+    const over = journal.waiting.length - tuning.waitingMax;
+    // What is on its way may have arrived; dropping it would save nothing.
+    if (over > 0) drop(journal.waiting.filter((view) => !sender.isOnItsWay(view)).slice(0, over), "BOUND");
+  }
+
+  const status = (): Status => ({ waiting: journal.waiting.length, acknowledged, dropped });
+
+  const stopListening = platform.listen({
+    background: () => sender.sendAll(),
+    exit() {
+      void journal.save();
+      sender.sendLast();
+    },
+    awake: () => sender.awake(),
+  });
+  const started = attempt(async () => {
+    const known = await platform.storage.get(CLOCK_KEY);
+    if (known !== null && Number.isFinite(Number(known))) clock.assume(Number(known));
+    await journal.adopt();
+    keepBound();
+  });
+  // A storage that never answers must not keep the views of this run from being sent.
+  void within(platform, tuning.requestTimeoutMs, started).then(() => sender.start());
+
+  return {
+    viewed(postId, details = {}) {
+      const { surface, position, dwellMs, at = platform.wallMs() } = details;
+      const atMs = Math.round(Number(at));
+      const problem = viewProblem(postId, details, atMs);
+      if (closing !== undefined) return report({ code: "CLOSED", message: "viewed was called after close" });
+      if (problem !== null) return report({ code: "INVALID_IMPRESSION", message: problem });
+      const frame = clock.frame();
+      journal.add(
+        withoutEmpty({
+          postId,
+          viewedAtMs: atMs + clock.offsetMs(),
+          surface,
+          position,
+          dwellMs: dwellMs === undefined ? dwellMs : Math.round(dwellMs),
+        }),
+        frame,
+      );
+      keepBound();
+      sender.step();
+    },
+    async flush() {
+      await sender.flush();
+      return status();
+    },
+    close() {
+      closing ??= (async () => {
+        stopListening();
+        await within(platform, tuning.closeTimeoutMs, sender.flush());
+        sender.stop();
+        await within(platform, tuning.closeTimeoutMs, journal.release());
+        return status();
+      })();
+      return closing;
+    },
+    status,
+  };
+}
+
+/** Calls what the app gave; its faults are not ours to spread. */
+function call<Argument>(callback: ((argument: Argument) => void) | undefined, argument: Argument): void {
+  try {
+    callback?.(argument);
+  } catch {}
+}
+
+/** Resolves when the promise does, but not later than this. */
+function within(platform: Platform, milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = platform.timer(milliseconds, resolve);
+    void promise.finally(() => {
+      cancel();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,108 @@
+import type { HttpAnswer } from "./platform.ts";
+import type { WaitingView } from "./segment.ts";
+
+/** The documented operation, without what a server need not parse. */
+const DOCUMENT =
+  "mutation RecordImpressions($input:RecordImpressionsInput!){recordImpressions(input:$input){accepted receivedAt flushAfterMs}}";
+
+/** A proxy may say anything; nobody is kept waiting for longer than an hour. */
+const SERVER_WAIT_MS_MAX = 3_600_000;
+
+/** What an answer means for the views that were sent. */
+export type Verdict =
+  /** The server has them. */
+  | { readonly kind: "accepted"; readonly receivedAtMs: number; readonly flushAfterMs: number }
+  /** Too many at once. */
+  | { readonly kind: "split"; readonly code: string; readonly message: string }
+  /** They will never be taken. */
+  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  /** Nothing is wrong with them; the sender is not allowed, or this is not the server. */
+  | { readonly kind: "blocked"; readonly code: string; readonly message: string }
+  /** Later. `waitMs` is what the server asked for. */
+  | { readonly kind: "later"; readonly code: string; readonly message: string; readonly waitMs: number };
+
+/** A view as it stands in a request. */
+export function viewJson({ postId, viewedAtMs, surface, position, dwellMs }: WaitingView): string {
+  return JSON.stringify({ postId, viewedAt: instant(viewedAtMs), surface, position, dwellMs });
+}
+
+/** The request's body. `userId` is left out where the token says who it is. */
+export function bodyOf(
+  views: readonly string[],
+  sentAtMs: number | null,
+  userId: string | undefined,
+): string {
+  const input = JSON.stringify({ userId, sentAt: sentAtMs === null ? undefined : instant(sentAtMs) });
+  const comma = input === "{}" ? "" : ",";
+  return `{"query":"${DOCUMENT}","variables":{"input":${input.slice(0, -1)}${comma}"impressions":[${views.join()}]}}}`;
+}
+
+/** What a body has beside its views, at most: the document, sentAt, and a user id of 128 characters, four bytes each. */
+export const BODY_FRAME_BYTES_MAX = 1_024;
+
+/** Bytes of a text in UTF-8; React Native has no TextEncoder everywhere. */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    // Half of a surrogate pair is two of the pair's four bytes.
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}
+
+interface Answer {
+  readonly data?: {
+    readonly recordImpressions?: { readonly receivedAt: string; readonly flushAfterMs: number };
+  } | null;
+  readonly errors?: readonly {
+    readonly message?: string;
+    readonly extensions?: { readonly code?: string; readonly retryAfterMs?: number };
+  }[];
+}
+
+/** Decides by the code (the server's docs/errors.md), and where something else answered in the server's place, by the status. */
+export function verdictOf({ status, retryAfter, text }: HttpAnswer, nowMs: number): Verdict {
+  const answer = parse(text);
+  const recorded = answer?.data?.recordImpressions;
+  const receivedAtMs = Date.parse(recorded?.receivedAt ?? "");
+  if (recorded != null && Number.isFinite(receivedAtMs)) {
+    return { kind: "accepted", receivedAtMs, flushAfterMs: bounded(recorded.flushAfterMs) };
+  }
+  const error = answer?.errors?.[0];
+  const code = error?.extensions?.code ?? `HTTP_${status}`;
+  const message =
+    error?.message ?? `the endpoint answered with status ${status}, not as an Impressions server does`;
+  if (code === "BATCH_TOO_LARGE" || status === 413) return { kind: "split", code, message };
+  // 404, 405 and 415 have this code too, but they are about the address and not about the views.
+  if (code === "BAD_USER_INPUT" && (status === 400 || status === 200))
+    return { kind: "refused", code, message };
+  const passing = status === 408 || status === 425 || status === 429;
+  const denied = code === "UNAUTHENTICATED" || code === "FORBIDDEN";
+  if (denied || (status >= 400 && status < 500 && !passing)) return { kind: "blocked", code, message };
+  const waitMs = bounded(error?.extensions?.retryAfterMs ?? headerMs(retryAfter, nowMs));
+  return { kind: "later", code, message, waitMs };
+}
+
+/** Retry-After: seconds, or a date. */
+function headerMs(retryAfter: string | null, nowMs: number): number {
+  if (retryAfter === null) return 0;
+  const seconds = Number(retryAfter);
+  return Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(retryAfter) - nowMs;
+}
+
+function bounded(milliseconds: number): number {
+  return milliseconds > 0 ? Math.min(milliseconds, SERVER_WAIT_MS_MAX) : 0;
+}
+
+function instant(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function parse(text: string): Answer | null {
+  try {
+    return JSON.parse(text) as Answer | null;
+  } catch {
+    return null;
+  }
+}

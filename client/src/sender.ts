@@ -1,0 +1,231 @@
+import type { ServerClock } from "./clock.ts";
+import { type Exchange, nextBatch } from "./exchange.ts";
+import type { Journal } from "./journal.ts";
+import type { ImpressionsError, Tuning } from "./options.ts";
+import type { Platform } from "./platform.ts";
+import type { Verdict } from "./protocol.ts";
+import type { WaitingView } from "./segment.ts";
+
+/**
+ * Decides when to send, and sends: one request at a time, so that a slow network is not filled with copies.
+ *
+ * It knows three reasons to send (the list is long, the oldest view has waited long enough, somebody asked for all) and
+ * three to wait (no network, the server asked for time, the last attempt failed). `step` weighs them, sends or sets the
+ * one timer; while nothing waits there is no timer.
+ */
+export interface Sender {
+  /** Nothing is sent before. */
+  start(): void;
+  /** Looks again: something has changed. */
+  step(): void;
+  /** Sends all that waits, in spite of an earlier failure; not in spite of the server's wish. */
+  sendAll(): void;
+  /** The same, even where the system says that there is no network. Resolves when all is settled or it cannot go on. */
+  flush(): Promise<void>;
+  /** The app ends now: hands over what is not on its way. It keeps waiting as if nothing had been done. */
+  sendLast(): void;
+  /** The app or the network is back. */
+  awake(): void;
+  isOnItsWay(view: WaitingView): boolean;
+  /** No timer and no request from now on. */
+  stop(): void;
+}
+
+export interface SenderDependencies {
+  readonly platform: Platform;
+  readonly tuning: Tuning;
+  readonly clock: ServerClock;
+  readonly journal: Journal;
+  readonly exchange: Exchange;
+  readonly report: (error: ImpressionsError) => void;
+  readonly onAcknowledged: (count: number) => void;
+  readonly onRefused: (views: readonly WaitingView[]) => void;
+}
+
+/** A whole cell that gets its network back should not answer in one instant. */
+const AWAKE_SPREAD_MS = 1_000;
+
+type Failure = Extract<Verdict, { kind: "later" | "blocked" }>;
+
+/** The request on its way. */
+interface Flight {
+  views: ReadonlySet<WaitingView>;
+  abort(): void;
+}
+
+export function createSender(deps: SenderDependencies): Sender {
+  const { platform, tuning, clock, journal, exchange, report } = deps;
+  let phase: "starting" | "running" | "stopped" = "starting";
+  let flight: Flight | undefined;
+  let cancelTimer: (() => void) | undefined;
+  let flushed: (() => void)[] = [];
+  /** All that waits is to be sent, whether or not it is long or old enough. */
+  let draining = false;
+  let tryOffline = false;
+  /** When the oldest view began to wait; these are on the monotonic clock. */
+  let waitingSinceMs: number | undefined;
+  let serverWishMs = 0;
+  let backoffUntilMs = 0;
+  let failures = 0;
+  let batchMax = tuning.batchMax;
+  /** Halved by BATCH_TOO_LARGE, and never raised again. */
+  let batchMaxEver = tuning.batchMax;
+
+  function step(): void {
+    cancelTimer?.();
+    cancelTimer = undefined;
+    if (phase !== "running" || flight !== undefined) return;
+    const { length } = journal.waiting;
+    if (length === 0) {
+      waitingSinceMs = undefined;
+      endPass();
+      return;
+    }
+    const nowMs = platform.monotonicMs();
+    waitingSinceMs ??= nowMs;
+    if (!tryOffline && !platform.online()) {
+      endPass();
+      return;
+    }
+    const wantedMs = draining || length > tuning.sendAbove ? nowMs : waitingSinceMs + tuning.sendAfterMs;
+    const atMs = Math.max(wantedMs, serverWishMs, backoffUntilMs);
+    if (atMs > nowMs) cancelTimer = platform.timer(Math.ceil(atMs - nowMs), step);
+    else void send();
+  }
+
+  function endPass(): void {
+    draining = false;
+    tryOffline = false;
+    const ended = flushed;
+    flushed = [];
+    for (const resolve of ended) resolve();
+  }
+
+  async function send(): Promise<void> {
+    const controller = new AbortController();
+    const cancelTimeout = platform.timer(tuning.requestTimeoutMs, () => {
+      controller.abort();
+      settle([...sending.views], { kind: "later", code: "TIMEOUT", message: "no answer in time", waitMs: 0 });
+    });
+    function abort(): void {
+      cancelTimeout();
+      controller.abort();
+    }
+    const sending: Flight = { views: new Set(), abort };
+    flight = sending;
+    // Given up for its time, or by `stop`: whatever comes of it now is no longer looked at.
+    const over = () => flight !== sending;
+
+    // First the storage: what goes on the wire must have the same times after a kill. A storage that answers at once lets
+    // the request leave in this same instant, which may be a page's last.
+    const saving = journal.save();
+    if (saving !== undefined) await saving;
+    if (over()) return;
+    const batch = nextBatch(journal.waiting, batchMax, platform.bodyBytesMax);
+    const { views } = batch;
+    sending.views = new Set(views);
+    journal.seal(views);
+
+    const verdict = await exchange.send(batch, controller.signal, over);
+    if (verdict === undefined || over()) return;
+    cancelTimeout();
+    settle(views, verdict);
+  }
+
+  function settle(views: readonly WaitingView[], verdict: Verdict): void {
+    flight = undefined;
+    const nowMs = platform.monotonicMs();
+    switch (verdict.kind) {
+      case "accepted":
+        failures = 0;
+        backoffUntilMs = 0;
+        serverWishMs = nowMs + verdict.flushAfterMs;
+        batchMax = Math.min(batchMaxEver, batchMax * 2);
+        journal.settle(new Set(views));
+        if (clock.frame() === null) journal.correct(clock.offsetMs());
+        waitingSinceMs = undefined;
+        deps.onAcknowledged(views.length);
+        break;
+      case "split":
+        if (views.length === 1) refuse(views, verdict);
+        else batchMax = batchMaxEver = Math.ceil(views.length / 2);
+        break;
+      case "refused":
+        refuse(views, verdict);
+        break;
+      default:
+        postpone(views.length, verdict, nowMs);
+    }
+    step();
+  }
+
+  function refuse(
+    views: readonly WaitingView[],
+    { code, message }: Exclude<Verdict, { kind: "accepted" }>,
+  ): void {
+    report({ code, message });
+    deps.onRefused(views);
+  }
+
+  function postpone(sent: number, verdict: Failure, nowMs: number): void {
+    const { code, message } = verdict;
+    const backoffMs =
+      verdict.kind === "blocked"
+        ? tuning.blockedRetryMs
+        : platform.random() * Math.min(tuning.backoffMsMax, tuning.backoffMs * 2 ** Math.min(failures, 30));
+    failures++;
+    backoffUntilMs = nowMs + backoffMs;
+    if (verdict.kind === "later") {
+      serverWishMs = nowMs + verdict.waitMs;
+      // A network that brings no answer to much may bring one to less.
+      if (code === "TIMEOUT" && sent > 0) batchMax = Math.max(1, Math.floor(sent / 2));
+    }
+    report({ code, message, retryAfterMs: Math.ceil(Math.max(backoffUntilMs, serverWishMs) - nowMs) });
+    endPass();
+  }
+
+  function sendAll(): void {
+    draining = true;
+    backoffUntilMs = 0;
+    step();
+  }
+
+  return {
+    start() {
+      if (phase === "starting") phase = "running";
+      step();
+    },
+    step,
+    sendAll,
+    flush() {
+      const done = new Promise<void>((resolve) => flushed.push(resolve));
+      tryOffline = true;
+      // The server has refused to take more before a certain time: not worth waiting for.
+      if (failures > 0 && serverWishMs > platform.monotonicMs()) endPass();
+      else sendAll();
+      return done;
+    },
+    sendLast() {
+      if (phase === "stopped" || serverWishMs > platform.monotonicMs()) return;
+      const left = journal.waiting.filter((view) => !flight?.views.has(view));
+      if (left.length === 0) return;
+      const batch = nextBatch(left, batchMax, platform.bodyBytesMax);
+      journal.seal(batch.views);
+      exchange.sendBlind(batch);
+    },
+    awake() {
+      if (journal.waiting.length === 0) return;
+      failures = 0;
+      backoffUntilMs = platform.monotonicMs() + platform.random() * AWAKE_SPREAD_MS;
+      step();
+    },
+    isOnItsWay: (view) => flight?.views.has(view) ?? false,
+    stop() {
+      phase = "stopped";
+      cancelTimer?.();
+      flight?.abort();
+      flight = undefined;
+      endPass();
+    },
+  };
+}

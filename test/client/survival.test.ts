@@ -1,0 +1,221 @@
+import { describe, expect, test } from "vitest";
+import { createImpressionsOn, type Impressions } from "../../client/src/impressions.ts";
+import type { HttpAnswer, HttpRequest } from "../../client/src/platform.ts";
+import { createRandom } from "../support/random.ts";
+import {
+  accepted,
+  type Boot,
+  createDevice,
+  createLedger,
+  createWorld,
+  failed,
+  sizeOf,
+  WRITE_MS_MAX,
+} from "./support/virtual-world.ts";
+
+const SEEDS = 500;
+const STEPS = 60;
+const WAITING_MAX = 60;
+const LATENCY_MS_MAX = 2_000;
+const MINUTE_MS = 60_000;
+/** The server corrects a clock from here on; a view whose time was never corrected is wrong by no more. */
+const TOLERANCE_MS = 5 * MINUTE_MS;
+
+/**
+ * Random schedules of views, failures, kills and restarts, each repeated exactly by its seed (SURVIVAL_SEED=n runs one).
+ * Every post is viewed once, so that a second instant of a post at the server is a view counted twice.
+ */
+describe("acknowledged or still stored", () => {
+  const only = process.env.SURVIVAL_SEED;
+  const seeds = only === undefined ? Array.from({ length: SEEDS }, (_, seed) => seed) : [Number(only)];
+
+  test(`for ${SEEDS} seeds`, { timeout: 120_000 }, async () => {
+    const seen = { kills: 0, failures: 0, dropped: 0, acknowledged: 0 };
+    for (const seed of seeds) {
+      const outcome = await live(seed).catch((error: unknown) => {
+        throw new Error(`SURVIVAL_SEED=${seed}: ${error instanceof Error ? error.message : error}`, {
+          cause: error,
+        });
+      });
+      for (const key of ["kills", "failures", "dropped", "acknowledged"] as const) seen[key] += outcome[key];
+    }
+    // The schedules really had in them what they are about.
+    if (only === undefined) {
+      expect(seen.kills).toBeGreaterThan(1_000);
+      expect(seen.failures).toBeGreaterThan(1_000);
+      expect(seen.dropped).toBeGreaterThan(100);
+      expect(seen.acknowledged).toBeGreaterThan(10_000);
+    }
+  });
+});
+
+async function live(seed: number) {
+  const random = createRandom(seed);
+  const world = createWorld();
+  const ledger = createLedger();
+  const outcome = { kills: 0, failures: 0, dropped: 0, acknowledged: 0 };
+  /** When each post was really viewed. */
+  const viewedAtMs = new Map<string, number>();
+  const dropped = new Set<string>();
+  /** Killed before the storage had them: nobody can have promised anything about these. */
+  const excused = new Set<string>();
+  /** Not stored while the storage took nothing. */
+  const unsaved = new Set<string>();
+  let troubled = true;
+  let tooMany = random.chance(0.3) ? random.integer(1, 20) : 500;
+  let wish = { boot: {}, untilMs: 0 };
+  const inFlight = new Map<object, number>();
+
+  async function post({ body }: HttpRequest, boot: object): Promise<HttpAnswer> {
+    const concurrent = (inFlight.get(boot) ?? 0) + 1;
+    inFlight.set(boot, concurrent);
+    expect(concurrent, "requests at once").toBe(1);
+    if (wish.boot === boot)
+      expect(world.nowMs(), "before the server wanted it").toBeGreaterThanOrEqual(wish.untilMs);
+    try {
+      return await answer(body, boot);
+    } finally {
+      inFlight.set(boot, 0);
+    }
+  }
+
+  async function answer(body: string, boot: object): Promise<HttpAnswer> {
+    const wait = () =>
+      new Promise<void>((resolve) => void world.after(random.integer(1, LATENCY_MS_MAX / 2), resolve));
+    await wait();
+    const fate = troubled ? random.next() : 1;
+    if (fate < 0.1) throw new TypeError("the request was lost");
+    if (sizeOf(body) > tooMany) return failed(413, "BATCH_TOO_LARGE");
+    if (fate < 0.5) outcome.failures++;
+    if (fate < 0.2) {
+      const waitMs = random.integer(0, 20_000);
+      wish = { boot, untilMs: world.nowMs() + waitMs };
+      return failed(503, "OVERLOADED", waitMs);
+    }
+    if (fate < 0.25) return failed(500, "INTERNAL_SERVER_ERROR");
+    if (fate < 0.28)
+      return { status: 200, retryAfter: null, text: "<html>Please sign in to this Wi-Fi</html>" };
+    if (fate < 0.3) return failed(401, "UNAUTHENTICATED");
+    const receivedAtMs = world.nowMs();
+    ledger.take(body, receivedAtMs);
+    if (fate < 0.4) throw new TypeError("the answer was lost");
+    // Cut off without a word: the SDK's own time limit has to end it.
+    if (fate < 0.45) await new Promise((resolve) => void world.after(20_000, () => resolve(undefined)));
+    await wait();
+    return accepted(receivedAtMs, random.chance(0.2) ? 500 : 0);
+  }
+
+  const device = createDevice(world, random, post, { syncStorage: random.chance(0.5) });
+  device.skewMs.value = random.pick([
+    0,
+    random.integer(-3_000, 3_000),
+    random.integer(-4, 4) * MINUTE_MS,
+    // Not near half a minute, where two deliveries may be rounded to different ones: see client/README.md.
+    random.integer(6, 100_000) * MINUTE_MS * random.pick([-1, 1]) + random.integer(-20_000, 20_000),
+  ]);
+
+  function start(): { readonly boot: Boot; readonly impressions: Impressions } {
+    const boot = device.boot();
+    const impressions = createImpressionsOn(boot.platform, {
+      userId: "maria",
+      waitingMax: WAITING_MAX,
+      onDropped: ({ impressions: lost, total }) => {
+        for (const { postId } of lost) dropped.add(postId);
+        expect(total).toBeGreaterThanOrEqual(lost.length);
+      },
+    });
+    return { boot, impressions };
+  }
+  const isStored = (postId: string) => {
+    for (const value of device.disk.values.values()) if (value.includes(`"${postId}"`)) return true;
+    return false;
+  };
+  function isSafe(postId: string): boolean {
+    return ledger.instantsOf.has(postId) || dropped.has(postId) || isStored(postId);
+  }
+  function noteUnsaved(): void {
+    if (!device.disk.failing) return;
+    for (const postId of viewedAtMs.keys()) if (!isSafe(postId)) unsaved.add(postId);
+  }
+  function kill(): void {
+    outcome.kills++;
+    outcome.acknowledged += app.impressions.status().acknowledged;
+    noteUnsaved();
+    app.boot.kill();
+    for (const [postId, atMs] of viewedAtMs) {
+      const fresh = unsaved.has(postId) || world.nowMs() - atMs <= 3 * WRITE_MS_MAX;
+      if (fresh && !isSafe(postId)) excused.add(postId);
+      if (!excused.has(postId)) expect(isSafe(postId), `${postId} after the kill`).toBe(true);
+    }
+  }
+
+  let app = start();
+  let posts = 0;
+  for (let count = 0; count < STEPS; count++) {
+    const what = random.next();
+    if (what < 0.45) {
+      for (let left = random.pick([1, 1, 3, 15]); left > 0; left--) {
+        const postId = `p${posts++}`;
+        viewedAtMs.set(postId, world.nowMs());
+        app.impressions.viewed(postId, { surface: "HOME", position: left });
+        if (random.chance(0.5)) await world.pass(random.integer(0, 50));
+      }
+    } else if (what < 0.65) await world.pass(random.pick([10, 500, 5_000, 60_000, 600_000]));
+    else if (what < 0.72) {
+      kill();
+      await world.pass(random.integer(0, 100_000));
+      app = start();
+    } else if (what < 0.77) app.boot.lifecycle()?.background();
+    else if (what < 0.82) {
+      device.networkUp.value = !device.networkUp.value;
+      if (device.networkUp.value) app.boot.lifecycle()?.awake();
+    } else if (what < 0.86) void app.impressions.flush();
+    else if (what < 0.9) {
+      const sleepMs = random.integer(0, 3_600_000);
+      device.sleep(sleepMs);
+      await world.pass(sleepMs);
+    } else if (what < 0.94) {
+      // Mostly healthy, or nothing would be left to promise.
+      noteUnsaved();
+      device.disk.failing = random.chance(0.2);
+      noteUnsaved();
+    } else if (what < 0.97) tooMany = random.chance(0.3) ? random.integer(1, 20) : 500;
+    else {
+      void app.impressions.close();
+      await world.pass(random.integer(0, 12_000));
+      kill();
+      app = start();
+    }
+  }
+
+  // All is well again: the last run brings everything home, and then stops asking for power.
+  noteUnsaved();
+  device.disk.failing = false;
+  device.networkUp.value = true;
+  troubled = false;
+  kill();
+  app = start();
+  await world.pass(10_000);
+  for (let round = 0; round < 50 && app.impressions.status().waiting > 0; round++) {
+    void app.impressions.flush();
+    await world.pass(MINUTE_MS);
+  }
+  expect(app.impressions.status().waiting).toBe(0);
+  expect(app.boot.timers(), "timers while nothing waits").toBe(0);
+  outcome.acknowledged += app.impressions.status().acknowledged;
+  outcome.dropped = dropped.size;
+
+  for (const [postId, atMs] of viewedAtMs) {
+    const instants = ledger.instantsOf.get(postId) ?? new Set();
+    if (!dropped.has(postId) && !excused.has(postId))
+      expect(instants.size, `${postId} at the server`).toBe(1);
+    expect(instants.size, `${postId} counted twice`).toBeLessThanOrEqual(1);
+    for (const instant of instants)
+      expect(Math.abs(instant - atMs), `${postId} has a wrong time`).toBeLessThanOrEqual(
+        TOLERANCE_MS + LATENCY_MS_MAX,
+      );
+  }
+  const left = [...device.disk.values.keys()].filter((key) => key.startsWith("impressions/"));
+  expect(left, "left in the storage").toEqual([]);
+  return outcome;
+}
