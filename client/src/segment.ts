@@ -63,11 +63,14 @@ export function decodeSegment(key: string, text: string, account: string): Segme
   const segment: Segment = { key, views: [], frame: f, sealed: true, stored: true, writing: false };
   if (!Array.isArray(i)) throw new SyntaxError("no list of views");
   segment.views = i.map(([postId, viewedAtMs, surface, position, dwellMs]) => {
-    if (typeof postId !== "string" || !(Math.abs(viewedAtMs) < INSTANT_MS_MAX))
-      throw new SyntaxError("not a view");
+    if (typeof postId !== "string" || !isInstant(viewedAtMs)) throw new SyntaxError("not a view");
     return { ...withoutEmpty({ postId, viewedAtMs, surface, position, dwellMs }), segment };
   });
   return segment;
+}
+
+function isInstant(value: unknown): boolean {
+  return typeof value === "number" && Math.abs(value) < INSTANT_MS_MAX;
 }
 
 /** An impression without the fields that were not given. */

@@ -62,11 +62,15 @@ export function createSender(deps: SenderDependencies): Sender {
   /** All that waits is to be sent, whether or not it is long or old enough. */
   let draining = false;
   let tryOffline = false;
+  /** Views of the list that was long or old enough, which are still to be sent: what comes meanwhile begins a new list. */
+  let listLeft = 0;
   /** When the oldest view began to wait; these are on the monotonic clock. */
   let waitingSinceMs: number | undefined;
   let serverWishMs = 0;
   let backoffUntilMs = 0;
   let failures = 0;
+  /** The last attempt failed. */
+  let refused = false;
   let batchMax = tuning.batchMax;
   /** Halved by BATCH_TOO_LARGE, and never raised again. */
   let batchMaxEver = tuning.batchMax;
@@ -87,7 +91,9 @@ export function createSender(deps: SenderDependencies): Sender {
       endPass();
       return;
     }
-    const wantedMs = draining || length > tuning.sendAbove ? nowMs : waitingSinceMs + tuning.sendAfterMs;
+    if (length > tuning.sendAbove || nowMs >= waitingSinceMs + tuning.sendAfterMs)
+      listLeft = Math.max(listLeft, length);
+    const wantedMs = draining || listLeft > 0 ? nowMs : waitingSinceMs + tuning.sendAfterMs;
     const atMs = Math.max(wantedMs, serverWishMs, backoffUntilMs);
     if (atMs > nowMs) cancelTimer = platform.timer(Math.ceil(atMs - nowMs), step);
     else void send();
@@ -96,6 +102,7 @@ export function createSender(deps: SenderDependencies): Sender {
   function endPass(): void {
     draining = false;
     tryOffline = false;
+    listLeft = 0;
     const ended = flushed;
     flushed = [];
     for (const resolve of ended) resolve();
@@ -138,10 +145,12 @@ export function createSender(deps: SenderDependencies): Sender {
     switch (verdict.kind) {
       case "accepted":
         failures = 0;
+        refused = false;
         backoffUntilMs = 0;
         serverWishMs = nowMs + verdict.flushAfterMs;
         batchMax = Math.min(batchMaxEver, batchMax * 2);
         journal.settle(new Set(views));
+        listLeft = Math.max(0, listLeft - views.length);
         if (clock.frame() === null) journal.correct(clock.offsetMs());
         waitingSinceMs = undefined;
         deps.onAcknowledged(views.length);
@@ -174,6 +183,7 @@ export function createSender(deps: SenderDependencies): Sender {
         ? tuning.blockedRetryMs
         : platform.random() * Math.min(tuning.backoffMsMax, tuning.backoffMs * 2 ** Math.min(failures, 30));
     failures++;
+    refused = true;
     backoffUntilMs = nowMs + backoffMs;
     if (verdict.kind === "later") {
       serverWishMs = nowMs + verdict.waitMs;
@@ -201,7 +211,7 @@ export function createSender(deps: SenderDependencies): Sender {
       const done = new Promise<void>((resolve) => flushed.push(resolve));
       tryOffline = true;
       // The server has refused to take more before a certain time: not worth waiting for.
-      if (failures > 0 && serverWishMs > platform.monotonicMs()) endPass();
+      if (refused && serverWishMs > platform.monotonicMs()) endPass();
       else sendAll();
       return done;
     },

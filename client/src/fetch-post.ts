@@ -1,0 +1,32 @@
+import type { HttpAnswer, HttpRequest, Platform } from "./platform.ts";
+
+/** The part of `fetch` that is used, so that an app may bring its own. */
+export type Fetch = (
+  url: string,
+  init: {
+    method: "POST";
+    body: string;
+    headers: Record<string, string>;
+    keepalive?: boolean;
+    signal?: AbortSignal;
+  },
+) => Promise<{
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  text(): Promise<string>;
+}>;
+
+/** `Platform.post` with a `fetch`. `keepalive`: the request outlives the page. */
+export function fetchPost(fetch: Fetch, endpoint: string, keepalive = false): Platform["post"] {
+  return async ({ body, headers, signal }: HttpRequest): Promise<HttpAnswer> => {
+    const response = await fetch(endpoint, {
+      method: "POST",
+      body,
+      headers: { ...headers },
+      ...(keepalive ? { keepalive } : {}),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const text = await response.text();
+    return { status: response.status, retryAfter: response.headers.get("retry-after"), text };
+  };
+}
