@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createTemporaryDirectory } from "../support/directory.ts";
+import { startServiceProcess } from "../support/service-process.ts";
+import { walkSeenPosts } from "../support/walks.ts";
 import { bundle } from "./support/bundle.ts";
 
 /** The package as npm would publish it, in a project of somebody else. */
@@ -75,6 +77,19 @@ describe("the packed client", () => {
       "/browser function function",
       '{"waiting":1,"acknowledged":0,"dropped":0}',
     ]);
+  });
+
+  test("runs its example, and gives the README's output", async () => {
+    const service = await startServiceProcess({ DATA_DIR: join(directory.path, "data") });
+    onTestFinished(async () => void (await service.kill("SIGKILL")));
+    const example = readFileSync(join(ROOT, "client/examples/kiosk.js"), "utf8");
+    const readme = readFileSync(join(ROOT, "client/README.md"), "utf8");
+    const [, code, output] = /\$ cat kiosk\.js\n(.*?)\$ node kiosk\.js [^\n]*\n(.*?)```/s.exec(readme) ?? [];
+    expect(example.endsWith(code ?? "?"), "the README shows the example").toBe(true);
+    writeFileSync(join(project, "kiosk.js"), example);
+    const ran = await run(process.execPath, ["kiosk.js", `${service.url}/graphql`], { cwd: project });
+    expect(ran).toEqual({ stdout: output, stderr: "" });
+    await expect.poll(() => walkSeenPosts(service.url, "kiosk-1"), { timeout: 60_000 }).toHaveLength(25);
   });
 
   test("bundles with Vite for a browser, without a trace of Node", async () => {

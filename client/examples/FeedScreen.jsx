@@ -1,0 +1,38 @@
+// A React Native screen. One client for the app, made when the user has signed in; one set of list props for each list.
+
+import { asyncStorage, createImpressions, listViews } from "@impressions/client/react-native";
+import AsyncStorage from "@react-native-async-storage/async-storage";
+import NetInfo from "@react-native-community/netinfo";
+import { useEffect, useState } from "react";
+import { AppState, FlatList, Text } from "react-native";
+
+export function startImpressions(userId, getToken) {
+  return createImpressions({
+    endpoint: "https://api.example.com/graphql",
+    userId,
+    getToken,
+    appState: AppState,
+    netInfo: NetInfo,
+    storage: asyncStorage(AsyncStorage),
+  });
+}
+
+export function FeedScreen({ impressions, posts }) {
+  const [views] = useState(() =>
+    listViews(impressions, {
+      appState: AppState,
+      postIdOf: (post) => post.id,
+      detailsOf: () => ({ surface: "HOME" }),
+    }),
+  );
+  useEffect(() => views.stop, [views]);
+  return (
+    <FlatList
+      data={posts}
+      keyExtractor={(post) => post.id}
+      renderItem={({ item }) => <Text>{item.title}</Text>}
+      viewabilityConfig={views.viewabilityConfig}
+      onViewableItemsChanged={views.onViewableItemsChanged}
+    />
+  );
+}

@@ -1,0 +1,112 @@
+import { createImpressionsOn, type Impressions } from "../client/src/impressions.ts";
+import { memoryStorage, nodePlatform } from "../client/src/node.ts";
+import type { Platform } from "../client/src/platform.ts";
+import type { Random } from "../test/support/random.ts";
+
+/** One request as the owner's phone saw it. */
+export interface Sample {
+  readonly atMs: number;
+  readonly durationMs: number;
+  readonly ok: boolean;
+}
+
+/** A shop owner with a phone, whose app uses the SDK. */
+export interface ShopOwner {
+  readonly userId: string;
+  /** How often each post was viewed, written down outside the SDK. */
+  readonly views: Map<string, number>;
+  online: boolean;
+  /** Looks at a post of the feed. */
+  scroll(nowMs: number): void;
+  /** The app is killed without a word, and started again. What its storage has is all that it knows. */
+  restart(): void;
+  waiting(): number;
+  /** Over all lives of the app. */
+  acknowledged(): number;
+  /** Dropped or refused; none are expected. */
+  dropped(): number;
+  flush(): Promise<unknown>;
+}
+
+/** Posts of the feed. */
+const POSTS = 500;
+/** Taste: the n-th most popular post is viewed 1/n as often as the first (Zipf's law). */
+const cumulativeTaste = Array.from({ length: POSTS }, (_, index) => 1 / (index + 1));
+for (let index = 1; index < POSTS; index++)
+  cumulativeTaste[index] = (cumulativeTaste[index] ?? 0) + (cumulativeTaste[index - 1] ?? 0);
+
+export function createShopOwner(
+  userId: string,
+  endpoint: string,
+  random: Random,
+  onRequest: (sample: Sample) => void,
+): ShopOwner {
+  const storage = memoryStorage();
+  const views = new Map<string, number>();
+  let lastViewMs = 0;
+  let acknowledgedBefore = 0;
+  let droppedBefore = 0;
+  let app = start();
+
+  /** A life of the app: its platform goes dead with it. */
+  function start(): { readonly impressions: Impressions; kill(): void } {
+    let alive = true;
+    const platform = nodePlatform({ endpoint, storage });
+    const mortal: Platform = {
+      ...platform,
+      storage: { ...storage, set: (key, value) => (alive ? storage.set(key, value) : undefined) },
+      timer: (delayMs, task) => platform.timer(delayMs, () => alive && task()),
+      locks: { acquire: () => () => undefined },
+      online: () => owner.online,
+      async post(request) {
+        if (!owner.online) throw new TypeError("no network");
+        const atMs = performance.now();
+        const answer = await platform.post(request).finally(() => undefined);
+        onRequest({ atMs, durationMs: performance.now() - atMs, ok: answer.status === 200 });
+        return alive ? answer : new Promise(() => undefined);
+      },
+    };
+    // A feed of the demo is over in a minute: what real phones do in 30 s is done in 5.
+    const impressions = createImpressionsOn(mortal, { userId, sendAfterMs: 5_000, backoffMs: 500 });
+    return {
+      impressions,
+      kill() {
+        alive = false;
+      },
+    };
+  }
+
+  function pickPost(): string {
+    const point = random.next() * (cumulativeTaste.at(-1) ?? 0);
+    return `post-${cumulativeTaste.findIndex((sum) => sum >= point) + 1}`;
+  }
+
+  const owner: ShopOwner = {
+    userId,
+    views,
+    online: true,
+    scroll(nowMs) {
+      // Two views of a post in one millisecond would be one view.
+      lastViewMs = Math.max(lastViewMs + 1, nowMs);
+      const postId = pickPost();
+      views.set(postId, (views.get(postId) ?? 0) + 1);
+      app.impressions.viewed(postId, {
+        surface: "HOME",
+        at: lastViewMs,
+        dwellMs: random.integer(1_000, 8_000),
+      });
+    },
+    restart() {
+      const { acknowledged, dropped } = app.impressions.status();
+      acknowledgedBefore += acknowledged;
+      droppedBefore += dropped;
+      app.kill();
+      app = start();
+    },
+    waiting: () => app.impressions.status().waiting,
+    acknowledged: () => acknowledgedBefore + app.impressions.status().acknowledged,
+    dropped: () => droppedBefore + app.impressions.status().dropped,
+    flush: () => app.impressions.flush(),
+  };
+  return owner;
+}
