@@ -48,7 +48,8 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     storage: platform.storage,
     locks: platform.locks,
     account: options.userId ?? "",
-    owner: `${platform.wallMs().toString(36)}-${Math.floor(platform.random() * 2 ** 52).toString(36)}`,
+    newOwner: () =>
+      `${platform.wallMs().toString(36)}-${Math.floor(platform.random() * 2 ** 52).toString(36)}`,
     onFailure: onStorageFailure,
   });
   const exchange = createExchange({
@@ -98,8 +99,12 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     exit() {
       void journal.save();
       sender.sendLast();
+      journal.park();
     },
-    awake: () => sender.awake(),
+    awake() {
+      void attempt(() => journal.unpark());
+      sender.awake();
+    },
   });
   const started = attempt(async () => {
     const known = await platform.storage.get(CLOCK_KEY);

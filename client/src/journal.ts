@@ -24,6 +24,13 @@ export interface Journal {
   save(): MaybePromise<void>;
   /** Takes over what dead instances left. */
   adopt(): Promise<void>;
+  /**
+   * The page ends, or sleeps: all times are final and the names are given up, so that the next page may take over. (A page
+   * that holds a Web Lock is also not kept for the back button.)
+   */
+  park(): void;
+  /** The page is back after all: it goes on under a new name. What others took over meanwhile is sent twice, harmlessly. */
+  unpark(): Promise<void>;
   /** Waits for the writes, and gives up the names that it holds. */
   release(): Promise<void>;
 }
@@ -37,11 +44,13 @@ export function createJournal(deps: {
   readonly storage: ImpressionStorage;
   readonly locks: OwnerLocks;
   readonly account: string;
-  /** A name that no other instance ever had. */
-  readonly owner: string;
+  /** A name that no other instance ever had; another one each time. */
+  readonly newOwner: () => string;
   readonly onFailure: (error: unknown) => void;
 }): Journal {
-  const { storage, locks, account, owner, onFailure } = deps;
+  const { storage, locks, account, newOwner, onFailure } = deps;
+  let owner = newOwner();
+  let parked = false;
   let waiting: WaitingView[] = [];
   const segments = new Set<Segment>();
   /** What the storage has of these is not what it should have. */
@@ -136,6 +145,11 @@ export function createJournal(deps: {
     return all;
   }
 
+  async function acquireOwn(): Promise<void> {
+    const own = await locks.acquire(owner);
+    if (own !== null) releases.push(own);
+  }
+
   /** The segments of an owner, if it is dead. */
   async function adoptFrom(dead: string, keys: readonly string[]): Promise<Segment[]> {
     const release = await locks.acquire(dead);
@@ -202,8 +216,7 @@ export function createJournal(deps: {
     },
     save,
     async adopt() {
-      const own = await locks.acquire(owner);
-      if (own !== null) releases.push(own);
+      await acquireOwn();
       const keysOf = new Map<string, string[]>();
       for (const key of [...(await storage.keys())].sort()) {
         const [prefix, name] = key.split("/");
@@ -220,9 +233,20 @@ export function createJournal(deps: {
       // Before what this run has seen itself.
       waiting = [...adopted.sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
     },
+    park() {
+      parked = true;
+      for (const { segment } of waiting) segment.sealed = true;
+      for (const release of releases.splice(0)) release();
+    },
+    async unpark() {
+      if (!parked) return;
+      parked = false;
+      owner = newOwner();
+      await acquireOwn();
+    },
     async release() {
       await save();
-      for (const release of releases) release();
+      for (const release of releases.splice(0)) release();
     },
   };
 }
