@@ -30,21 +30,29 @@ export function checkId(argument: string, id: string): void {
 
 /** The ids of `users` and `posts`. */
 export function checkNodeIds(ids: readonly string[]): void {
-  if (ids.length > NODES_MAX) {
-    throw badUserInput(
-      `ids must hold at most ${NODES_MAX} ids, not ${ids.length}. Split the list over several requests.`,
-    );
-  }
+  checkNodeCount(ids.length);
   checkEachId("ids", ids);
 }
 
-export function checkCandidates(candidates: readonly string[]): void {
-  if (candidates.length > CANDIDATES_MAX) {
+export function checkNodeCount(count: number): void {
+  if (count > NODES_MAX) {
     throw badUserInput(
-      `candidates must hold at most ${CANDIDATES_MAX} post ids, not ${candidates.length}. Ask about the best ones first.`,
+      `ids must hold at most ${NODES_MAX} ids, not ${count}. Split the list over several requests.`,
     );
   }
+}
+
+export function checkCandidates(candidates: readonly string[]): void {
+  checkCandidateCount(candidates.length);
   checkEachId("candidates", candidates);
+}
+
+export function checkCandidateCount(count: number): void {
+  if (count > CANDIDATES_MAX) {
+    throw badUserInput(
+      `candidates must hold at most ${CANDIDATES_MAX} post ids, not ${count}. Ask about the best ones first.`,
+    );
+  }
 }
 
 function checkEachId(argument: string, ids: readonly string[]): void {

@@ -18,8 +18,9 @@ import {
   TypeNameMetaFieldDef,
   type ValueNode,
 } from "graphql";
-import { CANDIDATES_MAX, NODES_MAX, PAGE_SIZE_MAX } from "../domain/limits.ts";
+import { PAGE_SIZE_MAX } from "../domain/limits.ts";
 import { QueryTooComplexError } from "../errors.ts";
+import { checkCandidateCount, checkNodeCount } from "./arguments.ts";
 
 /**
  * The price of a query, told before any of it runs. docs/query-cost.md is the formula in words; its examples are
@@ -75,8 +76,10 @@ export function checkPrice({ cost, depth }: Price, { costMax, depthMax }: QueryL
 }
 
 /**
- * Prices a validated operation by its arguments and variables. Numbers outside their own bounds count as the bound: the
- * resolver says what is wrong with them.
+ * Prices a validated operation by its arguments and variables. A `first` outside its bounds counts as the bound: the
+ * resolver says what is wrong with it.
+ *
+ * @throws ApiError BAD_USER_INPUT a list of candidates or ids is longer than it may be.
  */
 export function priceOperation(
   schema: GraphQLSchema,
@@ -150,12 +153,16 @@ class Pricing {
   private field(node: FieldNode, parent: GraphQLObjectType, pageSize: number): Price {
     const field = fieldOf(parent, node.name.value);
     if (field === undefined) return NOTHING;
-    const first = this.size(field, node, "first", PAGE_SIZE_MAX);
-    const candidates = this.size(field, node, "candidates", CANDIDATES_MAX);
-    const ids = this.size(field, node, "ids", NODES_MAX);
+    const isList = isListType(getNullableType(field.type));
+    const asked = this.size(field, node, "first");
+    const first = asked === null ? null : Math.min(asked, PAGE_SIZE_MAX);
+    const candidates = this.size(field, node, "candidates");
+    const ids = isList ? this.size(field, node, "ids") : null;
+    // Before the execution, which would look at the list again for each user.
+    if (candidates !== null) checkCandidateCount(candidates);
+    if (ids !== null) checkNodeCount(ids);
     const rows = first ?? candidates ?? OTHER_READS.get(`${parent.name}.${field.name}`);
     const reads = rows === undefined ? 0 : READ_COST + rows;
-    const isList = isListType(getNullableType(field.type));
     const type = getNamedType(field.type);
     const items = isList ? (rows ?? ids ?? (pageSize === 0 ? unsizedLengthOf(type) : pageSize)) : 0;
     const inner =
@@ -169,13 +176,8 @@ class Pricing {
     };
   }
 
-  /** What an argument asks for, within its bounds: a number, or the length of a list; null where there is no such argument. */
-  private size(
-    field: GraphQLField<unknown, unknown>,
-    node: FieldNode,
-    name: string,
-    max: number,
-  ): number | null {
+  /** What an argument asks for: a number, or the length of a list; null where there is no such argument. */
+  private size(field: GraphQLField<unknown, unknown>, node: FieldNode, name: string): number | null {
     const definition = field.args.find((argument) => argument.name === name);
     if (definition === undefined) return null;
     const argument = node.arguments?.find((given) => given.name.value === name);
@@ -183,7 +185,7 @@ class Pricing {
     value ??= definition.defaultValue;
     // A single id stands for a list of one.
     const size = Array.isArray(value) ? value.length : typeof value === "number" ? Math.max(value, 1) : 1;
-    return Math.min(Math.trunc(size), max);
+    return Math.trunc(size);
   }
 }
 

@@ -15,6 +15,8 @@ const ACTION_MS_MAX = 20_000;
 const TABS = (await readOperations()).map(({ name }) => name);
 
 let api: Api;
+/** One where only trusted documents run. */
+let strict: Api;
 let profile: string;
 let browser: BrowserContext;
 let page: Page;
@@ -23,6 +25,7 @@ const foreignRequests: string[] = [];
 
 beforeAll(async () => {
   api = await startApi();
+  strict = await startApi({ environment: { TRUSTED_DOCUMENTS: "only" } });
   await mkdir(SCREENSHOTS, { recursive: true });
   profile = await mkdtemp(join(tmpdir(), "impressions-browser-"));
   browser = await chromium.launchPersistentContext(profile, {
@@ -48,7 +51,8 @@ beforeAll(async () => {
   page.on("pageerror", (error) => complaints.push(error.message));
   await browser.route("**/*", (route) => {
     const url = route.request().url();
-    if (url.startsWith(api.url) || /^(data|blob):/.test(url)) return route.continue();
+    if (url.startsWith(api.url) || url.startsWith(strict.url) || /^(data|blob):/.test(url))
+      return route.continue();
     foreignRequests.push(url);
     return route.abort();
   });
@@ -60,6 +64,7 @@ afterAll(async () => {
   await browser?.close();
   await rm(profile, { recursive: true, force: true });
   await api?.stop();
+  await strict?.stop();
 });
 
 /** A tab's title: the tab itself is also named after its close button. */
@@ -135,6 +140,24 @@ describe("the playground", () => {
       await tabButton("RecordImpressions").waitFor();
       expect(await page.getByRole("tab").count()).toBe(TABS.length);
     }
+  });
+
+  describe("where only trusted documents run", () => {
+    test("says so, and runs the tabs as they stand", async () => {
+      await page.goto(new URL("/playground", strict.url).href);
+      await page.getByRole("note").getByText("Only trusted documents run here").waitFor();
+      await tabButton("RecordImpressions").waitFor();
+      expect(JSON.parse(await run("UnseenPosts"))).toEqual({
+        data: { unseenPosts: ["post-1", "post-2", "post-3", "post-4"] },
+      });
+      await page.screenshot({ path: join(SCREENSHOTS, "playground-trusted.png") });
+    });
+
+    test("shows the schema all the same", async () => {
+      await page.getByRole("button", { name: /show documentation explorer/i }).click();
+      await page.getByRole("link", { name: "Query", exact: true }).click();
+      await page.getByText("The candidates this user has not seen", { exact: false }).first().waitFor();
+    });
   });
 
   test("did all this without another origin and without a complaint", () => {

@@ -94,12 +94,6 @@ describe("the price", () => {
       {},
       1 + 800 + 1 + 500 + 500 + 1 + 301 + 1 + 1 + 1,
     ],
-    [
-      "a list over its limit counts as the limit",
-      "query ($u: [ID!]!) { users(ids: $u) { id } }",
-      { u: ids(5_000) },
-      1 + 100 + 100,
-    ],
     ["a single id is a list of one", '{ posts(ids: "p") { id } }', {}, 1 + 1 + 1],
     ["no candidates", '{ unseenPosts(userId: "u", candidates: []) }', {}, 1 + 300],
     [
@@ -127,6 +121,16 @@ describe("the price", () => {
     ["aliases are fields", '{ a: user(id: "u") { id } b: user(id: "u") { id } }', {}, 4],
   ])("%s", (_name, query, variables, cost) => {
     expect(priceOf(query, variables).cost).toBe(cost);
+  });
+
+  test("a list over its limit is refused before anything is executed", () => {
+    const users = "query ($u: [ID!]!, $p: [ID!]!) { users(ids: $u) { unseenPosts(candidates: $p) } }";
+    expect(() => priceOf(users, { u: ids(101), p: [] })).toThrow(/^ids must hold at most 100 ids, not 101/);
+    expect(() => priceOf(users, { u: [], p: ids(1_001) })).toThrow(
+      /^candidates must hold at most 1000 .*not 1001/,
+    );
+    const letters = "query ($i: [ID!]) { deadLetters(ids: $i) { nodes { id } } }";
+    expect(() => priceOf(letters, { i: ids(101) })).not.toThrow();
   });
 
   test("fragments that double are priced without being spelled out", () => {
