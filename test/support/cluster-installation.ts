@@ -40,7 +40,12 @@ export function createClusterInstallation(
   const processes: ServiceProcess[] = [];
   const clients: Client[] = [];
   const client = () => {
-    const opened = new Client({ contactPoints: [...contactPoints], localDataCenter });
+    const opened = new Client({
+      contactPoints: [...contactPoints],
+      localDataCenter,
+      // Dropping a keyspace on a busy machine takes its time.
+      socketOptions: { readTimeout: 60_000 },
+    });
     clients.push(opened);
     return opened;
   };
