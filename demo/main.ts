@@ -98,7 +98,10 @@ async function demonstrate(url: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   }
   await closeSecond(url, current(), owners);
-  await report(url, seconds, owners);
+  // What empties the phones at the end is no part of the picture.
+  const shown = [...seconds];
+  seconds.push(createSecond("settling"));
+  await report(url, shown, owners);
 }
 
 /** A quarter of the time before, a third for the campaign, the rest after it. */
@@ -111,7 +114,7 @@ function phaseAt(second: number): string {
 function trouble(second: number, owners: readonly ShopOwner[]): void {
   const every = Math.round(1 / TROUBLED_SHARE);
   for (const [index, owner] of owners.entries()) {
-    if (index % every === 0) owner.online = !(second > duration * 0.3 && second < duration * 0.65);
+    if (index % every === 0) owner.setOnline(!(second > duration * 0.3 && second < duration * 0.65));
     if (index % every === 1 && second === Math.round(duration * 0.4)) owner.restart();
   }
 }
@@ -150,7 +153,7 @@ async function report(url: string, seconds: readonly Second[], owners: readonly 
 /** Every phone is empty and the queue too, or it takes too long. */
 async function settle(url: string, owners: readonly ShopOwner[]): Promise<void> {
   const deadlineMs = performance.now() + SETTLE_MS_MAX;
-  for (const owner of owners) owner.online = true;
+  for (const owner of owners) owner.setOnline(true);
   while (performance.now() < deadlineMs) {
     await Promise.all(owners.map((owner) => owner.flush()));
     const { pipeline } = await query(url, PipelineDocument, {});

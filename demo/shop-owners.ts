@@ -15,7 +15,8 @@ export interface ShopOwner {
   readonly userId: string;
   /** How often each post was viewed, written down outside the SDK. */
   readonly views: Map<string, number>;
-  online: boolean;
+  /** The network of this phone is there, or not. */
+  setOnline(online: boolean): void;
   /** Looks at a post of the feed. */
   scroll(nowMs: number): void;
   /** The app is killed without a word, and started again. What its storage has is all that it knows. */
@@ -43,6 +44,8 @@ export function createShopOwner(
 ): ShopOwner {
   const storage = memoryStorage();
   const views = new Map<string, number>();
+  let online = true;
+  let awake: (() => void) | undefined;
   let lastViewMs = 0;
   let acknowledgedBefore = 0;
   let droppedBefore = 0;
@@ -57,11 +60,15 @@ export function createShopOwner(
       storage: { ...storage, set: (key, value) => (alive ? storage.set(key, value) : undefined) },
       timer: (delayMs, task) => platform.timer(delayMs, () => alive && task()),
       locks: { acquire: () => () => undefined },
-      online: () => owner.online,
+      online: () => online,
+      listen(listener) {
+        awake = listener.awake;
+        return () => undefined;
+      },
       async post(request) {
-        if (!owner.online) throw new TypeError("no network");
+        if (!online) throw new TypeError("no network");
         const atMs = performance.now();
-        const answer = await platform.post(request).finally(() => undefined);
+        const answer = await platform.post(request);
         onRequest({ atMs, durationMs: performance.now() - atMs, ok: answer.status === 200 });
         return alive ? answer : new Promise(() => undefined);
       },
@@ -84,7 +91,11 @@ export function createShopOwner(
   const owner: ShopOwner = {
     userId,
     views,
-    online: true,
+    setOnline(now) {
+      const back = now && !online;
+      online = now;
+      if (back) awake?.();
+    },
     scroll(nowMs) {
       // Two views of a post in one millisecond would be one view.
       lastViewMs = Math.max(lastViewMs + 1, nowMs);
