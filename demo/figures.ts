@@ -103,6 +103,7 @@ export function plot(seconds: readonly Second[], title: string): string {
     }),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} 680" font-family="sans-serif" font-size="12">
+<title>${title}</title>
 <rect width="100%" height="100%" fill="white"/>
 <text x="${LEFT}" y="26" font-size="16">${title}</text>
 ${panels.join("\n")}
