@@ -5,17 +5,24 @@ import { provesBackpressure, QUEUE_LIMIT } from "../support/backpressure.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { startServiceProcess } from "../support/service-process.ts";
 
-test("embedded: a store that takes nothing is felt at the client, and nothing acknowledged is lost", async () => {
-  const directory = createTemporaryDirectory();
-  onTestFinished(directory.remove);
-  const service = await startServiceProcess({ DATA_DIR: directory.path, ...QUEUE_LIMIT });
-  onTestFinished(async () => void (await service.kill("SIGKILL")));
-  // Who writes beside the service keeps it from writing.
-  const other = new DatabaseSync(join(directory.path, "store.sqlite"));
-  onTestFinished(() => other.close());
-  other.exec("BEGIN IMMEDIATE");
-  await provesBackpressure(service, async () => {
-    other.exec("ROLLBACK");
-    return service;
-  });
-});
+/** Many processes one after the other, on a machine that may be slow. */
+const TIMEOUT_MS = 600_000;
+
+test(
+  "embedded: a store that takes nothing is felt at the client, and nothing acknowledged is lost",
+  async () => {
+    const directory = createTemporaryDirectory();
+    onTestFinished(directory.remove);
+    const service = await startServiceProcess({ DATA_DIR: directory.path, ...QUEUE_LIMIT });
+    onTestFinished(async () => void (await service.kill("SIGKILL")));
+    // Who writes beside the service keeps it from writing.
+    const other = new DatabaseSync(join(directory.path, "store.sqlite"));
+    onTestFinished(() => other.close());
+    other.exec("BEGIN IMMEDIATE");
+    await provesBackpressure(service, async () => {
+      other.exec("ROLLBACK");
+      return service;
+    });
+  },
+  TIMEOUT_MS,
+);

@@ -4,20 +4,27 @@ import { createClusterInstallation } from "../support/cluster-installation.ts";
 import type {} from "../support/servers/global-setup.ts";
 import { startSilentServer } from "../support/silent-server.ts";
 
-test("cluster: a store that hangs is felt at the client, and nothing acknowledged is lost", async () => {
-  const installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
-  onTestFinished(installation.dispose);
-  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
-  const hung = await installation.start("serve", {
-    ...QUEUE_LIMIT,
-    SCYLLA_CONTACT_POINTS: await startSilentServer(),
-  });
-  await provesBackpressure(hung, async () => {
-    await hung.kill("SIGKILL");
-    return installation.start("serve", QUEUE_LIMIT);
-  });
-});
+/** Many processes one after the other, on a machine that may be slow. */
+const TIMEOUT_MS = 600_000;
+
+test(
+  "cluster: a store that hangs is felt at the client, and nothing acknowledged is lost",
+  async () => {
+    const installation = createClusterInstallation({
+      natsServers: inject("natsServers"),
+      contactPoints: inject("scyllaContactPoints"),
+      localDataCenter: inject("scyllaLocalDc"),
+    });
+    onTestFinished(installation.dispose);
+    expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+    const hung = await installation.start("serve", {
+      ...QUEUE_LIMIT,
+      SCYLLA_CONTACT_POINTS: await startSilentServer(),
+    });
+    await provesBackpressure(hung, async () => {
+      await hung.kill("SIGKILL");
+      return installation.start("serve", QUEUE_LIMIT);
+    });
+  },
+  TIMEOUT_MS,
+);

@@ -13,7 +13,7 @@ const PER_MUTATION = 500;
 const MUTATIONS_MAX = 500;
 /** Above half of the limit clients are asked to wait. */
 const PRESSED_SHARE = 0.6;
-const TIMEOUT_MS = 100_000;
+const TIMEOUT_MS = 500_000;
 
 /**
  * The chain from a store that takes nothing to the client: the breaker opens, the backlog grows, clients are asked to
