@@ -2,7 +2,7 @@
 //
 // What a recommender waits for, against the same CQL sent with the bare driver. Needs the servers and the data:
 // `npm run services` in another terminal, its exports in this one, and `node bench/reads/load.ts` once. Starts
-// `impressions serve` on them. Each round asks every scenario by GraphQL and then by driver; a figure is the median of
+// `impressions api` on them for the reads, and `impressions serve` for what is recorded meanwhile. Each round asks every scenario by GraphQL and then by driver; a figure is the median of
 // its rounds. First idle, then while impressions are recorded at 5,000 a second.
 
 import { type ChildProcess, fork } from "node:child_process";
@@ -10,13 +10,17 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { PipelineDocument } from "../../src/generated/operations.ts";
+import { query } from "../../test/support/graphql-request.ts";
 import { startServiceProcess } from "../../test/support/service-process.ts";
 import { VIEWS_PER_USER } from "./dataset.ts";
 import type { Measured, Order } from "./generator.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 const WRITES_PER_SECOND = 5_000;
+const DRAIN_POLL_MS = 1_000;
 
 const { values } = parseArgs({
   options: {
@@ -35,19 +39,22 @@ const environment = Object.fromEntries(
     /^(ENGINE|NODE_ENV|NATS_|SCYLLA_|QUEUE_|PATH)/.test(name),
   ),
 ) as Record<string, string>;
-const service = await startServiceProcess(environment);
-const generator = start("generator.ts", service.url, users);
+// As in production: the process that answers recommenders is not the one whose workers store a campaign.
+const reading = await startServiceProcess(environment, "api");
+const generator = start("generator.ts", reading.url, users);
 await once(generator, "message");
 
 const idle = await measureAll();
-const writer = start("writer.ts", service.url, String(WRITES_PER_SECOND));
+const recording = await startServiceProcess(environment, "serve");
+await backlogIsGone(recording.url);
+const writer = start("writer.ts", recording.url, String(WRITES_PER_SECOND));
 const rates: number[] = [];
 writer.on("message", (rate: number) => rates.push(rate));
 await once(writer, "message");
 const writing = await measureAll();
 writer.kill();
 generator.kill();
-await service.kill("SIGTERM");
+await Promise.all([reading.kill("SIGTERM"), recording.kill("SIGTERM")]);
 
 const writesPerSecond = median(rates);
 const report = {
@@ -108,6 +115,11 @@ async function measureAll(): Promise<Result[]> {
       ratioP99: rounded(ours.p99Ms / theirs.p99Ms),
     };
   });
+}
+
+/** What a run before this one has left in the queue would be stored as fast as it can be, not at the rate asked for. */
+async function backlogIsGone(url: string): Promise<void> {
+  while ((await query(url, PipelineDocument, {})).pipeline.pending > 0) await sleep(DRAIN_POLL_MS);
 }
 
 async function order(asked: Order): Promise<Measured> {
