@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { bundle } from "../client/support/bundle.ts";
+import { CHROMIUM_ARGS, CHROMIUM_PATH } from "../support/chromium.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
 import { walkSeenPosts } from "../support/walks.ts";
 
 /** The SDK in a real browser: a page with a feed, from one origin with the service behind it. */
 
-const CHROMIUM_PATH = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 const ROOT = join(import.meta.dirname, "../..");
 const WAIT = { timeout: 60_000, interval: 100 };
 /** A post is a view after a second; a browser on a busy machine may take its time to tell. */
@@ -53,16 +53,7 @@ beforeAll(async () => {
   browser = await chromium.launch({
     executablePath: CHROMIUM_PATH,
     headless: true,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ],
+    args: [...CHROMIUM_ARGS],
   });
 });
 

@@ -5,10 +5,10 @@ import { type BrowserContext, chromium, type Locator, type Page } from "playwrig
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readOperations } from "../../src/server/operations.ts";
 import { type Api, startApi } from "../support/api.ts";
+import { CHROMIUM_ARGS, CHROMIUM_PATH } from "../support/chromium.ts";
 
 /** The playground in a real browser that can reach this machine only. */
 
-const CHROMIUM_PATH = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 const SCREENSHOTS = join(import.meta.dirname, "../../test-output");
 const ACTION_MS_MAX = 20_000;
 /** A tab for each documented operation; test/unit/resolvers-schema.test.ts spells them out. */
@@ -32,16 +32,7 @@ beforeAll(async () => {
     executablePath: CHROMIUM_PATH,
     headless: true,
     viewport: { width: 1_440, height: 900 },
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ],
+    args: [...CHROMIUM_ARGS],
   });
   page = await browser.newPage();
   page.setDefaultTimeout(ACTION_MS_MAX);

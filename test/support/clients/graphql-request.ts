@@ -8,7 +8,7 @@ import {
 } from "../../../src/generated/operations.ts";
 import { type Caller, type CallerOptions, explanationOf, type SeenPostAnswer } from "./caller.ts";
 
-/** https://www.npmjs.com/package/graphql-request */
+/** The package graphql-request. */
 export function createGraphQLRequestCaller({ url, queriesBy, fetch }: CallerOptions): Caller {
   const client = new GraphQLClient(url, {
     method: queriesBy,
