@@ -1,40 +1,23 @@
 #!/usr/bin/env node
-import { existsSync, readFileSync } from "node:fs";
+/**
+ * The executable. Everything else is imported after the look at Node's version: an older Node fails while it loads the
+ * modules, with a message that says nothing of versions.
+ */
+import { existsSync } from "node:fs";
 import { loadEnvFile } from "node:process";
-import { migrate, openEngine } from "./app.ts";
-import { localAdminApi } from "./cli/admin-api.ts";
-import type { CliDependencies } from "./cli/dependencies.ts";
-import { explainFailure } from "./cli/failure.ts";
-import { createProgram } from "./cli/program.ts";
-import { readConfig } from "./config.ts";
-import { systemClock as clock } from "./domain/time.ts";
-import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./service.ts";
-import { createLogger } from "./telemetry/logger.ts";
 
-if (existsSync(".env") && process.env.NODE_ENV !== "production") loadEnvFile(".env");
+/** `engines` in package.json (test/e2e/executable.test.ts holds the two together). */
+const NODE_MAJOR_MIN = 24;
 
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
-
-/** Commands speak to a person: only what needs attention is logged beside their output. */
-const commandLogger = createLogger("warn");
-
-const dependencies: CliDependencies = {
-  clock,
-  loadConfig: () => readConfig(process.env),
-  openEngine: (config) => openEngine(config, commandLogger, { waitForStore: true, clock }),
-  startWorkers: (engine, config) => startEngineWorkers(engine, config, commandLogger, clock),
-  startService: (role, config, logger) => startService(role, config, logger, version, clock),
-  openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, commandLogger, clock)),
-  openLocalEraser: async (config) => localAdminApi(await openLocalEraser(config, commandLogger, clock)),
-  migrate: (config, options) => migrate(config, commandLogger, { ...options, clock }),
-};
-
-try {
-  await createProgram(dependencies, version).parseAsync();
-} catch (error) {
-  process.stderr.write(`${explainFailure(error)}\n`);
-  // Not only the exit code: a driver that failed to connect may keep a timer or a socket that would keep us alive.
+if (Number(process.versions.node.split(".")[0]) < NODE_MAJOR_MIN) {
+  process.stderr.write(
+    `impressions: this is Node ${process.versions.node}, and ${NODE_MAJOR_MIN} or newer is needed: install it, or run it by ` +
+      "npm (`npm start`, `npx impressions`), which takes the Node that `npm ci` brought\n",
+  );
   process.exit(1);
 }
+// What the environment says comes first, so that a file that lies there changes nothing that was set on purpose.
+if (existsSync(".env")) loadEnvFile(".env");
+// Libraries look at it while they load: graphql-js checks a large answer 1.7 times as fast with it.
+process.env.NODE_ENV ??= "production";
+await import("./command-line.ts");

@@ -9,7 +9,7 @@ export interface WallClock {
   readonly nowMs: () => number;
 }
 
-/** Where all time comes from: main.ts hands the system's to the composition root; tests pass their own. */
+/** Where all time comes from: command-line.ts hands the system's to the composition root; tests pass their own. */
 export interface Clock extends WallClock {
   /** Milliseconds since some instant; never goes back: for how long something took, and for deadlines. */
   readonly monotonicMs: () => number;

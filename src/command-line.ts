@@ -1,0 +1,36 @@
+import { readFileSync } from "node:fs";
+import { migrate, openEngine } from "./app.ts";
+import { localAdminApi } from "./cli/admin-api.ts";
+import type { CliDependencies } from "./cli/dependencies.ts";
+import { explainFailure } from "./cli/failure.ts";
+import { createProgram } from "./cli/program.ts";
+import { readConfig } from "./config.ts";
+import { systemClock as clock } from "./domain/time.ts";
+import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./service.ts";
+import { createLogger } from "./telemetry/logger.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+/** Commands speak to a person: only what needs attention is logged beside their output. */
+const commandLogger = createLogger("warn");
+
+const dependencies: CliDependencies = {
+  clock,
+  loadConfig: () => readConfig(process.env),
+  openEngine: (config) => openEngine(config, commandLogger, { waitForStore: true, clock }),
+  startWorkers: (engine, config) => startEngineWorkers(engine, config, commandLogger, clock),
+  startService: (role, config, logger) => startService(role, config, logger, version, clock),
+  openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, commandLogger, clock)),
+  openLocalEraser: async (config) => localAdminApi(await openLocalEraser(config, commandLogger, clock)),
+  migrate: (config, options) => migrate(config, commandLogger, { ...options, clock }),
+};
+
+try {
+  await createProgram(dependencies, version).parseAsync();
+} catch (error) {
+  process.stderr.write(`${explainFailure(error)}\n`);
+  // Not only the exit code: a driver that failed to connect may keep a timer or a socket that would keep us alive.
+  process.exit(1);
+}
