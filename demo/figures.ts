@@ -1,3 +1,4 @@
+import { PANEL_STEP, type Panel, panel, svgPage } from "./plot.ts";
 import type { Sample } from "./shop-owners.ts";
 
 /** What happened in one second of the demo. */
@@ -59,86 +60,36 @@ export function phaseTable(seconds: readonly Second[]): string {
   return [head, ...rows].map(line).join("\n");
 }
 
-const WIDTH = 860;
-const PANEL_HEIGHT = 150;
-const LEFT = 60;
-const RIGHT = 20;
-
 /** Write latency and load through the spike, one point a second, as an SVG document. */
 export function plot(seconds: readonly Second[], title: string): string {
   const campaign = seconds.flatMap(({ phase }, index) => (phase === "campaign" ? [index] : []));
-  const x = (index: number) => LEFT + (index * (WIDTH - LEFT - RIGHT)) / Math.max(1, seconds.length - 1);
   const p99 = seconds.map(({ latenciesMs }) => percentile(latenciesMs, 0.99));
   const p50 = seconds.map(({ latenciesMs }) => percentile(latenciesMs, 0.5));
-  const from = x(campaign[0] ?? 0);
-  const shade = (top: number) =>
-    `<rect x="${from}" y="${top}" width="${x(campaign.at(-1) ?? 0) - from}" height="${PANEL_HEIGHT}" fill="#fdebc8"/>`;
-  const panels = [
-    panel({
-      top: 60,
+  const shaded = { from: campaign[0] ?? 0, to: campaign.at(-1) ?? 0 };
+  const panels: readonly Omit<Panel, "top" | "shaded">[] = [
+    {
       title: "write latency of a mutation, ms",
-      x,
-      shade,
       series: [
         { name: "p99", color: "#c0392b", values: p99 },
         { name: "p50", color: "#2c3e50", values: p50 },
       ],
-    }),
-    panel({
-      top: 270,
+    },
+    {
       title: "views a second",
-      x,
-      shade,
       series: [{ name: "views/s", color: "#1f6f8b", values: seconds.map(({ views }) => views) }],
-    }),
-    panel({
-      top: 480,
+    },
+    {
       title: "waiting",
-      x,
-      shade,
       series: [
         { name: "views in phones", color: "#7d6608", values: seconds.map(({ waiting }) => waiting) },
         { name: "messages in the queue", color: "#6c3483", values: seconds.map(({ backlog }) => backlog) },
       ],
-    }),
+    },
   ];
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} 680" font-family="sans-serif" font-size="12">
-<title>${title}</title>
-<rect width="100%" height="100%" fill="white"/>
-<text x="${LEFT}" y="26" font-size="16">${title}</text>
-${panels.join("\n")}
-<text x="${LEFT}" y="665">seconds; shaded: the campaign</text>
-</svg>
-`;
-}
-
-function panel(options: {
-  readonly top: number;
-  readonly title: string;
-  readonly x: (index: number) => number;
-  readonly shade: (top: number) => string;
-  readonly series: readonly {
-    readonly name: string;
-    readonly color: string;
-    readonly values: readonly number[];
-  }[];
-}): string {
-  const { top, title, x, shade, series } = options;
-  const max = Math.max(1, ...series.flatMap(({ values }) => values));
-  const y = (value: number) => top + PANEL_HEIGHT - (value / max) * PANEL_HEIGHT;
-  const lines = series.map(
-    ({ color, values }) =>
-      `<polyline fill="none" stroke="${color}" stroke-width="1.5" points="${values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(" ")}"/>`,
-  );
-  const names = series.map(
-    ({ name, color }, index) =>
-      `<text x="${WIDTH - RIGHT - 150 * (series.length - index)}" y="${top - 8}" fill="${color}">${name}</text>`,
-  );
-  const marks = [0, max / 2, max].map(
-    (value) =>
-      `<text x="${LEFT - 6}" y="${y(value) + 4}" text-anchor="end">${value < 10 ? value.toFixed(1) : Math.round(value)}</text><line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y(value)}" y2="${y(value)}" stroke="#ddd"/>`,
-  );
-  return [shade(top), `<text x="${LEFT}" y="${top - 8}">${title}</text>`, ...names, ...marks, ...lines].join(
-    "\n",
-  );
+  return svgPage({
+    title,
+    height: 680,
+    parts: panels.map((part, index) => panel({ ...part, top: 60 + index * PANEL_STEP, shaded })),
+    foot: "seconds; shaded: the campaign",
+  });
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startServiceProcess } from "../../test/support/service-process.ts";
 import { printEnvironment } from "../support/environment.ts";
-import { median, timeMs } from "../support/timing.ts";
+import { median, timeMs } from "../support/statistics.ts";
 import { ATTACKS, NORMAL, send } from "./attacks.ts";
 
 /** How long each attack keeps the server busy, and how long an honest query beside it waits. Run by `npm run bench:attacks`. */

@@ -9,7 +9,7 @@ import {
 import type { RequestContext } from "../../src/resolvers/context.ts";
 import type { CompiledQueries } from "../../src/server/compiled-queries.ts";
 import { printEnvironment } from "../support/environment.ts";
-import { median } from "../support/timing.ts";
+import { median } from "../support/statistics.ts";
 
 /**
  * What executing an operation costs, compiled against interpreted: the same resolvers over a store that answers at once,

@@ -2,14 +2,39 @@ import { execFile } from "node:child_process";
 import { cpus, loadavg, totalmem } from "node:os";
 import { promisify } from "node:util";
 
-/** Prints what a figure depends on: machine, load, Node, commit. */
-export async function printEnvironment(): Promise<void> {
+/** What a figure depends on, beside the servers. */
+export interface Environment {
+  readonly date: string;
+  readonly commit: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
+  readonly node: string;
+  /** Over the minute before: what else the machine did. */
+  readonly loadBefore: number;
+}
+
+export async function readEnvironment(): Promise<Environment> {
   const commit = await promisify(execFile)("git", ["rev-parse", "--short", "HEAD"])
     .then(({ stdout }) => stdout.trim())
     .catch(() => "unknown");
-  const [cpu] = cpus();
-  console.log(
-    `${cpus().length} x ${cpu?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, load ${loadavg()[0]?.toFixed(1)}; ` +
-      `Node ${process.version}; commit ${commit}; ${new Date().toISOString()}`,
-  );
+  return {
+    date: new Date().toISOString(),
+    commit,
+    cpu: cpus()[0]?.model ?? "unknown",
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    loadBefore: Number((loadavg()[0] ?? Number.NaN).toFixed(2)),
+  };
+}
+
+/** Prints it as one line. */
+export async function printEnvironment(): Promise<void> {
+  console.log(environmentLine(await readEnvironment()));
+}
+
+export function environmentLine(environment: Environment): string {
+  const { cores, cpu, memoryGiB, loadBefore, node, commit, date } = environment;
+  return `${cores} x ${cpu}, ${memoryGiB} GiB, load before ${loadBefore}; Node ${node}; commit ${commit}; ${date}`;
 }

@@ -1,6 +1,7 @@
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { text as readText } from "node:stream/consumers";
+import { ReadableStream } from "node:stream/web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Api, type HttpAnswer, readAnswer, startApi } from "../support/api.ts";
 
@@ -111,7 +112,7 @@ describe("the request", () => {
       headers: { "content-type": "application/json" },
       body: ReadableStream.from(chunks()),
       duplex: "half",
-    } as RequestInit);
+    } as unknown as RequestInit);
     expectRefusal(await readAnswer(response), 413, "BATCH_TOO_LARGE", /larger than 262144 bytes/);
   });
 

@@ -11,3 +11,9 @@ export async function timeMs(task: () => Promise<unknown>): Promise<number> {
   await task();
   return performance.now() - startMs;
 }
+
+/** The value that this share of the values does not exceed; 0 where there are none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
+}

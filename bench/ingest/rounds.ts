@@ -1,0 +1,90 @@
+import type { JetStreamManager } from "nats";
+import type { LoadGenerator } from "../support/load.ts";
+import { IMPRESSIONS_PER_MUTATION, mutationBody } from "../support/mutations.ts";
+import { cpuMsOf } from "../support/process-usage.ts";
+import { median } from "../support/statistics.ts";
+import type { Arm, ArmName } from "./arms.ts";
+
+/** What an arm did in one round. */
+interface Round {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly serverCpuUs: number;
+  readonly natsCpuUs: number;
+  readonly generatorCpuShare: number;
+}
+
+/** All rounds of an arm at one number of connections, the warm-up left out. */
+export interface Runs {
+  readonly arm: ArmName;
+  readonly rounds: readonly Round[];
+}
+
+/** Different mutations: an answer cannot be remembered, and no user or post is special. */
+const BODIES = 32;
+const POSTS = 5_000;
+
+/** Lets the arms take turns: in each round every arm once, each time another one first. */
+export async function measureRounds(options: {
+  readonly arms: readonly Arm[];
+  readonly connections: number;
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly generator: LoadGenerator;
+  readonly manager: JetStreamManager;
+  readonly natsPid: number;
+}): Promise<Runs[]> {
+  const { arms, connections, rounds, roundMs, generator, manager, natsPid } = options;
+  const bodies = bodiesAt(Date.now());
+  const measured = new Map<ArmName, Round[]>(arms.map(({ name }) => [name, []]));
+  // The first round warms up, and is not counted.
+  for (let round = 0; round <= rounds; round++) {
+    for (let turn = 0; turn < arms.length; turn++) {
+      const arm = arms[(turn + round) % arms.length] as Arm;
+      const before = [cpuMsOf(arm.pid), cpuMsOf(natsPid)] as const;
+      const result = await generator.run({
+        url: `${arm.url}/graphql`,
+        headers: {},
+        bodies,
+        expected: `"accepted":${IMPRESSIONS_PER_MUTATION}`,
+        connections,
+        durationMs: roundMs,
+      });
+      const requests = (result.perSecond * roundMs) / 1_000;
+      const serverCpuUs = ((cpuMsOf(arm.pid) - before[0]) * 1_000) / requests;
+      const natsCpuUs = ((cpuMsOf(natsPid) - before[1]) * 1_000) / requests;
+      await manager.streams.purge(arm.stream);
+      if (round > 0) measured.get(arm.name)?.push({ ...result, serverCpuUs, natsCpuUs });
+    }
+  }
+  return [...measured].map(([arm, rounds]) => ({ arm, rounds }));
+}
+
+/** The median over the rounds. */
+export function medianOf({ rounds }: Runs, figure: keyof Round): number {
+  return median(rounds.map((round) => round[figure]));
+}
+
+/**
+ * The median over the rounds of the ratio within a round: whatever the machine does beside the bench, it does to both of
+ * a round, and not to all rounds alike.
+ */
+export function ratioOf(ours: Runs, theirs: Runs, figure: keyof Round): number {
+  return median(
+    ours.rounds.map((round, index) => round[figure] / (theirs.rounds[index]?.[figure] ?? Number.NaN)),
+  );
+}
+
+function bodiesAt(nowMs: number): string[] {
+  return Array.from({ length: BODIES }, (_, index) =>
+    mutationBody({
+      userId: `user-${String(index).padStart(7, "0")}`,
+      postIds: Array.from(
+        { length: IMPRESSIONS_PER_MUTATION },
+        (_, view) => `post-${String((index * 7_919 + view * 31) % POSTS).padStart(6, "0")}`,
+      ),
+      lastViewMs: nowMs - index,
+    }),
+  );
+}

@@ -1,0 +1,65 @@
+// npm run bench        the lines of the table that take minutes: ingest, drain, reads, start-up; about 10 minutes
+// npm run bench:long   the others
+//
+//   -- --quick           fewer and shorter rounds: an indication, in 2 minutes
+//   -- --only 1,7        these lines
+//   -- --out DIR         where JSON and plots go: bench/results/ unless given (bench-output/ with --quick)
+//   -- --cpu-prof DIR    the service's processes leave their CPU profiles there
+//
+// Prints each goal with its figure, and whether it is met. A missed goal is a finding, not a failure.
+
+import { parseArgs } from "node:util";
+import { LINES, LONG_LINES } from "./lines.ts";
+import { environmentLine, readEnvironment } from "./support/environment.ts";
+import { type Goal, goalLines, verdictOn } from "./support/goals.ts";
+import type { Line, Size } from "./support/line.ts";
+import { tableLines, writeResult } from "./support/report.ts";
+
+const { values } = parseArgs({
+  options: {
+    long: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    smoke: { type: "boolean", default: false },
+    only: { type: "string" },
+    out: { type: "string" },
+    "cpu-prof": { type: "string" },
+  },
+});
+const size: Size = values.smoke ? "smoke" : values.quick ? "quick" : "full";
+const directory = values.out ?? (size === "full" ? "bench/results" : "bench-output");
+const chosen = chosenLines(values.long ? LONG_LINES : LINES, values.only);
+
+const startedMs = performance.now();
+const seconds = () => `${((performance.now() - startedMs) / 1_000).toFixed(0).padStart(4)} s`;
+const all: { readonly line: Line; readonly goals: readonly Goal[] }[] = [];
+for (const line of chosen) {
+  const environment = await readEnvironment();
+  console.log(`\n== ${line.number}. ${line.title}\n${environmentLine(environment)}`);
+  const measured = await line.measure({
+    size,
+    say: (text) => console.log(`${seconds()}  ${text}`),
+    profileDirectory: values["cpu-prof"] ?? null,
+  });
+  for (const table of measured.tables) console.log(`\n${tableLines(table).join("\n")}`);
+  console.log(`\n${goalLines(measured.goals).join("\n")}`);
+  await writeResult(directory, { line, size, environment, measured });
+  all.push({ line, goals: measured.goals });
+}
+
+console.log(`\n== goal, figure, met or not (${size}; ${seconds().trim()})`);
+for (const { line, goals } of all)
+  console.log(`\n${line.number}. ${line.title}\n${goalLines(goals).join("\n")}`);
+const verdicts = all.flatMap(({ goals }) => goals.map(verdictOn));
+const count = (verdict: string) => verdicts.filter((one) => one === verdict).length;
+console.log(
+  `\n${count("met")} met, ${count("missed")} missed, ${count("not measured")} not measured; JSON and plots in ${directory}/`,
+);
+
+function chosenLines(lines: readonly Line[], only: string | undefined): readonly Line[] {
+  if (only === undefined) return lines;
+  const numbers = only.split(",").map(Number);
+  const found = lines.filter(({ number }) => numbers.includes(number));
+  if (found.length === 0)
+    throw new Error(`--only takes some of ${lines.map(({ number }) => number).join(",")}`);
+  return found;
+}

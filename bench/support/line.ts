@@ -1,0 +1,39 @@
+import type { Chart } from "./chart.ts";
+import type { Goal } from "./goals.ts";
+
+/** How much is measured: `full` for figures to keep, `quick` for an indication, `smoke` to see that it runs. */
+export type Size = "full" | "quick" | "smoke";
+
+/** One line of the bench's table: a question about the service's speed, size or growth, with goals of its own. */
+export interface Line {
+  /** As in the table, and for `--only`. */
+  readonly number: number;
+  /** Of its files in bench/results/. */
+  readonly name: string;
+  readonly title: string;
+  /** Starts what it needs, measures, stops it again. */
+  measure(options: LineOptions): Promise<Measured>;
+}
+
+export interface LineOptions {
+  readonly size: Size;
+  /** Says how far it is; a measurement takes minutes. */
+  readonly say: (text: string) => void;
+  /** Where the service's processes leave their CPU profiles; null for none. Profiling costs a tenth of the speed. */
+  readonly profileDirectory: string | null;
+}
+
+/** What a line has found. */
+export interface Measured {
+  readonly goals: readonly Goal[];
+  /** The figures behind the goals, as tables to read: a row's name, then its columns. */
+  readonly tables: readonly Table[];
+  readonly charts: readonly Chart[];
+  /** Versions of the servers that took part. */
+  readonly servers: Readonly<Record<string, string>>;
+}
+
+export interface Table {
+  readonly title: string;
+  readonly rows: Readonly<Record<string, Readonly<Record<string, number | string>>>>;
+}
