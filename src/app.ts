@@ -172,6 +172,7 @@ function scyllaSettings(config: Config) {
     user: config.SCYLLA_USER,
     password: config.SCYLLA_PASSWORD,
     tlsCa: config.SCYLLA_TLS_CA,
+    tlsServerName: config.SCYLLA_TLS_SERVER_NAME,
     requestTimeoutMs: config.SCYLLA_REQUEST_TIMEOUT_MS,
   };
 }

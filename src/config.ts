@@ -70,6 +70,7 @@ const SETTINGS = {
   SCYLLA_USER: z.string().optional(),
   SCYLLA_PASSWORD: z.string().optional(),
   SCYLLA_TLS_CA: z.string().optional(),
+  SCYLLA_TLS_SERVER_NAME: z.string().optional(),
   SCYLLA_REQUEST_TIMEOUT_MS: integer(5_000, 100, 120_000),
   SCYLLA_REQUESTS_MAX: integer(512, 1, 1_536),
   SLICE_ROWS_MAX: integer(SLICE_ROWS_MAX, 100, 1_000_000),

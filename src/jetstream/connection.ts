@@ -9,11 +9,13 @@ import {
   type JetStreamClient,
   type JetStreamManager,
   type NatsConnection,
+  type TlsOptions,
 } from "nats";
 import type { Clock } from "../domain/time.ts";
 import { EngineStartError, QueueUnavailableError } from "../ports/errors.ts";
 import { messageOf, requestError } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { serverIdentityCheck } from "./server-identity.ts";
 
 /** One try to reach one server. */
 const DIAL_TIMEOUT_MS = 5_000;
@@ -158,7 +160,7 @@ async function clientOptions(options: ConnectOptions): Promise<ClientOptions> {
     name: "impressions",
     ...(user === undefined ? {} : { user, pass: password ?? "" }),
     ...(creds === null ? {} : { authenticator: credsAuthenticator(creds) }),
-    ...(ca === null ? {} : { tls: { ca: ca.toString("utf8") } }),
+    ...(ca === null ? {} : { tls: tlsOptions(ca, servers) }),
     timeout: DIAL_TIMEOUT_MS,
     maxReconnectAttempts: -1,
     // Credentials may be rotated under a running process: what is refused now may be accepted later.
@@ -171,6 +173,14 @@ async function clientOptions(options: ConnectOptions): Promise<ClientOptions> {
     // Saves a stack capture on every request.
     noAsyncTraces: true,
   };
+}
+
+/** The client hands all of it to Node, also what its own types don't know. */
+function tlsOptions(
+  ca: Buffer,
+  servers: readonly string[],
+): TlsOptions & { readonly checkServerIdentity: ReturnType<typeof serverIdentityCheck> } {
+  return { ca: ca.toString("utf8"), checkServerIdentity: serverIdentityCheck(servers) };
 }
 
 async function contentOf(setting: string, file: string): Promise<Buffer> {
@@ -226,6 +236,9 @@ function lastingProblem(error: unknown): string | null {
       return "offers no TLS, and NATS_TLS_CA asks for it: unset NATS_TLS_CA, or turn TLS on at the server";
     case ErrorCode.Tls:
       return `cannot be talked to over TLS (${said}): correct NATS_TLS_CA`;
+  }
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return `has a certificate for other names (${said}): correct NATS_SERVERS to its names, or give it a certificate for these`;
   }
   if (/^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_)/.test(code)) {
     return `has a certificate that is not trusted (${said}): set NATS_TLS_CA to the file of the authority that signed it`;

@@ -58,7 +58,14 @@ export function configurationProblem(error: unknown, settings: ScyllaSettings): 
       ? `the database at ${where} asks for a login: set SCYLLA_USER and SCYLLA_PASSWORD`
       : `the database at ${where} refuses the login of "${user}": check SCYLLA_USER and SCYLLA_PASSWORD`;
   }
-  const tls = problems.find(isTlsProblem);
+  const otherNames = problems.find((problem) => codeOf(problem) === "ERR_TLS_CERT_ALTNAME_INVALID");
+  if (otherNames !== undefined) {
+    return (
+      `the certificate of the database at ${where} is for other names (${messageOf(otherNames)}): set ` +
+      "SCYLLA_TLS_SERVER_NAME to a name that all nodes' certificates have, or correct SCYLLA_CONTACT_POINTS"
+    );
+  }
+  const tls = problems.find((problem) => TLS_CODE.test(codeOf(problem)));
   if (tls !== undefined) {
     return `no trusted TLS connection to the database at ${where} (${messageOf(tls)}): check SCYLLA_TLS_CA=${tlsCa}`;
   }
@@ -84,7 +91,9 @@ export function configurationProblem(error: unknown, settings: ScyllaSettings): 
 export function unreachable(error: unknown, settings: ScyllaSettings): string {
   const [first] = innerErrorsOf(error);
   const hint =
-    settings.tlsCa === undefined ? "SCYLLA_CONTACT_POINTS" : "SCYLLA_CONTACT_POINTS and SCYLLA_TLS_CA";
+    settings.tlsCa === undefined
+      ? "SCYLLA_CONTACT_POINTS, and set SCYLLA_TLS_CA if it wants TLS"
+      : "SCYLLA_CONTACT_POINTS and SCYLLA_TLS_CA";
   return `cannot reach the database at ${settings.contactPoints.join(", ")} (${messageOf(first ?? error)}): check ${hint}`;
 }
 
@@ -101,10 +110,9 @@ function isRefusedLogin(error: unknown): boolean {
 /** Node's and OpenSSL's words for a certificate that is not trusted, and for an authority file that is none. */
 const TLS_CODE = /CERT|^ERR_(SSL|OSSL|TLS)_|UNABLE_TO_(VERIFY|GET_ISSUER)|^EPROTO$/;
 
-function isTlsProblem(error: unknown): boolean {
-  return (
-    error instanceof Error && "code" in error && typeof error.code === "string" && TLS_CODE.test(error.code)
-  );
+/** Node's code for what happened to a socket; "" where there is none. */
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
 /** What each host said, where several were tried. */

@@ -13,6 +13,11 @@ export interface ScyllaSettings {
   readonly password?: string | undefined;
   /** Path of a PEM file: the authorities to trust. Given, the connection uses TLS and checks the server's name. */
   readonly tlsCa?: string | undefined;
+  /**
+   * The name that every node's certificate is for. Without it a certificate has to name its node's address: the driver
+   * looks contact points up and connects to addresses, as it does to all the nodes that it finds by itself.
+   */
+  readonly tlsServerName?: string | undefined;
   /** How long one request may take before it counts as failed. */
   readonly requestTimeoutMs: number;
 }
@@ -31,10 +36,15 @@ const KEYSPACE = /^[a-z][a-z0-9_]{0,47}$/;
 
 /** The driver's options. @throws EngineStartError a setting cannot be used. */
 export function clientOptions(settings: ScyllaSettings, keyspace: string | null): ClientOptions {
-  const { user, password, tlsCa, requestTimeoutMs } = settings;
+  const { user, password, tlsCa, tlsServerName, requestTimeoutMs } = settings;
   checkKeyspaceName(settings.keyspace);
   if ((user === undefined) !== (password === undefined)) {
     throw new EngineStartError("SCYLLA_USER and SCYLLA_PASSWORD belong together: set both, or none");
+  }
+  if (tlsServerName !== undefined && tlsCa === undefined) {
+    throw new EngineStartError(
+      "SCYLLA_TLS_SERVER_NAME is set and SCYLLA_TLS_CA is not: set both to use TLS, or none",
+    );
   }
   return {
     contactPoints: [...settings.contactPoints],
@@ -46,7 +56,13 @@ export function clientOptions(settings: ScyllaSettings, keyspace: string | null)
     // The driver's own default is not to check the certificate at all.
     ...(tlsCa === undefined
       ? {}
-      : { sslOptions: { ca: [readAuthorities(tlsCa)], rejectUnauthorized: true } }),
+      : {
+          sslOptions: {
+            ca: [readAuthorities(tlsCa)],
+            rejectUnauthorized: true,
+            ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
+          },
+        }),
     // Times in microseconds and counts come as bigint.
     encoding: { useBigIntAsLong: true },
     queryOptions: { prepare: true, isIdempotent: true, consistency: types.consistencies.localQuorum },

@@ -61,8 +61,17 @@ interface Link extends ProxiedConnection {
   resume(): void;
 }
 
-/** Puts a proxy in front of `target` (`host:port`). @param split cuts the traffic into the protocol's frames. */
-export async function startTcpProxy(target: string, split?: FrameSplitter): Promise<TcpProxy> {
+/**
+ * Puts a proxy in front of `target` (`host:port`).
+ *
+ * @param split cuts the traffic into the protocol's frames.
+ * @param at the address of this machine where it listens.
+ */
+export async function startTcpProxy(
+  target: string,
+  split?: FrameSplitter,
+  at = "127.0.0.1",
+): Promise<TcpProxy> {
   const [host = "", port = ""] = target.split(":");
   const links = new Set<Link>();
   let rule: Rule | null = null;
@@ -174,7 +183,7 @@ export async function startTcpProxy(target: string, split?: FrameSplitter): Prom
   }
 
   const listener = createServer({ noDelay: true }, open);
-  listener.listen(0, "127.0.0.1");
+  listener.listen(0, at);
   await once(listener, "listening");
   const release = () => {
     for (const link of links) link.resume();
@@ -183,7 +192,7 @@ export async function startTcpProxy(target: string, split?: FrameSplitter): Prom
     for (const link of [...links]) link.reset();
   };
   return {
-    address: `127.0.0.1:${(listener.address() as AddressInfo).port}`,
+    address: `${at}:${(listener.address() as AddressInfo).port}`,
     connections: () => [...links],
     accepted: () => accepted,
     setRule(next) {
