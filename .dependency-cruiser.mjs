@@ -2,6 +2,7 @@
  * The arrows of docs/architecture.md, held by `npm run check:imports`:
  *
  *   domain <- ports <- (ingest, workers, admin, transfer) <- resolvers <- server <- cli
+ *   domain <- access <- server
  *   adapters (embedded, jetstream, scylla) -> ports, domain, telemetry
  *   only app.ts imports adapters
  */
@@ -27,6 +28,12 @@ export default {
       "admin/ reaches engines through ports",
     ),
     only(
+      "access-knows-only-domain",
+      "access",
+      ["domain/", "telemetry/", "errors.ts"],
+      "who sent a request is decided without the rest",
+    ),
+    only(
       "transfer-above-ports",
       "transfer",
       ["domain/", "ports/", "ingest/"],
@@ -47,7 +54,7 @@ export default {
     only(
       "server-serves-resolvers",
       "server",
-      ["domain/", "ports/", "resolvers/", "telemetry/", "errors.ts"],
+      ["access/", "domain/", "ports/", "resolvers/", "telemetry/", "errors.ts"],
       "server/ is HTTP around resolvers/",
     ),
     ...["embedded", "jetstream", "scylla"].map((adapter) =>

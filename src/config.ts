@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { TokenSettings } from "./access/authenticator.ts";
 import { SLICE_ROWS_MAX } from "./domain/slices.ts";
 import { DAY_MS } from "./domain/time.ts";
 
@@ -46,6 +47,9 @@ const addresses = (fallback: string) =>
       "must be host:port, or several with commas between them",
     )
     .prefault(fallback);
+
+/** RFC 7518, section 3.2: a key for HS256 is no shorter than its hash. */
+const JWT_SECRET_BYTES_MIN = 32;
 
 const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
 
@@ -96,7 +100,22 @@ const SETTINGS = {
   GRAPHQL_JIT: flag.default(true),
   TRUSTED_DOCUMENTS: z.enum(["any", "only"], "must be any or only").default("any"),
   TRUSTED_DOCUMENTS_FILE: z.string().optional(),
-  AUTH: z.enum(["off"], "must be off").default("off"),
+  AUTH: z.enum(["off", "jwt"], "must be off or jwt").default("off"),
+  JWT_JWKS_URL: z
+    .url({ protocol: /^https?$/, error: "must be an http or https address" })
+    .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), "must hold no user and no password")
+    .optional(),
+  JWT_PUBLIC_KEY: z.string().optional(),
+  JWT_SECRET: z
+    .string()
+    .refine(
+      (secret) => Buffer.byteLength(secret) >= JWT_SECRET_BYTES_MIN,
+      `must have at least ${JWT_SECRET_BYTES_MIN} bytes`,
+    )
+    .optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: z.string().optional(),
+  JWT_USER_CLAIM: text("sub"),
   ALLOW_INSECURE: flag.default(false),
   PLAYGROUND: flag.optional(),
   INTROSPECTION: flag.optional(),
@@ -109,6 +128,7 @@ const schema = z.object(SETTINGS);
 /** Settings that are never printed or logged. */
 const SECRETS: ReadonlySet<string> = new Set<keyof typeof SETTINGS>([
   "IMPRESSIONS_TOKEN",
+  "JWT_SECRET",
   "NATS_PASSWORD",
   "SCYLLA_PASSWORD",
 ]);
@@ -123,6 +143,8 @@ export interface Config extends Settings {
   readonly PLAYGROUND: boolean;
   readonly INTROSPECTION: boolean;
   readonly retentionMs: number;
+  /** Null with AUTH=off. */
+  readonly tokens: TokenSettings | null;
 }
 
 /** Something in the environment is wrong. The message has one line for each setting. */
@@ -146,7 +168,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0]);
-      return `${name}=${given[name]}: ${issue.message}`;
+      return `${name}=${SECRETS.has(name) ? "(not shown)" : given[name]}: ${issue.message}`;
     });
     throw new ConfigError(lines.join("\n"));
   }
@@ -163,7 +185,46 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     PLAYGROUND: settings.PLAYGROUND ?? open,
     INTROSPECTION: settings.INTROSPECTION ?? open,
     retentionMs: settings.RETENTION_DAYS * DAY_MS,
+    tokens: readTokenSettings(settings),
   };
+}
+
+/** @throws ConfigError for settings that contradict each other: none is guessed where access is decided. */
+function readTokenSettings(settings: Settings): TokenSettings | null {
+  const { JWT_JWKS_URL, JWT_PUBLIC_KEY, JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE, JWT_USER_CLAIM } = settings;
+  const sources = [
+    ...(JWT_JWKS_URL === undefined ? [] : [{ kind: "jwks" as const, url: JWT_JWKS_URL }]),
+    ...(JWT_PUBLIC_KEY === undefined ? [] : [{ kind: "publicKey" as const, pemOrPath: JWT_PUBLIC_KEY }]),
+    ...(JWT_SECRET === undefined ? [] : [{ kind: "secret" as const, secret: JWT_SECRET }]),
+  ];
+  const [keys] = sources;
+  if (settings.AUTH === "off") {
+    if (keys === undefined) return null;
+    throw new ConfigError(
+      "AUTH=off: there are keys for tokens, but nobody is asked for one. Set AUTH=jwt, or remove them",
+    );
+  }
+  if (keys === undefined || sources.length > 1) {
+    throw new ConfigError(
+      "AUTH=jwt: needs exactly one of JWT_JWKS_URL, JWT_PUBLIC_KEY and JWT_SECRET " +
+        `to verify tokens with, and has ${sources.length === 0 ? "none" : sources.length}`,
+    );
+  }
+  if (JWT_ISSUER === undefined || JWT_AUDIENCE === undefined) {
+    throw new ConfigError(
+      "AUTH=jwt: needs JWT_ISSUER and JWT_AUDIENCE; without them tokens that were made for another service would do",
+    );
+  }
+  if (keys.kind === "jwks" && !settings.ALLOW_INSECURE) {
+    const { protocol, hostname } = new URL(keys.url);
+    if (protocol === "http:" && !isLoopback(hostname.replace(/^\[|\]$/g, ""))) {
+      throw new ConfigError(
+        `JWT_JWKS_URL=${keys.url}: who can change what comes over plain http can make tokens. ` +
+          "Use https, or set ALLOW_INSECURE=1 where the network in between is trusted",
+      );
+    }
+  }
+  return { keys, issuer: JWT_ISSUER, audience: JWT_AUDIENCE, userClaim: JWT_USER_CLAIM };
 }
 
 /** Whether only this machine reaches it. */
@@ -182,5 +243,6 @@ export function describeConfig(config: Config): string[] {
 
 function printable(value: string | number | boolean | readonly string[]): string {
   if (typeof value === "boolean") return value ? "on" : "off";
-  return typeof value === "object" ? value.join(",") : String(value);
+  // A PEM text has lines of its own; it may be set with \n in their place.
+  return typeof value === "object" ? value.join(",") : String(value).replaceAll("\n", "\\n");
 }

@@ -14,6 +14,7 @@ export const ERROR_CATALOGUE = {
   BATCH_TOO_LARGE: { status: 413, retryable: false },
   RATE_LIMITED: { status: 429, retryable: true },
   INTERNAL_SERVER_ERROR: { status: 500, retryable: false },
+  AUTH_UNAVAILABLE: { status: 503, retryable: true },
   OVERLOADED: { status: 503, retryable: true },
   QUEUE_UNAVAILABLE: { status: 503, retryable: true },
   STORE_UNAVAILABLE: { status: 503, retryable: true },

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type DocumentNode, type ExecutionResult, execute } from "graphql";
+import { openAuthenticator } from "./access/authenticator.ts";
 import { createDeadLetterActions } from "./admin/dead-letter-actions.ts";
 import { createErasures, type ErasureRunner, startErasureRunner } from "./admin/erasures.ts";
 import { openEngine } from "./app.ts";
 import type { Role, RunningService } from "./cli/dependencies.ts";
 import type { Config } from "./config.ts";
+import { UNRESTRICTED } from "./domain/caller.ts";
 import type { Clock } from "./domain/time.ts";
 import type { Engine } from "./engine.ts";
 import { startPressureGauge } from "./ingest/pressure-gauge.ts";
@@ -85,6 +87,7 @@ export async function startService(
         }),
         playground: config.PLAYGROUND,
         introspection: config.INTROSPECTION,
+        authenticator: await openAuthenticator(config.tokens, { clock, random: Math.random, logger }),
         requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
         queryLimits: { costMax: config.QUERY_COST_MAX, depthMax: config.QUERY_DEPTH_MAX },
         jit: config.GRAPHQL_JIT,
@@ -178,7 +181,7 @@ async function localApi(
   const newContext = createContextFactory(dependencies);
   return {
     execute: async (document, variableValues) =>
-      execute({ schema, document, variableValues, contextValue: newContext() }),
+      execute({ schema, document, variableValues, contextValue: newContext(UNRESTRICTED) }),
     async close() {
       await groupCommit.drain();
       await engine.close();

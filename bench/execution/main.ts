@@ -6,6 +6,7 @@ import {
   type OperationDefinitionNode,
   parse,
 } from "graphql";
+import { type Caller, UNRESTRICTED } from "../../src/domain/caller.ts";
 import type { RequestContext } from "../../src/resolvers/context.ts";
 import type { CompiledQueries } from "../../src/server/compiled-queries.ts";
 import { printEnvironment } from "../support/environment.ts";
@@ -26,7 +27,7 @@ const { buildGraphQLSchema } = (await dist("resolvers/schema.js")) as {
   buildGraphQLSchema: () => GraphQLSchema;
 };
 const { createContextFactory } = (await dist("resolvers/context.js")) as {
-  createContextFactory: (deps: object) => () => RequestContext;
+  createContextFactory: (deps: object) => (caller: Caller) => RequestContext;
 };
 const { createCompiledQueries } = (await dist("server/compiled-queries.js")) as {
   createCompiledQueries: (schema: GraphQLSchema) => CompiledQueries;
@@ -36,7 +37,7 @@ const { priceOperation } = (await dist("resolvers/query-cost.js")) as {
 };
 
 const schema = buildGraphQLSchema();
-const newContext = createContextFactory({
+const contextOf = createContextFactory({
   clock: { nowMs: () => NOW_MS },
   retentionMs: 90 * 86_400_000,
   recorder: {
@@ -62,6 +63,8 @@ const newContext = createContextFactory({
     }),
   },
 });
+
+const newContext = () => contextOf(UNRESTRICTED);
 
 const RECORD =
   "mutation R($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted receivedAt flushAfterMs } }";

@@ -1,3 +1,4 @@
+import { TokenKeyError } from "../access/token-keys.ts";
 import { ConfigError } from "../config.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import { TrustedDocumentsError } from "../server/trusted-documents.ts";
@@ -18,6 +19,7 @@ export function explainFailure(error: unknown): string {
   }
   if (
     error instanceof EngineStartError ||
+    error instanceof TokenKeyError ||
     error instanceof TrustedDocumentsError ||
     error instanceof CommandError
   ) {

@@ -1,5 +1,6 @@
 import type { DeadLetterActions } from "../admin/dead-letter-actions.ts";
 import type { Erasures } from "../admin/erasures.ts";
+import type { Caller } from "../domain/caller.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Recorder } from "../ingest/recorder.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
@@ -25,13 +26,15 @@ export interface ResolverDependencies {
 /** What one request's resolvers see. Not #private: Apollo Server copies the context, field by field. */
 export class RequestContext {
   readonly deps: ResolverDependencies;
+  readonly caller: Caller;
   private readonly signalOfRequest: () => AbortSignal;
   private now: number | undefined;
   private storeLoaders: Loaders | undefined;
   private candidateLists: Candidates | undefined;
 
-  constructor(deps: ResolverDependencies, signalOfRequest: () => AbortSignal) {
+  constructor(deps: ResolverDependencies, caller: Caller, signalOfRequest: () => AbortSignal) {
     this.deps = deps;
+    this.caller = caller;
     this.signalOfRequest = signalOfRequest;
   }
 
@@ -56,10 +59,11 @@ export class RequestContext {
 /**
  * Makes the context of each request.
  *
+ * @param caller who sent it.
  * @param signal when to stop reading; never asked for where nothing is read. Unless given, nothing ends the reading.
  */
-export type ContextFactory = (signal?: () => AbortSignal) => RequestContext;
+export type ContextFactory = (caller: Caller, signal?: () => AbortSignal) => RequestContext;
 
 export function createContextFactory(deps: ResolverDependencies): ContextFactory {
-  return (signal = () => new AbortController().signal) => new RequestContext(deps, signal);
+  return (caller, signal = () => new AbortController().signal) => new RequestContext(deps, caller, signal);
 }

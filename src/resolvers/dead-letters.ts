@@ -1,8 +1,9 @@
-import { Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from "type-graphql";
+import { Args, Authorized, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from "type-graphql";
 import type {
   DeadLetterActionRequest,
   DeadLetterAction as DeadLetterActionResult,
 } from "../admin/dead-letter-actions.ts";
+import type { Scope } from "../domain/caller.ts";
 import { type CursorScope, decodeSequenceCursor, encodeSequenceCursor } from "../domain/cursor.ts";
 import { microsToMillis } from "../domain/time.ts";
 import type { DeadLetterFilter, StoredDeadLetter } from "../ports/dead-letters.ts";
@@ -16,6 +17,7 @@ import { DeadLetter, DeadLetterAction, DeadLetterConnection } from "./types/dead
 import { invalidCursor } from "./walks.ts";
 
 /** What the workers could not store, and what to do about it. */
+@Authorized<Scope>("impressions:admin")
 @Resolver(() => DeadLetter)
 export class DeadLetterResolver {
   @Query(() => DeadLetterConnection, {

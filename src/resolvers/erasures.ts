@@ -1,4 +1,5 @@
-import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from "type-graphql";
+import { Arg, Authorized, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from "type-graphql";
+import type { Scope } from "../domain/caller.ts";
 import { microsToMillis } from "../domain/time.ts";
 import { checkId } from "./arguments.ts";
 import type { RequestContext } from "./context.ts";
@@ -6,6 +7,7 @@ import { DateTime } from "./scalars/date-time.ts";
 import { Erasure } from "./types/erasure.ts";
 
 /** Forgetting users. */
+@Authorized<Scope>("impressions:admin")
 @Resolver(() => Erasure)
 export class ErasureResolver {
   @Mutation(() => Erasure, {

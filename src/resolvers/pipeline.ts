@@ -1,4 +1,5 @@
-import { Ctx, FieldResolver, Float, Int, Query, Resolver, Root } from "type-graphql";
+import { Authorized, Ctx, FieldResolver, Float, Int, Query, Resolver, Root } from "type-graphql";
+import type { Scope } from "../domain/caller.ts";
 import type { QueueStats } from "../ports/impression-queue.ts";
 import type { RequestContext } from "./context.ts";
 import { healthWithin } from "./health-within.ts";
@@ -8,6 +9,7 @@ import { Pipeline, type PipelineParts } from "./types/pipeline.ts";
  * How the pipeline is doing. Each part is asked only for the fields that need it, and bounded in time: what the queue
  * alone knows fails with QUEUE_UNAVAILABLE while it cannot be reached, and the rest answers all the same.
  */
+@Authorized<Scope>("impressions:admin")
 @Resolver(() => Pipeline)
 export class PipelineResolver {
   @Query(() => Pipeline, { description: "How the pipeline is doing now (admin)." })

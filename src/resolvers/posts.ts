@@ -1,4 +1,5 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import { Arg, Args, Authorized, Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import type { Scope } from "../domain/caller.ts";
 import type { PostViewerRow } from "../domain/walk.ts";
 import { checkId, checkNodeIds } from "./arguments.ts";
 import type { Connection } from "./connection.ts";
@@ -12,6 +13,7 @@ import { readWalk } from "./walks.ts";
 const POST_VIEWERS = "Each user who viewed the post, once, most recent first.";
 
 /** Who viewed posts. */
+@Authorized<Scope>("impressions:read")
 @Resolver(() => Post)
 export class PostResolver {
   @Query(() => PostViewerConnection, { description: POST_VIEWERS })

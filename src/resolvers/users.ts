@@ -1,4 +1,5 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import { Arg, Args, Authorized, Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import type { Scope } from "../domain/caller.ts";
 import type { SeenPostRow } from "../domain/walk.ts";
 import { unseenAmong } from "../domain/walk.ts";
 import { checkId, checkNodeIds, checkSeenRule } from "./arguments.ts";
@@ -18,6 +19,7 @@ const UNSEEN_POSTS =
 const ANY_VIEW: SeenRuleInput = { minViews: 1, minDwellMs: 0 };
 
 /** What users have seen. */
+@Authorized<Scope>("impressions:read")
 @Resolver(() => User)
 export class UserResolver {
   @Query(() => SeenPostConnection, { description: SEEN_POSTS })

@@ -2,14 +2,22 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { type ApolloServer, HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Authenticator } from "../access/authenticator.ts";
+import { type Caller, UNRESTRICTED } from "../domain/caller.ts";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
-import { ApiError } from "../errors.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
 import type { ContextFactory, RequestContext } from "../resolvers/context.ts";
 import type { RequestBudget } from "../resolvers/request-budget.ts";
-import { NotUtf8Error, sendApiError, sendFailure } from "./http-errors.ts";
-import { createDocumentResolver, type GraphQLRequestParts } from "./request-document.ts";
+import { NotUtf8Error, sendFailure } from "./http-errors.ts";
+import { createDocumentResolver } from "./request-document.ts";
 import type { TrustedDocuments } from "./trusted-documents.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Who sent it; null until that was looked at. */
+    caller: Caller | null;
+  }
+}
 
 /** Everything that the router knows, so that a wrong method is a 405 and not a 404. */
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -26,11 +34,14 @@ export function registerGraphQL(
     readonly newContext: ContextFactory;
     readonly startBudget: (headers: IncomingHttpHeaders) => RequestBudget;
     readonly trusted: TrustedDocuments;
+    /** Null: nobody is asked for a token. */
+    readonly authenticator: Authenticator | null;
   },
 ): void {
-  const { newContext, startBudget, trusted } = options;
+  const { newContext, startBudget, trusted, authenticator } = options;
   const resolveDocument = createDocumentResolver(trusted);
   acceptJsonOnly(fastify);
+  fastify.decorateRequest("caller", null);
   fastify.route({
     method: METHODS,
     url: "/graphql",
@@ -41,27 +52,30 @@ export function registerGraphQL(
       reply.header("allow", "GET, POST");
       return sendFailure(reply, { status: 405, error });
     },
+    // Before the body is read: who may not speak is not listened to.
+    async preParsing(request) {
+      request.caller =
+        authenticator === null
+          ? UNRESTRICTED
+          : (authenticator.known(request.headers.authorization) ??
+            (await authenticator.authenticate(request.headers.authorization)));
+    },
     async handler(request, reply) {
       const { method, headers } = request;
       const search = searchOf(request.url);
       // Somebody pasted the endpoint into a browser.
       if (method === "GET" && search === "" && headers.accept?.includes("text/html"))
         return reply.redirect("./", 303);
-      let budget: RequestBudget;
-      let parts: GraphQLRequestParts;
-      try {
-        parts = resolveDocument(method, { search, body: request.body });
-        budget = startBudget(headers);
-      } catch (error) {
-        if (error instanceof ApiError) return sendApiError(reply, error);
-        throw error;
-      }
+      const { caller } = request;
+      if (caller === null) throw new Error("the request's sender was not looked at");
+      const parts = resolveDocument(method, { search, body: request.body });
+      const budget = startBudget(headers);
       // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
       // over as soon as its body was read.)
       reply.raw.once("close", budget.end);
       const response = await apollo.executeHTTPGraphQLRequest({
         httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
-        context: async () => newContext(budget.signal),
+        context: async () => newContext(caller, budget.signal),
       });
       // Where a field failed, others may still be reading for an answer that will not hold them.
       budget.end();

@@ -19,6 +19,8 @@ interface HttpFailure {
 export function sendFailure(reply: FastifyReply, { status, error }: HttpFailure): FastifyReply {
   const told = publicErrorOf(error);
   const { message, retryAfterMs } = told;
+  if (told.code === "UNAUTHENTICATED")
+    reply.header("www-authenticate", challenge(reply.request.headers.authorization));
   if (retryAfterMs !== undefined) reply.header("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
   return reply
     .code(status)
@@ -29,13 +31,18 @@ export function sendFailure(reply: FastifyReply, { status, error }: HttpFailure)
     .send(JSON.stringify({ errors: [{ message, extensions: publicExtensionsOf(told) }] }));
 }
 
-/** Sends an ApiError with the status that the catalogue gives its code. */
-export function sendApiError(reply: FastifyReply, error: ApiError): FastifyReply {
-  return sendFailure(reply, { status: ERROR_CATALOGUE[publicErrorOf(error).code].status, error });
+/** RFC 6750, section 3: no error where no token was sent. */
+function challenge(authorization: string | undefined): string {
+  const realm = 'Bearer realm="impressions"';
+  return authorization === undefined ? realm : `${realm}, error="invalid_token"`;
 }
 
-/** Fastify's errors (body, content type, URL) in our words; whatever else reaches it is a bug of ours. */
+/**
+ * Our own errors with the status that the catalogue gives their code, Fastify's (body, content type, URL) in our words;
+ * whatever else reaches it is a bug of ours.
+ */
 export function failureOf(error: unknown, logger: Logger): HttpFailure {
+  if (error instanceof ApiError) return { status: ERROR_CATALOGUE[publicErrorOf(error).code].status, error };
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":

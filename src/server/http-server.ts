@@ -1,3 +1,4 @@
+import type { Authenticator } from "../access/authenticator.ts";
 import { createContextFactory, type ResolverDependencies } from "../resolvers/context.ts";
 import type { QueryLimits } from "../resolvers/query-cost.ts";
 import { startRequestBudget } from "../resolvers/request-budget.ts";
@@ -18,6 +19,8 @@ export interface HttpServerDependencies extends ResolverDependencies {
   /** Whether callers may ask for the schema. */
   readonly introspection: boolean;
   readonly queryLimits: QueryLimits;
+  /** Null: nobody is asked for a token. */
+  readonly authenticator: Authenticator | null;
   /** Whether operations that keep coming are compiled instead of interpreted. */
   readonly jit: boolean;
   readonly trustedDocuments: {
@@ -54,6 +57,7 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
   fastify.addHook("onClose", () => apollo.stop());
   registerGraphQL(fastify, apollo, {
     newContext: createContextFactory(deps),
+    authenticator: deps.authenticator,
     startBudget: (headers) =>
       startRequestBudget(requestTimeoutMs(headers, deps.requestTimeoutMs), deps.clock),
     trusted,

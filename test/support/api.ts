@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openAuthenticator } from "../../src/access/authenticator.ts";
 import { createDeadLetterActions } from "../../src/admin/dead-letter-actions.ts";
 import { createErasures } from "../../src/admin/erasures.ts";
 import { openEngine } from "../../src/app.ts";
@@ -85,6 +86,11 @@ export async function startApi({
     ...resolvers,
     playground: config.PLAYGROUND,
     introspection: config.INTROSPECTION,
+    authenticator: await openAuthenticator(config.tokens, {
+      clock,
+      random: Math.random,
+      logger: createLogger("silent"),
+    }),
     requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
     queryLimits: { costMax: config.QUERY_COST_MAX, depthMax: config.QUERY_DEPTH_MAX },
     jit: config.GRAPHQL_JIT,

@@ -53,6 +53,70 @@ describe("configuration", () => {
     for (const HOST of ["127.0.0.9", "::1", "localhost"]) expect(readConfig({ HOST }).HOST).toBe(HOST);
   });
 
+  const JWT = {
+    AUTH: "jwt",
+    JWT_SECRET: "a secret of thirty-two bytes, at least",
+    JWT_ISSUER: "https://login.example",
+    JWT_AUDIENCE: "impressions",
+  };
+
+  test("with tokens it listens anywhere, and the playground and introspection are off unless asked for", () => {
+    const config = readConfig({ ...JWT, HOST: "0.0.0.0" });
+    expect(config).toMatchObject({ PLAYGROUND: false, INTROSPECTION: false });
+    expect(config.tokens).toEqual({
+      keys: { kind: "secret", secret: JWT.JWT_SECRET },
+      issuer: JWT.JWT_ISSUER,
+      audience: JWT.JWT_AUDIENCE,
+      userClaim: "sub",
+    });
+    expect(readConfig({ ...JWT, PLAYGROUND: "on", INTROSPECTION: "on" })).toMatchObject({
+      PLAYGROUND: true,
+      INTROSPECTION: true,
+    });
+    expect(readConfig({}).tokens).toBeNull();
+  });
+
+  test.each<[Record<string, string>, RegExp]>([
+    [{ JWT_SECRET: "" }, /exactly one of JWT_JWKS_URL, JWT_PUBLIC_KEY and JWT_SECRET .* has none$/],
+    [{ JWT_JWKS_URL: "https://login.example/jwks" }, /exactly one of .* has 2$/],
+    [{ JWT_JWKS_URL: "https://login.example/jwks", JWT_PUBLIC_KEY: "key.pem" }, /exactly one of .* has 3$/],
+    [{ JWT_ISSUER: "" }, /needs JWT_ISSUER and JWT_AUDIENCE/],
+    [{ JWT_AUDIENCE: "" }, /needs JWT_ISSUER and JWT_AUDIENCE/],
+    [{ JWT_SECRET: "too short" }, /^JWT_SECRET=\(not shown\): must have at least 32 bytes$/],
+    [{ JWT_SECRET: "", JWT_JWKS_URL: "login.example" }, /must be an http or https address/],
+    [{ JWT_SECRET: "", JWT_JWKS_URL: "https://me:hush@login.example" }, /must hold no user/],
+    [{ JWT_SECRET: "", JWT_JWKS_URL: "http://login.example/jwks" }, /plain http/],
+    [{ AUTH: "off" }, /^AUTH=off: there are keys for tokens/],
+    [{ AUTH: "basic" }, /^AUTH=basic: must be off or jwt$/],
+  ])("tokens that could not be checked as meant are refused: %j", (environment, message) => {
+    const failure = (() => {
+      try {
+        return readConfig({ ...JWT, ...environment });
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(failure).toBeInstanceOf(ConfigError);
+    expect((failure as ConfigError).message).toMatch(message);
+    expect((failure as ConfigError).message).not.toMatch(/thirty-two|too short/);
+  });
+
+  test("keys may come over plain http from this machine, or where somebody says so", () => {
+    const keysFrom = (JWT_JWKS_URL: string, more = {}) =>
+      readConfig({ ...JWT, JWT_SECRET: "", JWT_JWKS_URL, ...more }).tokens?.keys;
+    for (const url of ["http://127.0.0.1:8080/jwks", "http://[::1]:8080/jwks", "https://login.example/jwks"])
+      expect(keysFrom(url)).toEqual({ kind: "jwks", url });
+    const url = "http://login.internal/jwks";
+    expect(keysFrom(url, { ALLOW_INSECURE: "1" })).toEqual({ kind: "jwks", url });
+  });
+
+  test("a key's text is printed on one line that can be set again; a secret is not printed", () => {
+    const JWT_PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----";
+    const lines = describeConfig(readConfig({ ...JWT, JWT_SECRET: "", JWT_PUBLIC_KEY }));
+    expect(lines).toContain(`JWT_PUBLIC_KEY=${JWT_PUBLIC_KEY.replaceAll("\n", "\\n")}`);
+    expect(describeConfig(readConfig(JWT))).toContain("JWT_SECRET=(set)");
+  });
+
   test("what is printed can be set again, and secrets are not printed", () => {
     const lines = describeConfig(readConfig({ IMPRESSIONS_TOKEN: "hush", PORT: "4001", PLAYGROUND: "off" }));
     expect(lines).toContain("PORT=4001");

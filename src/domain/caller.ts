@@ -1,0 +1,18 @@
+/** What a token may allow; docs/access.md. */
+export const SCOPES = ["impressions:write", "impressions:read", "impressions:admin"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** Who sent a request, and what they may do. */
+export interface Caller {
+  /** The user that the token names; null where it names nobody, or where there are no tokens. */
+  readonly subject: string | null;
+  readonly scopes: ReadonlySet<Scope>;
+}
+
+/** Somebody on the machine itself, or whoever reaches a service that asks for no tokens (AUTH=off). */
+export const UNRESTRICTED: Caller = { subject: null, scopes: new Set(SCOPES) };
+
+/** Admin may do everything: who can erase users and read dead letters gains nothing by the other two. */
+export function mayDo(caller: Caller, scope: Scope): boolean {
+  return caller.scopes.has(scope) || caller.scopes.has("impressions:admin");
+}

@@ -1,0 +1,6 @@
+import { describeAccessMatrix } from "../support/access-matrix.ts";
+import { startApi } from "../support/api.ts";
+
+/** Access on the embedded engine; cluster-access.test.ts has the other. */
+
+describeAccessMatrix((environment) => startApi({ environment }));
