@@ -6,12 +6,12 @@
 // `worker` on the cluster) and prints its resident memory and what is left in the queue until nothing is. The cluster
 // engine runs on a NATS and a Cassandra of its own.
 
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Config } from "../../src/config.ts";
 import { createTemporaryDirectory } from "../../test/support/directory.ts";
-import type { ServiceProcess } from "../../test/support/service-process.ts";
+import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
+import { memoryOf } from "../support/process-usage.ts";
 import { fillQueue } from "./backlog.ts";
 import { openClusterBench, openEmbeddedBench } from "./installations.ts";
 
@@ -56,20 +56,15 @@ function wholeNumber(option: string, text: string, max: number): number {
   return value;
 }
 
-/** Megabytes: now, and the most so far, as Linux counts them. */
-function memoryOf({ pid }: ServiceProcess): { readonly rssMb: number; readonly peakMb: number } {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const mb = (field: string) =>
-    Math.round(Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024);
-  return { rssMb: mb("VmRSS"), peakMb: mb("VmHWM") };
-}
-
 const { engine, impressions, perMessage, heapMb } = readArguments();
 const directory = createTemporaryDirectory();
 const bench = await (engine === "embedded" ? openEmbeddedBench(directory.path) : openClusterBench());
 try {
   const fillStartMs = performance.now();
-  await bench.whileStopped((queue) => fillQueue(queue, { impressions, perMessage }));
+  const count = Math.ceil(impressions / IMPRESSIONS_PER_MUTATION);
+  await bench.whileStopped((queue) =>
+    fillQueue(queue, { traffic: "campaign", first: 0, count, endMs: Date.now() }, perMessage),
+  );
   const fillSeconds = (performance.now() - fillStartMs) / 1_000;
   console.log(
     `${engine}, heap limit ${heapMb} MB: ${impressions} impressions queued, ${perMessage} a message, in ${fillSeconds.toFixed(1)} s`,
@@ -81,22 +76,22 @@ try {
   let saidMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     const { pending, stored, concurrency } = await bench.progress();
-    const { rssMb, peakMb } = memoryOf(worker);
+    const { rssMb, peakMb } = memoryOf(worker.pid);
     samples.push(rssMb);
     const elapsedMs = performance.now() - startedMs;
     if (pending === 0 || elapsedMs - saidMs >= LINE_INTERVAL_MS) {
       saidMs = elapsedMs;
       console.log(
         `${(elapsedMs / 1_000).toFixed(0).padStart(5)} s  ${String(pending).padStart(8)} messages left  ` +
-          `${String(stored).padStart(9)} stored  concurrency ${concurrency}  RSS ${rssMb} MB, peak ${peakMb} MB`,
+          `${String(stored).padStart(9)} stored  concurrency ${concurrency}  RSS ${rssMb.toFixed(0)} MB, peak ${peakMb.toFixed(0)} MB`,
       );
     }
     if (pending === 0) {
       const perSecond = Math.round((impressions * 1_000) / elapsedMs);
       const tail = samples.slice(Math.floor(samples.length / 2)).sort((a, b) => a - b);
       console.log(
-        `drained in ${(elapsedMs / 1_000).toFixed(1)} s (${perSecond} impressions/s), peak RSS ${peakMb} MB, ` +
-          `median of the second half ${tail[Math.floor(tail.length / 2)]} MB`,
+        `drained in ${(elapsedMs / 1_000).toFixed(1)} s (${perSecond} impressions/s), peak RSS ${peakMb.toFixed(0)} MB, ` +
+          `median of the second half ${tail[Math.floor(tail.length / 2)]?.toFixed(0)} MB`,
       );
       break;
     }

@@ -52,7 +52,15 @@ export async function openEmbeddedBench(dataDir: string): Promise<Bench> {
   };
 }
 
-export async function openClusterBench(): Promise<Bench> {
+/** The same on servers of its own. */
+export interface ClusterBench extends Bench {
+  /** What a process needs to reach them. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Messages left. */
+  pending(): Promise<number>;
+}
+
+export async function openClusterBench(): Promise<ClusterBench> {
   const [nats, cassandra] = await Promise.all([
     startNats({ config: { syncAlways: true } }),
     // A benchmark runs long enough to be worth the compiler's while.
@@ -78,6 +86,8 @@ export async function openClusterBench(): Promise<Bench> {
     logger: quiet,
   });
   return {
+    environment: installation.environment,
+    pending: async () => (await queue.stats()).pending,
     whileStopped: (run) => run(queue),
     startWorker: (environment) =>
       installation.start("worker", {

@@ -1,0 +1,57 @@
+// What people would write: for each view three prepared INSERTs, each sent by itself, so many on their way at once. A
+// process of its own; takes orders by message and answers with the milliseconds that the writing took.
+
+import { Client, concurrent, types } from "cassandra-driver";
+import { sliceAt } from "../../../src/domain/slices.ts";
+import { STATEMENTS } from "../../../src/scylla/statements.ts";
+import { submissionOf } from "../../support/traffic.ts";
+import type { Mutations } from "../backlog.ts";
+
+export interface WriteOrder extends Mutations {
+  readonly concurrency: number;
+}
+
+const TTL_SECONDS = 90 * 86_400;
+/** Where every view of a post goes whose slices nobody made finer. */
+const SLICE_SECONDS = 2_592_000;
+
+const { SCYLLA_CONTACT_POINTS = "", SCYLLA_LOCAL_DC = "", SCYLLA_KEYSPACE = "" } = process.env;
+const client = new Client({
+  contactPoints: SCYLLA_CONTACT_POINTS.split(","),
+  localDataCenter: SCYLLA_LOCAL_DC,
+  keyspace: SCYLLA_KEYSPACE,
+  queryOptions: { consistency: types.consistencies.localQuorum },
+});
+await client.connect();
+
+process.on("message", async ({ concurrency, ...mutations }: WriteOrder) => {
+  const statements = statementsOf(mutations);
+  const startedMs = performance.now();
+  await concurrent.executeConcurrent(client, statements, { concurrencyLevel: concurrency });
+  process.send?.(performance.now() - startedMs);
+});
+process.send?.("ready");
+
+function statementsOf({ traffic, first, count, endMs }: Mutations): { query: string; params: unknown[] }[] {
+  const statements: { query: string; params: unknown[] }[] = [];
+  for (let mutation = first; mutation < first + count; mutation++) {
+    const { userId, receivedAtUs, impressions } = submissionOf(mutation, traffic, endMs);
+    const using = [types.Long.fromNumber(receivedAtUs), TTL_SECONDS];
+    for (const { postId, viewedAtMs, surface, position, dwellMs } of impressions) {
+      const viewedAt = new Date(viewedAtMs);
+      const sliceStart = new Date(sliceAt(viewedAtMs, SLICE_SECONDS).startMs);
+      statements.push(
+        {
+          query: STATEMENTS.insertViewer.cql,
+          params: [postId, SLICE_SECONDS, sliceStart, 0, viewedAt, userId, ...using],
+        },
+        { query: STATEMENTS.insertTimelineRow.cql, params: [userId, viewedAt, postId, ...using] },
+        {
+          query: STATEMENTS.insertMembershipRow.cql,
+          params: [userId, viewedAt, postId, { surface, position, dwell_ms: dwellMs }, ...using],
+        },
+      );
+    }
+  }
+  return statements;
+}

@@ -1,0 +1,144 @@
+import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/support/servers/toolchain.ts";
+import type { Line, LineOptions, Measured, Size } from "../support/line.ts";
+import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
+import { median } from "../support/statistics.ts";
+import { type DrainRounds, measureDrain, ratioOf, startContestants } from "./cluster-rounds.ts";
+import { type EmbeddedRound, measureEmbeddedDrain } from "./embedded-rounds.ts";
+import { openClusterBench } from "./installations.ts";
+
+/** Impressions of one round. */
+const SIZES: Record<Size, { readonly rounds: number; readonly cluster: number; readonly embedded: number }> =
+  {
+    full: { rounds: 5, cluster: 60_000, embedded: 150_000 },
+    quick: { rounds: 3, cluster: 20_000, embedded: 60_000 },
+    smoke: { rounds: 1, cluster: 600, embedded: 6_000 },
+  };
+
+/** As in the image. */
+const HEAP = "--max-old-space-size=512";
+
+/** How fast workers empty a full queue. */
+export const drain: Line = {
+  number: 3,
+  name: "drain",
+  title: "Drain: from a full queue into the store",
+  async measure(options): Promise<Measured> {
+    const { uniform, campaign } = await measureCluster(options);
+    const embedded = await measureEmbedded(options);
+    const perSecond = median(embedded.map((round) => round.perSecond));
+    const p99Ms = median(embedded.map(({ eventLoop }) => eventLoop.p99Ms));
+    return {
+      goals: [
+        {
+          what: "Cassandra, uniform traffic: times the raw driver, a statement a row",
+          unit: "x",
+          bound: { atLeast: 2 },
+          figure: ratioOf(uniform),
+        },
+        {
+          what: "Cassandra, 60 % of views on one post: times the raw driver",
+          unit: "x",
+          bound: { atLeast: 1.6 },
+          figure: ratioOf(campaign),
+        },
+        { what: "embedded: impressions a second", unit: "/s", bound: { atLeast: 20_000 }, figure: perSecond },
+        { what: "embedded: event loop blocked, p99", unit: "ms", bound: { atMost: 20 }, figure: p99Ms },
+      ],
+      tables: [
+        {
+          title: "impressions a second",
+          rows: {
+            "Cassandra, uniform": row(uniform),
+            "Cassandra, campaign": row(campaign),
+            embedded: { ours: perSecond },
+          },
+        },
+        {
+          title: "event loop of the embedded service, ms",
+          rows: {
+            median: { p50: median(embedded.map(({ eventLoop }) => eventLoop.p50Ms)), p99: p99Ms },
+            worst: { max: Math.max(...embedded.map(({ eventLoop }) => eventLoop.maxMs)) },
+          },
+        },
+      ],
+      charts: [
+        {
+          kind: "bars",
+          title: "impressions a second, from a full queue",
+          bars: [
+            { name: "uniform, this service", value: oursOf(uniform) },
+            { name: "uniform, raw driver", value: rawOf(uniform) },
+            { name: "campaign, this service", value: oursOf(campaign) },
+            { name: "campaign, raw driver", value: rawOf(campaign) },
+            { name: "embedded", value: perSecond },
+          ],
+        },
+      ],
+      servers: {
+        nats: `${NATS_VERSION}, one node, sync_interval always`,
+        cassandra: `${CASSANDRA_VERSION}, one node`,
+      },
+    };
+  },
+};
+
+async function measureCluster({
+  size,
+  say,
+  profileDirectory,
+}: LineOptions): Promise<Record<"uniform" | "campaign", DrainRounds>> {
+  const { rounds, cluster } = SIZES[size];
+  const mutations = cluster / IMPRESSIONS_PER_MUTATION;
+  const bench = await openClusterBench();
+  try {
+    const contestants = await startContestants(bench, {
+      NODE_ENV: "production",
+      NODE_OPTIONS:
+        profileDirectory === null ? HEAP : `${HEAP} --cpu-prof --cpu-prof-dir=${profileDirectory}`,
+    });
+    try {
+      say(`Cassandra, uniform: ${rounds} rounds of ${cluster} impressions`);
+      const uniform = await measureDrain(contestants, { traffic: "uniform", mutations, rounds });
+      say(`Cassandra, campaign: ${rounds} rounds of ${cluster} impressions`);
+      const campaign = await measureDrain(contestants, { traffic: "campaign", mutations, rounds });
+      return { uniform, campaign };
+    } finally {
+      contestants.raw.kill();
+      await contestants.worker.kill("SIGTERM");
+    }
+  } finally {
+    await bench.dispose();
+  }
+}
+
+async function measureEmbedded({ size, say }: LineOptions): Promise<EmbeddedRound[]> {
+  const { rounds, embedded } = SIZES[size];
+  say(`embedded: ${rounds} rounds of ${embedded} impressions`);
+  const measured: EmbeddedRound[] = [];
+  for (let round = 0; round < rounds; round++) {
+    measured.push(
+      await measureEmbeddedDrain(embedded / IMPRESSIONS_PER_MUTATION, {
+        NODE_ENV: "production",
+        NODE_OPTIONS: HEAP,
+      }),
+    );
+  }
+  return measured;
+}
+
+function oursOf({ rounds }: DrainRounds): number {
+  return median(rounds.map(({ ours }) => ours));
+}
+
+function rawOf({ rounds }: DrainRounds): number {
+  return median(rounds.map(({ raw }) => raw));
+}
+
+function row(rounds: DrainRounds): Record<string, number> {
+  return {
+    ours: oursOf(rounds),
+    "raw driver": rawOf(rounds),
+    ratio: ratioOf(rounds),
+    "statements at once": rounds.rawConcurrency,
+  };
+}

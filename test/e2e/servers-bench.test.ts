@@ -1,0 +1,34 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { createTemporaryDirectory } from "../support/directory.ts";
+
+/** The bench runs, from its servers to its files. What it measures in so short a time says nothing, and is not looked at. */
+
+const ROOT = join(import.meta.dirname, "../..");
+
+test("one short round of ingest and of start-up gives a figure for every goal", async () => {
+  const out = createTemporaryDirectory();
+  try {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ["bench/main.ts", "--smoke", "--only", "1,7", "--out", out.path],
+      { cwd: ROOT },
+    );
+    for (const name of ["ingest", "startup"]) {
+      const { goals } = JSON.parse(readFileSync(join(out.path, `${name}.json`), "utf8")) as {
+        goals: { what: string; figure: number | null; note?: string }[];
+      };
+      expect(goals.length).toBeGreaterThan(0);
+      for (const { what, figure, note } of goals) {
+        expect(stdout).toContain(what);
+        if (note === undefined) expect(figure, what).toBeGreaterThan(0);
+      }
+    }
+    expect(readFileSync(join(out.path, "ingest.svg"), "utf8")).toContain("this service");
+  } finally {
+    out.remove();
+  }
+});
