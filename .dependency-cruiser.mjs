@@ -57,6 +57,24 @@ export default {
       ["access/", "domain/", "ports/", "resolvers/", "telemetry/", "errors.ts"],
       "server/ is HTTP around resolvers/",
     ),
+    only(
+      "metrics-show-what-others-count",
+      "metrics",
+      ["domain/", "ports/", "ingest/", "workers/", "server/request-observer.ts"],
+      "metrics/ reads what the parts tell; none of them knows it",
+    ),
+    {
+      name: "only-the-service-knows-metrics",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(service\\.ts|metrics/)" },
+      to: { path: "^src/metrics/" },
+    },
+    {
+      name: "prom-client-stays-in-metrics",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/metrics/" },
+      to: { path: "node_modules/prom-client/" },
+    },
     ...["embedded", "jetstream", "scylla"].map((adapter) =>
       only(
         `${adapter}-implements-ports`,

@@ -8,7 +8,7 @@ import { createPublisher } from "./ingest/publisher.ts";
 import { createReceivedAtClock } from "./ingest/received-at-clock.ts";
 import { openJetStreamQueue } from "./jetstream/open.ts";
 import type { ImpressionQueue } from "./ports/impression-queue.ts";
-import type { ImpressionStore } from "./ports/impression-store.ts";
+import type { ImpressionStore, OnStatement } from "./ports/impression-store.ts";
 import type { WorkerBoard } from "./ports/worker-board.ts";
 import { migrateScylla } from "./scylla/migrate.ts";
 import { openScyllaStore } from "./scylla/store.ts";
@@ -34,18 +34,18 @@ export interface OpenEngineOptions {
   /** While the cluster's store is down: wait for it, or open all the same and fail its calls until it is there. */
   readonly waitForStore: boolean;
   readonly clock: Clock;
+  readonly onStatement?: OnStatement;
 }
 
 /** Opens the queue and the store that the configuration names. @throws EngineStartError */
 export async function openEngine(
   config: Config,
   logger: Logger,
-  { waitForStore, clock }: OpenEngineOptions,
+  options: OpenEngineOptions,
 ): Promise<Engine> {
-  const { queue, store, workerBoard, close } =
-    config.ENGINE === "embedded"
-      ? await openEmbedded(config, logger, clock)
-      : await openCluster(config, logger, waitForStore, clock);
+  const { clock } = options;
+  const open = config.ENGINE === "embedded" ? openEmbedded : openCluster;
+  const { queue, store, workerBoard, close } = await open(config, logger, options);
   const publish = createPublisher({ queue, timeoutMs: config.PUBLISH_TIMEOUT_MS });
   return {
     name: config.ENGINE,
@@ -53,7 +53,7 @@ export async function openEngine(
     store,
     workerBoard,
     receivedAt: createReceivedAtClock(clock),
-    newGroupCommit: () =>
+    newGroupCommit: (onMessage = () => undefined) =>
       createGroupCommit({
         publish,
         newMessageId: randomUUID,
@@ -62,12 +62,17 @@ export async function openEngine(
         pendingBytesMax: config.PENDING_BYTES_MAX,
         waitMsMax: config.PUBLISH_TIMEOUT_MS,
         monotonicMs: clock.monotonicMs,
+        onMessage,
       }),
     close,
   };
 }
 
-async function openEmbedded(config: Config, logger: Logger, clock: Clock): Promise<Adapters> {
+async function openEmbedded(
+  config: Config,
+  logger: Logger,
+  { clock, onStatement }: Pick<OpenEngineOptions, "clock" | "onStatement">,
+): Promise<Adapters> {
   const { queue, store, close } = await openEmbeddedEngine({
     dataDir: config.DATA_DIR,
     queueMaxBytes: config.QUEUE_MAX_BYTES,
@@ -76,6 +81,7 @@ async function openEmbedded(config: Config, logger: Logger, clock: Clock): Promi
     ackWaitMs: config.QUEUE_ACK_WAIT_MS,
     retentionMs: config.retentionMs,
     clock,
+    onStatement,
     // It would answer 503 for ever. Nothing is lost that a stop in good order could save: nothing can be written.
     onFatal(reason) {
       logger.fatal({ reason }, "the embedded engine can write no more; this process ends, start it again");
@@ -88,8 +94,7 @@ async function openEmbedded(config: Config, logger: Logger, clock: Clock): Promi
 async function openCluster(
   config: Config,
   logger: Logger,
-  waitForStore: boolean,
-  clock: Clock,
+  { waitForStore, clock, onStatement }: OpenEngineOptions,
 ): Promise<Adapters> {
   const { queue, workerBoard } = await openJetStreamQueue({
     servers: config.NATS_SERVERS,
@@ -116,6 +121,7 @@ async function openCluster(
       sliceRowsMax: config.SLICE_ROWS_MAX,
       waitForConnection: waitForStore,
       clock,
+      onStatement,
       logger,
     });
     const close = async () => {
@@ -149,7 +155,7 @@ export async function migrate(
 ): Promise<string[]> {
   if (config.ENGINE === "embedded") {
     if (dryRun) return [];
-    const { close } = await openEmbedded(config, logger, clock);
+    const { close } = await openEmbedded(config, logger, { clock });
     await close();
     return [];
   }

@@ -12,13 +12,13 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
-const integer = (fallback: number, min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
     .transform(Number)
-    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`)
-    .default(fallback);
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
+const integer = (fallback: number, min: number, max: number) => wholeNumber(min, max).default(fallback);
 
 const SIZE = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/;
 const SIZE_UNITS: Record<string, number> = { B: 1, KiB: KIB, MiB: MIB, GiB: GIB, TiB: 1024 * GIB };
@@ -52,6 +52,10 @@ const addresses = (fallback: string) =>
 const JWT_SECRET_BYTES_MIN = 32;
 
 const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
+
+/** A secret is also searched for in the log, to keep it out: a short one would be found everywhere. */
+const SECRET_CHARACTERS_MIN = 12;
+const SECRET_TOO_SHORT = `must have at least ${SECRET_CHARACTERS_MIN} characters`;
 
 /** Settings in the order in which `impressions config` prints them. */
 const SETTINGS = {
@@ -121,6 +125,9 @@ const SETTINGS = {
   INTROSPECTION: flag.optional(),
   IMPRESSIONS_URL: z.url({ protocol: /^https?$/, error: "must be an http or https address" }).optional(),
   IMPRESSIONS_TOKEN: z.string().optional(),
+  METRICS: flag.optional(),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  METRICS_TOKEN: z.string().min(SECRET_CHARACTERS_MIN, SECRET_TOO_SHORT).optional(),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 } as const;
 
@@ -129,6 +136,7 @@ const schema = z.object(SETTINGS);
 const SECRETS: ReadonlySet<string> = new Set<keyof typeof SETTINGS>([
   "IMPRESSIONS_TOKEN",
   "JWT_SECRET",
+  "METRICS_TOKEN",
   "NATS_PASSWORD",
   "SCYLLA_PASSWORD",
 ]);
@@ -142,6 +150,8 @@ const SETTING_NAMES = Object.keys(SETTINGS) as (keyof Settings)[];
 export interface Config extends Settings {
   readonly PLAYGROUND: boolean;
   readonly INTROSPECTION: boolean;
+  /** Whether /metrics is served: unless set, only where access control is off, a token is asked for, or on a port of its own. */
+  readonly METRICS: boolean;
   readonly retentionMs: number;
   /** Null with AUTH=off. */
   readonly tokens: TokenSettings | null;
@@ -184,6 +194,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     ...settings,
     PLAYGROUND: settings.PLAYGROUND ?? open,
     INTROSPECTION: settings.INTROSPECTION ?? open,
+    METRICS:
+      settings.METRICS ??
+      (open || settings.METRICS_TOKEN !== undefined || settings.METRICS_PORT !== undefined),
     retentionMs: settings.RETENTION_DAYS * DAY_MS,
     tokens: readTokenSettings(settings),
   };

@@ -1,5 +1,5 @@
 import type { Config } from "./config.ts";
-import type { GroupCommit } from "./ingest/group-commit.ts";
+import type { CommittedMessage, GroupCommit } from "./ingest/group-commit.ts";
 import type { ReceivedAtClock } from "./ingest/received-at-clock.ts";
 import type { ImpressionQueue } from "./ports/impression-queue.ts";
 import type { ImpressionStore } from "./ports/impression-store.ts";
@@ -13,6 +13,6 @@ export interface Engine {
   readonly workerBoard: WorkerBoard;
   readonly receivedAt: ReceivedAtClock;
   /** A group commit stage in front of the queue, with the configured limits. */
-  newGroupCommit(): GroupCommit;
+  newGroupCommit(onMessage?: (message: CommittedMessage) => void): GroupCommit;
   close(): Promise<void>;
 }

@@ -13,12 +13,18 @@ import type { Engine } from "./engine.ts";
 import { startPressureGauge } from "./ingest/pressure-gauge.ts";
 import { createRecorder } from "./ingest/recorder.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
+import { createApiMetrics } from "./metrics/api-metrics.ts";
+import { watchEngine } from "./metrics/engine-metrics.ts";
+import { createMetrics } from "./metrics/metrics.ts";
+import { createStoreMetrics } from "./metrics/store-metrics.ts";
+import { createWorkMetrics, type WorkMetrics } from "./metrics/work-metrics.ts";
 import { createContextFactory, type ResolverDependencies } from "./resolvers/context.ts";
 import { healthWithin } from "./resolvers/health-within.ts";
 import { buildGraphQLSchema } from "./resolvers/schema.ts";
 import type { HttpServer } from "./server/fastify-server.ts";
 import { createHealthServer } from "./server/health-server.ts";
 import { createHttpServer } from "./server/http-server.ts";
+import { createMetricsServer, type MetricsEndpoint } from "./server/metrics-route.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { startWorkers, type Workers } from "./workers/workers.ts";
 
@@ -43,10 +49,27 @@ export async function startService(
   const lifecycle = createLifecycle(logger);
   try {
     // The API takes mutations while the store is down, and a worker tells on /readyz that it waits for it.
-    const engine = await openEngine(config, logger, { waitForStore: false, clock });
+    const { registers, exposition } = createMetrics({ version, role, engine: config.ENGINE });
+    const { onStatement } = createStoreMetrics(registers);
+    const engine = await openEngine(config, logger, { waitForStore: false, clock, onStatement });
     lifecycle.onStop("the engine", engine.close);
+    watchEngine(registers, engine);
+    const metrics: MetricsEndpoint | null = config.METRICS
+      ? { exposition, token: config.METRICS_TOKEN ?? null }
+      : null;
+    const metricsPort = config.METRICS_PORT;
+    if (metrics !== null && metricsPort !== undefined) {
+      const metricsServer = createMetricsServer({ clock, logger, metrics });
+      lifecycle.onStop("the metrics server", metricsServer.close);
+      const { url } = await metricsServer.listen({ host: config.HOST, port: metricsPort });
+      logger.info({ url: `${url}/metrics` }, "metrics are served on a port of their own");
+    }
+    const metricsHere = metricsPort === undefined ? metrics : null;
 
-    const workSide = role === "api" ? null : startWorkSide(engine, config, logger, clock, lifecycle);
+    const workSide =
+      role === "api"
+        ? null
+        : startWorkSide(engine, config, logger, clock, lifecycle, createWorkMetrics(registers));
     const readiness = async () => {
       const [queue, store] = await Promise.all([healthWithin(engine.queue), healthWithin(engine.store)]);
       const phase = lifecycle.phase().name;
@@ -65,9 +88,11 @@ export async function startService(
 
     let server: HttpServer;
     if (role === "worker") {
-      server = await createHealthServer({ clock, logger, version, readiness });
+      server = await createHealthServer({ clock, logger, version, readiness, metrics: metricsHere });
     } else {
-      const groupCommit = engine.newGroupCommit();
+      const apiMetrics = createApiMetrics(registers);
+      const groupCommit = engine.newGroupCommit(apiMetrics.onMessage);
+      apiMetrics.watchGroupCommit(groupCommit.usedShares);
       lifecycle.onStop("the group commit", groupCommit.drain);
       const gauge = startPressureGauge({
         queue: engine.queue,
@@ -84,6 +109,7 @@ export async function startService(
             flushAfterMs: gauge.flushAfterMs,
           }),
           onErasureRequest: () => workSide?.wakeErasures(),
+          onReplayed: apiMetrics.onReplayed,
         }),
         playground: config.PLAYGROUND,
         introspection: config.INTROSPECTION,
@@ -95,6 +121,8 @@ export async function startService(
         logger,
         version,
         readiness,
+        metrics: metricsHere,
+        onRequest: apiMetrics.onRequest,
       });
     }
     lifecycle.onStop("the HTTP server", server.close);
@@ -108,7 +136,13 @@ export async function startService(
 }
 
 /** Starts the worker loops of this process on an opened engine. */
-export function startEngineWorkers(engine: Engine, config: Config, logger: Logger, clock: Clock): Workers {
+export function startEngineWorkers(
+  engine: Engine,
+  config: Config,
+  logger: Logger,
+  clock: Clock,
+  onStored?: (lagMs: number) => void,
+): Workers {
   return startWorkers({
     queue: engine.queue,
     store: engine.store,
@@ -125,6 +159,7 @@ export function startEngineWorkers(engine: Engine, config: Config, logger: Logge
     // The store gives up by itself after its own timeout, at the latest after a repetition.
     writeTimeoutMs: WRITE_TIMEOUTS * config.SCYLLA_REQUEST_TIMEOUT_MS,
     drainTimeoutMs: DRAIN_SHARE * config.SHUTDOWN_TIMEOUT_MS,
+    ...(onStored === undefined ? {} : { onStored }),
     logger,
   });
 }
@@ -196,10 +231,13 @@ function startWorkSide(
   logger: Logger,
   clock: Clock,
   lifecycle: Lifecycle,
+  metrics: WorkMetrics,
 ): { readonly workers: Workers; readonly wakeErasures: () => void } {
-  const workers = startEngineWorkers(engine, config, logger, clock);
+  const workers = startEngineWorkers(engine, config, logger, clock, metrics.onStored);
+  metrics.watchWorkers(workers);
   lifecycle.onStop("the workers", workers.stop);
   const erasures = startErasures(engine, config, logger, clock);
+  metrics.watchErasures(erasures);
   lifecycle.onStop("the erasures", erasures.stop);
   return { workers, wakeErasures: erasures.wake };
 }
@@ -220,7 +258,10 @@ function resolverDependencies(
   engine: Engine,
   config: Config,
   clock: Clock,
-  writeSide: Pick<ResolverDependencies, "recorder"> & { readonly onErasureRequest: () => void },
+  writeSide: Pick<ResolverDependencies, "recorder"> & {
+    readonly onErasureRequest: () => void;
+    readonly onReplayed?: (letters: number) => void;
+  },
 ): ResolverDependencies {
   return {
     recorder: writeSide.recorder,
@@ -233,7 +274,7 @@ function resolverDependencies(
       receivedAt: engine.receivedAt,
       onRequest: writeSide.onErasureRequest,
     }),
-    deadLetterActions: createDeadLetterActions(engine.queue),
+    deadLetterActions: createDeadLetterActions(engine.queue, writeSide.onReplayed),
     clock,
     retentionMs: config.retentionMs,
     engine: engine.name,

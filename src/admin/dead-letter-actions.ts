@@ -46,7 +46,11 @@ export interface DeadLetterActions {
 
 type PageOutcome = Pick<DeadLetterAction, "done" | "skipped">;
 
-export function createDeadLetterActions(queue: ImpressionQueue): DeadLetterActions {
+/** @param onReplayed told how many letters were put back. */
+export function createDeadLetterActions(
+  queue: ImpressionQueue,
+  onReplayed: (letters: number) => void = () => undefined,
+): DeadLetterActions {
   const { deadLetters } = queue;
 
   async function forEachPage(
@@ -86,6 +90,7 @@ export function createDeadLetterActions(queue: ImpressionQueue): DeadLetterActio
         let done = 0;
         for (const group of request.dryRun ? [] : replayGroups(replayable)) {
           await queue.publish({ id: replayId(group), body: bodyOf(group) });
+          onReplayed(group.length);
           done += await remove(group);
         }
         return { done, skipped };

@@ -28,6 +28,10 @@ export interface Erasures {
 export interface ErasureRunner {
   /** Looks for new receipts now. */
   wake(): void;
+  /** Age of the oldest erasure that is not finished, as last seen; 0 where there is none. */
+  oldestAgeMs(): number;
+  /** Erasures that failed for good. */
+  failed(): number;
   stop(): Promise<void>;
 }
 
@@ -67,6 +71,8 @@ export function startErasureRunner(deps: {
   const { store, queue, clock, enqueuedWithinMs, logger } = deps;
   const stopping = new AbortController();
   let wakeUp = new AbortController();
+  let oldest: Erasure | undefined;
+  let failures = 0;
 
   /**
    * The order makes a crash at any point resumable: the rows go last, and the receipt is DONE only after them. The
@@ -130,6 +136,7 @@ export function startErasureRunner(deps: {
       let current: Erasure | undefined;
       try {
         [current] = await store.unfinishedErasures();
+        oldest = current;
         if (current === undefined) {
           await sleep(IDLE_CHECK_INTERVAL_MS, AbortSignal.any([stopping.signal, wakeUp.signal]));
           continue;
@@ -138,6 +145,7 @@ export function startErasureRunner(deps: {
         retryDelayMs = RETRY_DELAY_MS_MIN;
       } catch (error) {
         if (current !== undefined && error instanceof StoreRefusedError) {
+          failures++;
           logger.error({ err: error, erasure: current.id }, "an erasure failed for good");
           await store
             .saveErasure({ ...current, status: "FAILED", finishedAtMs: clock.nowMs() })
@@ -155,6 +163,9 @@ export function startErasureRunner(deps: {
   const running = run();
   return {
     wake: () => wakeUp.abort(),
+    oldestAgeMs: () =>
+      oldest === undefined ? 0 : Math.max(0, clock.nowMs() - microsToMillis(oldest.requestedAtUs)),
+    failed: () => failures,
     async stop() {
       stopping.abort();
       await running;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Clock } from "../domain/time.ts";
 import { EngineStartError } from "../ports/errors.ts";
+import type { OnStatement } from "../ports/impression-store.ts";
 import { prepareDatabase, startError } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
 import { type EmbeddedQueue, openEmbeddedQueue } from "./queue.ts";
@@ -26,6 +27,7 @@ export interface EmbeddedEngineOptions {
    * acknowledged is safe; only a new process helps.
    */
   readonly onFatal?: (reason: string) => void;
+  readonly onStatement?: OnStatement | undefined;
 }
 
 export interface EmbeddedEngine {
@@ -59,7 +61,13 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
     const identity = `${prepareDatabase(queueFile, QUEUE_SCHEMA)}-${prepareDatabase(storeFile, STORE_SCHEMA)}`;
     const queue = await openEmbeddedQueue({ ...options, file: queueFile, identity, ackWaitMs, onFatal });
     opened.push(queue);
-    const store = await openEmbeddedStore({ file: storeFile, retentionMs, clock, onFatal });
+    const store = await openEmbeddedStore({
+      file: storeFile,
+      retentionMs,
+      clock,
+      onFatal,
+      onStatement: options.onStatement,
+    });
     opened.push(store);
     let closing: Promise<void> | null = null;
     return {

@@ -5,9 +5,10 @@ import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
 import type { SeenRule, WalkRequest } from "../domain/walk.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
-import type { ImpressionStore, ScanPage, ScanPosition } from "../ports/impression-store.ts";
+import type { ImpressionStore, OnStatement, ScanPage, ScanPosition } from "../ports/impression-store.ts";
 import { messageOf, withReader } from "./database.ts";
 import { createReadTurns } from "./read-turns.ts";
+import { createStatementTimer } from "./statement-timer.ts";
 import type { ChunkOutcome, StoreWrites, UserPosition, ViewPosition } from "./store-writes.ts";
 import { startSweeper } from "./sweeper.ts";
 import { createWalks } from "./walks.ts";
@@ -33,6 +34,8 @@ export interface EmbeddedStoreOptions {
   readonly clock: Clock;
   /** The writer's thread died: nothing can be written in this process any more. */
   readonly onFatal?: (reason: string) => void;
+  /** Told of each read, and of each write with its wait for a transaction. */
+  readonly onStatement?: OnStatement | undefined;
 }
 
 export interface EmbeddedStore extends ImpressionStore {
@@ -60,7 +63,7 @@ function unavailable(reason: string): StoreUnavailableError {
 }
 
 function createEmbeddedStore(
-  { clock, retentionMs }: EmbeddedStoreOptions,
+  { clock, retentionMs, onStatement = () => undefined }: EmbeddedStoreOptions,
   writer: Writer<StoreWrites>,
   reader: DatabaseSync,
 ): EmbeddedStore {
@@ -75,20 +78,28 @@ function createEmbeddedStore(
   }
 
   const readTurns = createReadTurns(clock);
+  const timer = createStatementTimer(clock, onStatement);
 
   /** Runs a read of some size when its turn has come. */
-  async function readInTurn<Result>(query: () => Result, signal?: AbortSignal): Promise<Result> {
+  async function readInTurn<Result>(
+    statement: string,
+    query: () => Result,
+    signal?: AbortSignal,
+  ): Promise<Result> {
     assertOpen();
     await readTurns.next();
     signal?.throwIfAborted();
-    return readTurns.timed(() => read(query));
+    return readTurns.timed(() => read(statement, query));
   }
 
+  const write: Writer<StoreWrites>["run"] = (operation, input, weight) =>
+    timer.write(operation, () => writer.run(operation, input, weight));
+
   /** Runs a read; whatever SQLite throws becomes the port's error. */
-  function read<Result>(query: () => Result): Result {
+  function read<Result>(statement: string, query: () => Result): Result {
     assertOpen();
     try {
-      return query();
+      return timer.read(statement, query);
     } catch (error) {
       throw unavailable(messageOf(error));
     }
@@ -105,7 +116,7 @@ function createEmbeddedStore(
 
   async function sweepChunk(after: ViewPosition | null) {
     const input = { expiredThroughMs: expiredThroughMs(), after, rows: CHUNK_ROWS };
-    return writer.run("sweepChunk", input, { rows: CHUNK_ROWS, bytes: 0 });
+    return write("sweepChunk", input, { rows: CHUNK_ROWS, bytes: 0 });
   }
 
   let sweptThrough: ViewPosition | null = null;
@@ -115,7 +126,7 @@ function createEmbeddedStore(
     if (next !== null) return;
     // Whatever was received up to here and may still be written has expired by now, so the marks stop nothing more.
     const throughReceivedAtUs = (expiredThroughMs() - CLOCK_TOLERANCE_MS) * 1_000;
-    await writer.run("forgetErased", { throughReceivedAtUs }, { rows: 1, bytes: 0 });
+    await write("forgetErased", { throughReceivedAtUs }, { rows: 1, bytes: 0 });
   }, SWEEP_INTERVAL_MS);
 
   return {
@@ -128,7 +139,7 @@ function createEmbeddedStore(
     async writeHistory(userId, views) {
       assertOpen();
       if (views.length === 0) return;
-      await writer.run(
+      await write(
         "writeHistory",
         { userId, views, expiredThroughMs: expiredThroughMs() },
         { rows: views.length, bytes: views.length * VIEW_BYTES },
@@ -136,11 +147,11 @@ function createEmbeddedStore(
     },
 
     async seenPosts(request, signal) {
-      return readInTurn(() => walks.seenPosts(withoutExpired(request)), signal);
+      return readInTurn("seenPosts", () => walks.seenPosts(withoutExpired(request)), signal);
     },
 
     async postViewers(request, signal) {
-      return readInTurn(() => walks.postViewers(withoutExpired(request)), signal);
+      return readInTurn("postViewers", () => walks.postViewers(withoutExpired(request)), signal);
     },
 
     async seenAmong(userId, postIds, rule, signal) {
@@ -148,27 +159,31 @@ function createEmbeddedStore(
       const seen = new Set<string>();
       for (let start = 0; start < postIds.length; start += CANDIDATES_PER_READ) {
         const candidates = postIds.slice(start, start + CANDIDATES_PER_READ);
-        const found = await readInTurn(() => membership(userId, candidates, { ...rule, sinceMs }), signal);
+        const found = await readInTurn(
+          "seenAmong",
+          () => membership(userId, candidates, { ...rule, sinceMs }),
+          signal,
+        );
         for (const postId of found) seen.add(postId);
       }
       return seen;
     },
 
     async scan(after, limit) {
-      return readInTurn(() => scanViews(after, limit, expiredThroughMs()));
+      return readInTurn("scan", () => scanViews(after, limit, expiredThroughMs()));
     },
 
     async eraseUser(userId, throughReceivedAtUs, onCounted) {
       assertOpen();
       const one = { rows: 1, bytes: 0 };
-      await writer.run("markErased", { userId, throughReceivedAtUs }, one);
-      await onCounted?.(await readInTurn(() => receipts.viewsOf(userId, throughReceivedAtUs)));
+      await write("markErased", { userId, throughReceivedAtUs }, one);
+      await onCounted?.(await readInTurn("countViews", () => receipts.viewsOf(userId, throughReceivedAtUs)));
       // In chunks, so that the views of others wait for a part of a long history only. A crash in between leaves the
       // mark and some rows; the erasure is repeated, and finds what is left.
       let rowsDeleted = 0;
       let after: UserPosition | null = null;
       do {
-        const chunk: ChunkOutcome<UserPosition> = await writer.run(
+        const chunk: ChunkOutcome<UserPosition> = await write(
           "eraseChunk",
           { userId, throughReceivedAtUs, after, rows: CHUNK_ROWS },
           { rows: CHUNK_ROWS, bytes: 0 },
@@ -181,21 +196,21 @@ function createEmbeddedStore(
 
     async saveErasure(erasure) {
       assertOpen();
-      await writer.run("saveErasure", erasure, { rows: 1, bytes: 0 });
+      await write("saveErasure", erasure, { rows: 1, bytes: 0 });
     },
 
     async findErasure(id) {
-      return read(() => receipts.find(id));
+      return read("findErasure", () => receipts.find(id));
     },
 
     async unfinishedErasures() {
-      return read(() => receipts.unfinished());
+      return read("unfinishedErasures", () => receipts.unfinished());
     },
 
     async health() {
       if (closing !== null) return { healthy: false, reason: "closed" };
       try {
-        read(() => receipts.find(""));
+        read("findErasure", () => receipts.find(""));
       } catch (error) {
         return { healthy: false, reason: messageOf(error) };
       }

@@ -46,6 +46,18 @@ export interface GroupCommitOptions {
   readonly waitMsMax: number;
   /** Monotonic milliseconds. */
   readonly monotonicMs: () => number;
+  /** A message was handed to the queue and has ended. */
+  readonly onMessage?: (message: CommittedMessage) => void;
+}
+
+/** A message of the group commit, as it ended. */
+export interface CommittedMessage {
+  readonly mutations: number;
+  readonly impressions: number;
+  /** From the hand-over to the queue's confirmation, its retries included. */
+  readonly durationMs: number;
+  /** Whether it is durable; else its mutations have failed. */
+  readonly confirmed: boolean;
 }
 
 /** A message that still fills, or waits for a slot. */
@@ -95,11 +107,14 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   }
 
   async function publishGroup(group: Group): Promise<void> {
+    const startedMs = options.monotonicMs();
+    let confirmed = false;
     try {
-      if (options.monotonicMs() - group.openedAtMs > options.waitMsMax) {
+      if (startedMs - group.openedAtMs > options.waitMsMax) {
         throw new QueueUnavailableError(`nothing could be sent to the queue for ${options.waitMsMax} ms`);
       }
       await options.publish({ id: options.newMessageId(), body: joinSubmissions(group.parts) });
+      confirmed = true;
       group.done.resolve();
     } catch (error) {
       group.done.reject(error);
@@ -109,6 +124,12 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       pendingBytes -= group.bytes;
       send();
       if (pendingMutations === 0) drained.resolve();
+      options.onMessage?.({
+        mutations: group.parts.length,
+        impressions: group.impressions,
+        durationMs: options.monotonicMs() - startedMs,
+        confirmed,
+      });
     }
   }
 

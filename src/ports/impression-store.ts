@@ -84,6 +84,14 @@ export interface ImpressionStore {
   close(): Promise<void>;
 }
 
+/**
+ * Told of every statement that a store has run.
+ *
+ * @param statement its name, out of a short list that each adapter has.
+ * @param failed whether it threw; one that was called off by its reader has not failed.
+ */
+export type OnStatement = (statement: string, durationMs: number, failed: boolean) => void;
+
 /** Opaque to everyone but the adapter; JSON-serializable. */
 export type ScanPosition = string;
 

@@ -8,6 +8,7 @@ import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { WorkerBoard } from "../ports/worker-board.ts";
 import { type Candidates, createCandidates } from "./candidates.ts";
 import { createLoaders, type Loaders } from "./loaders.ts";
+import { newRequestOutcome, type RequestOutcome } from "./request-outcome.ts";
 
 /** What the resolvers translate to. */
 export interface ResolverDependencies {
@@ -27,14 +28,21 @@ export interface ResolverDependencies {
 export class RequestContext {
   readonly deps: ResolverDependencies;
   readonly caller: Caller;
+  readonly outcome: RequestOutcome;
   private readonly signalOfRequest: () => AbortSignal;
   private now: number | undefined;
   private storeLoaders: Loaders | undefined;
   private candidateLists: Candidates | undefined;
 
-  constructor(deps: ResolverDependencies, caller: Caller, signalOfRequest: () => AbortSignal) {
+  constructor(
+    deps: ResolverDependencies,
+    caller: Caller,
+    signalOfRequest: () => AbortSignal,
+    outcome: RequestOutcome,
+  ) {
     this.deps = deps;
     this.caller = caller;
+    this.outcome = outcome;
     this.signalOfRequest = signalOfRequest;
   }
 
@@ -61,9 +69,15 @@ export class RequestContext {
  *
  * @param caller who sent it.
  * @param signal when to stop reading; never asked for where nothing is read. Unless given, nothing ends the reading.
+ * @param outcome where what becomes of the request is written down.
  */
-export type ContextFactory = (caller: Caller, signal?: () => AbortSignal) => RequestContext;
+export type ContextFactory = (
+  caller: Caller,
+  signal?: () => AbortSignal,
+  outcome?: RequestOutcome,
+) => RequestContext;
 
 export function createContextFactory(deps: ResolverDependencies): ContextFactory {
-  return (caller, signal = () => new AbortController().signal) => new RequestContext(deps, caller, signal);
+  return (caller, signal = () => new AbortController().signal, outcome = newRequestOutcome()) =>
+    new RequestContext(deps, caller, signal, outcome);
 }

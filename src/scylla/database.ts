@@ -1,9 +1,11 @@
 import { types } from "cassandra-driver";
+import type { Clock } from "../domain/time.ts";
 import { StoreUnavailableError } from "../ports/errors.ts";
+import type { OnStatement } from "../ports/impression-store.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
 import { createInFlightLimit } from "./in-flight.ts";
-import { type ReadName, STATEMENTS, type WriteName } from "./statements.ts";
+import { type ReadName, STATEMENTS, type StatementName, type WriteName } from "./statements.ts";
 
 /** One statement of a batch. */
 export interface BatchRow {
@@ -51,16 +53,38 @@ export function createDatabase(
     /** Requests on their way at once. The driver gives up at 2,048 a connection, and has one to each host. */
     readonly inFlightMax: number;
     readonly readConsistency: ReadConsistency;
+    readonly clock: Clock;
+    /** Told of each page of a read, and of each batch by the name of its first statement; the wait for a slot is none of it. */
+    readonly onStatement?: OnStatement | undefined;
   },
 ): Database {
+  const { onStatement = () => undefined } = options;
+  const { monotonicMs } = options.clock;
   const limit = createInFlightLimit(options.inFlightMax);
   const queryConsistency = CONSISTENCY[options.readConsistency];
   let closing: Promise<void> | null = null;
 
-  async function request<Result>(send: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+  /** Sends a statement, and tells how it went. */
+  async function timed<Result>(statement: StatementName, send: () => Promise<Result>): Promise<Result> {
+    const startedMs = monotonicMs();
+    let failed = true;
+    try {
+      const result = await send();
+      failed = false;
+      return result;
+    } finally {
+      onStatement(statement, monotonicMs() - startedMs, failed);
+    }
+  }
+
+  async function request<Result>(
+    statement: StatementName,
+    send: () => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result> {
     if (closing !== null) throw new StoreUnavailableError("the store is closed");
     try {
-      const result = await limit.run(send, signal);
+      const result = await limit.run(() => timed(statement, send), signal);
       signal?.throwIfAborted();
       return result;
     } catch (error) {
@@ -81,6 +105,7 @@ export function createDatabase(
     do {
       const options = { fetchSize: pageRows, consistency, ...(pageState === null ? {} : { pageState }) };
       const result: types.ResultSet = await request(
+        statement,
         () => connection.client().execute(cql, [...parameters], options),
         signal,
       );
@@ -102,7 +127,8 @@ export function createDatabase(
     ...readsUntil(undefined),
     readsUntil,
     async write(statement, parameters) {
-      await request(() => connection.client().execute(STATEMENTS[statement].cql, [...parameters]));
+      const { cql } = STATEMENTS[statement];
+      await request(statement, () => connection.client().execute(cql, [...parameters]));
     },
     async writeBatch(rows) {
       const [only, ...others] = rows;
@@ -112,7 +138,8 @@ export function createDatabase(
         query: STATEMENTS[statement].cql,
         params: [...parameters],
       }));
-      await request(() => connection.client().batch(queries, { prepare: true, logged: false }));
+      const send = () => connection.client().batch(queries, { prepare: true, logged: false });
+      await request(only.statement, send);
     },
     close() {
       closing ??= (async () => {

@@ -1,8 +1,8 @@
 import { SLICE_ROWS_MAX } from "../domain/slices.ts";
-import { DAY_MS, type WallClock } from "../domain/time.ts";
+import { type Clock, DAY_MS } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
 import { EngineStartError } from "../ports/errors.ts";
-import type { ImpressionStore } from "../ports/impression-store.ts";
+import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
 import { openConnection } from "./connection.ts";
 import { createDatabase, type ReadConsistency } from "./database.ts";
 import { createErasedUsers, ERASURES_REFRESH_MS } from "./erased-users.ts";
@@ -39,7 +39,8 @@ export interface ScyllaStoreOptions extends ScyllaSettings {
   readonly waitForConnection: boolean;
   /** Ends that waiting. */
   readonly signal?: AbortSignal;
-  readonly clock: WallClock;
+  readonly clock: Clock;
+  readonly onStatement?: OnStatement | undefined;
   readonly logger: Log;
 }
 
@@ -77,7 +78,12 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
   });
 
   const retentionMs = options.retentionDays * DAY_MS;
-  const database = createDatabase(connection, { inFlightMax, readConsistency });
+  const database = createDatabase(connection, {
+    inFlightMax,
+    readConsistency,
+    clock,
+    onStatement: options.onStatement,
+  });
   const erasedUsers = createErasedUsers({
     database,
     retentionMs,

@@ -74,14 +74,16 @@ function toPublic(formatted: GraphQLFormattedError, error: unknown, logger: Logg
 /** What holds for every operation: its price is within the budget, and its errors choose the HTTP status. */
 function requestRules(schema: GraphQLSchema, limits: QueryLimits): ApolloServerPlugin<RequestContext> {
   const listener = {
-    async didResolveOperation({ document, operation, request }) {
+    async didResolveOperation({ document, operation, request, contextValue }) {
       if (!operation) return;
+      contextValue.outcome.operation = operation.name?.value ?? null;
       checkPrice(priceOperation(schema, document, operation, request.variables ?? {}), limits);
     },
-    async willSendResponse({ response }) {
+    async willSendResponse({ response, contextValue }) {
       if (response.body.kind !== "single") return;
       const { errors, data } = response.body.singleResult;
       if (errors === undefined) return;
+      contextValue.outcome.code = gravestOf(errors);
       const answer = errors.map((error) => httpOf(error, data !== undefined));
       // The gravest one decides: a caller that got part of an answer and a 503 asks again for all of it.
       const status = Math.max(response.http.status ?? 0, ...answer.map((http) => http.status));
@@ -91,6 +93,13 @@ function requestRules(schema: GraphQLSchema, limits: QueryLimits): ApolloServerP
     },
   } satisfies Awaited<ReturnType<NonNullable<ApolloServerPlugin<RequestContext>["requestDidStart"]>>>;
   return { requestDidStart: async () => listener };
+}
+
+/** The code whose status is the highest. */
+function gravestOf(errors: readonly GraphQLFormattedError[]): ErrorCode | null {
+  const codes = errors.map(({ extensions }) => extensions?.code as ErrorCode);
+  const statusOf = (code: ErrorCode) => ERROR_CATALOGUE[code].status;
+  return codes.toSorted((a, b) => statusOf(b) - statusOf(a))[0] ?? null;
 }
 
 /** @param executed whether fields were resolved: one that fails unexpectedly leaves the status as it is. */

@@ -1,15 +1,17 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { type ApolloServer, HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticator.ts";
 import { type Caller, UNRESTRICTED } from "../domain/caller.ts";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
 import type { ContextFactory, RequestContext } from "../resolvers/context.ts";
 import type { RequestBudget } from "../resolvers/request-budget.ts";
+import { newRequestOutcome } from "../resolvers/request-outcome.ts";
 import { NotUtf8Error, sendFailure } from "./http-errors.ts";
 import { createDocumentResolver } from "./request-document.ts";
+import { outcomeOf } from "./request-observer.ts";
 import type { TrustedDocuments } from "./trusted-documents.ts";
 
 declare module "fastify" {
@@ -36,6 +38,7 @@ export function registerGraphQL(
     readonly trusted: TrustedDocuments;
     /** Null: nobody is asked for a token. */
     readonly authenticator: Authenticator | null;
+    readonly observe: (request: FastifyRequest, reply: FastifyReply) => void;
   },
 ): void {
   const { newContext, startBudget, trusted, authenticator } = options;
@@ -47,6 +50,7 @@ export function registerGraphQL(
     url: "/graphql",
     bodyLimit: BODY_BYTES_MAX,
     async onRequest(request, reply) {
+      options.observe(request, reply);
       if (request.method === "GET" || request.method === "POST") return;
       const error = badUserInput("Send GraphQL requests with GET (queries) or POST.");
       reply.header("allow", "GET, POST");
@@ -73,14 +77,18 @@ export function registerGraphQL(
       // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
       // over as soon as its body was read.)
       reply.raw.once("close", budget.end);
+      const outcome = outcomeOf(request) ?? newRequestOutcome();
       const response = await apollo.executeHTTPGraphQLRequest({
         httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
-        context: async () => newContext(caller, budget.signal),
+        context: async () => newContext(caller, budget.signal, outcome),
       });
       // Where a field failed, others may still be reading for an answer that will not hold them.
       budget.end();
+      // What Apollo Server refuses before it looks at the operation: a wrong method, a body that is none, a foreign page.
+      const status = response.status ?? 200;
+      if (status >= 400) outcome.code ??= status < 500 ? "BAD_USER_INPUT" : "INTERNAL_SERVER_ERROR";
       for (const [name, value] of response.headers) reply.header(name, value);
-      reply.code(response.status ?? 200);
+      reply.code(status);
       if (response.body.kind !== "complete") throw new Error("incremental delivery is off, but was chosen");
       return reply.send(response.body.string);
     },

@@ -8,13 +8,14 @@ interface Place {
 /** Where everything is: `/` for people and programs, and what an unknown path answers. */
 export function registerHome(
   fastify: FastifyInstance,
-  options: { readonly version: string; readonly playground: boolean },
+  options: { readonly version: string; readonly playground: boolean; readonly metrics: boolean },
 ): void {
   const places: Place[] = [
     { path: "/graphql", what: "the GraphQL API (POST a JSON body with query and variables)" },
     ...(options.playground ? [{ path: "/playground", what: "GraphiQL with the documented operations" }] : []),
     { path: "/healthz", what: "200 while the process lives" },
     { path: "/readyz", what: "200 while requests are welcome here, else 503" },
+    ...(options.metrics ? [{ path: "/metrics", what: "what this process measures, for Prometheus" }] : []),
   ];
   const overview = {
     name: "impressions",

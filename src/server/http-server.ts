@@ -9,7 +9,10 @@ import { createFastifyServer, type HttpServer } from "./fastify-server.ts";
 import { registerGraphQL } from "./graphql-route.ts";
 import { type Readiness, registerHealth } from "./health.ts";
 import { registerHome } from "./home.ts";
+import { type MetricsEndpoint, registerMetrics } from "./metrics-route.ts";
+import { readOperations } from "./operations.ts";
 import { registerPlayground } from "./playground.ts";
+import { createRequestObserver, type ObservedRequest } from "./request-observer.ts";
 import { requestTimeoutMs } from "./request-timeout.ts";
 import { readTrustedDocuments, type TrustedMode } from "./trusted-documents.ts";
 
@@ -31,6 +34,10 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly logger: Logger;
   readonly version: string;
   readonly readiness: () => Promise<Readiness>;
+  /** What /metrics serves here; null for nothing. */
+  readonly metrics: MetricsEndpoint | null;
+  /** Told of every GraphQL request that is over. */
+  readonly onRequest: (request: ObservedRequest) => void;
   /** How long a query may read before it is answered STORE_UNAVAILABLE; a caller may ask for less. */
   readonly requestTimeoutMs: number;
   /** How long `close` lets requests finish before it cuts their connections; DRAIN_MS_MAX where it is left out. */
@@ -38,7 +45,7 @@ export interface HttpServerDependencies extends ResolverDependencies {
 }
 
 /**
- * The HTTP side: /graphql, /playground, /healthz, /readyz and an overview at /.
+ * The HTTP side: /graphql, /playground, /healthz, /readyz, /metrics and an overview at /.
  *
  * @throws TrustedDocumentsError
  */
@@ -61,9 +68,15 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     startBudget: (headers) =>
       startRequestBudget(requestTimeoutMs(headers, deps.requestTimeoutMs), deps.clock),
     trusted,
+    observe: createRequestObserver({
+      documentedOperations: new Set((await readOperations()).map(({ name }) => name)),
+      clock,
+      onRequest: deps.onRequest,
+    }),
   });
+  if (deps.metrics !== null) registerMetrics(fastify, deps.metrics);
   registerHealth(fastify, deps);
-  registerHome(fastify, deps);
+  registerHome(fastify, { ...deps, metrics: deps.metrics !== null });
   if (deps.playground) {
     registerPlayground(fastify, { mode: trusted.mode, schema: deps.introspection ? schema : null });
   }

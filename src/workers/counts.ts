@@ -1,6 +1,12 @@
 import { DEAD_LETTER_REASONS, type DeadLetterReason } from "../domain/dead-letter.ts";
 
-/** What the worker loops of this process have done since they started; every number only grows. */
+/**
+ * What the worker loops of this process have done since they started; every number only grows.
+ *
+ * Impressions count when their message is acknowledged, once, however often parts of it were tried before: whatever was
+ * accepted is in exactly one of `stored`, `expired` and `deadLettered` in the end. (A message whose acknowledgement was
+ * lost comes again and counts again.)
+ */
 export interface WorkerCounts {
   /** Pulls that brought messages. */
   pulls: number;
@@ -13,11 +19,14 @@ export interface WorkerCounts {
   givenBack: number;
   /** Messages tried alone, because they were delivered often. */
   triedAlone: number;
-  /** Impressions stored; what was stored again counts again. */
+  /** Impressions stored, those included that were sent twice or whose user was erased meanwhile. */
   stored: number;
   /** Impressions whose retention ended while they waited in the queue. */
   expired: number;
+  /** Impressions in the dead letters, by reason; a message that could not be read counts as one. */
   deadLettered: Record<DeadLetterReason, number>;
+  /** Dead letters that could not be written: their messages are given back. */
+  lettersFailed: number;
 }
 
 export function createWorkerCounts(): WorkerCounts {
@@ -30,6 +39,7 @@ export function createWorkerCounts(): WorkerCounts {
     triedAlone: 0,
     stored: 0,
     expired: 0,
+    lettersFailed: 0,
     deadLettered: Object.fromEntries(DEAD_LETTER_REASONS.map((reason) => [reason, 0])) as Record<
       DeadLetterReason,
       number

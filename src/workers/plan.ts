@@ -40,8 +40,8 @@ export interface Plan {
   readonly letters: readonly PlannedLetter[];
   readonly viewerBatches: readonly PlannedBatch[];
   readonly historyBatches: readonly PlannedBatch[];
-  /** Impressions whose retention ended while they waited: settled without a trace but this count. */
-  readonly expired: number;
+  /** The message of each impression whose retention ended while it waited: settled without a trace but a count. */
+  readonly expired: readonly Delivery[];
 }
 
 /**
@@ -57,7 +57,7 @@ export interface Planner {
 export function createPlanner(rules: PlanRules): Planner {
   const letters: PlannedLetter[] = [];
   const views = new Map<string, { view: View; sources: Source[] }>();
-  let expired = 0;
+  const expired: Delivery[] = [];
 
   function addMessage(delivery: Delivery): void {
     const message = decodeMessage(delivery.body);
@@ -76,7 +76,7 @@ export function createPlanner(rules: PlanRules): Planner {
             letter: rejectedLetter(source, judgement.rejection, submission, impression, rules),
           });
         } else if (isExpired(judgement.view, rules.nowMs, rules.retentionMs)) {
-          expired++;
+          expired.push(delivery);
         } else {
           addView(views, { ...source, view: judgement.view });
         }
@@ -160,6 +160,6 @@ export function createCrashPlanner(
       if (step === "DEAD_LETTER_WHOLE") letters.push(crashedWholeLetter(delivery, deaths, rules));
       else letters.push(...crashedLetters(delivery, deaths, rules));
     },
-    finish: () => ({ letters, viewerBatches: [], historyBatches: [], expired: 0 }),
+    finish: () => ({ letters, viewerBatches: [], historyBatches: [], expired: [] }),
   };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import type { WallClock } from "../domain/time.ts";
+import { microsToMillis, type WallClock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -11,6 +11,7 @@ import { writeLetters } from "./letter-writer.ts";
 import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts";
 import type { Plan, PlannedView, Planner } from "./plan.ts";
 import { createSettlement } from "./settlement.ts";
+import { createTallies } from "./tallies.ts";
 import type { Turnstile } from "./turnstile.ts";
 
 /** Planning lets the event loop go on after this: mutations of the same process wait no longer for it. */
@@ -38,6 +39,8 @@ export interface PullHandlerDeps {
   /** How long a message that is given back stays away, before the jitter. */
   readonly giveBackDelayMs: (delivery: Delivery) => number;
   readonly counts: WorkerCounts;
+  /** An impression is stored, so long after it was received; one that is stored again is told again. */
+  readonly onStored: (lagMs: number) => void;
   readonly onSettled: (deliveries: readonly Delivery[]) => void;
   /** Aborts when what is not settled by then is given back, whatever may still become of its writes. */
   readonly abandon: AbortSignal;
@@ -87,13 +90,19 @@ export async function handlePull(
   const rules = { stream: queue.stream, retentionMs: deps.retentionMs, nowMs: deps.clock.nowMs() };
   const pull: PullCounts = { stored: 0, deadLettered: 0, expired: 0, givenBack: 0 };
 
+  const tallies = createTallies();
+
   const settlement = createSettlement(deliveries, {
     async ack(done) {
-      counts.acknowledged += done.length;
-      await quietly("acknowledge", () => queue.ack(done));
+      await quietly("acknowledge", async () => {
+        await queue.ack(done);
+        counts.acknowledged += done.length;
+        for (const delivery of done) tallies.count(delivery, counts);
+      });
       deps.onSettled(done);
     },
     async giveBack(failed) {
+      for (const delivery of failed) tallies.drop(delivery);
       counts.givenBack += failed.length;
       pull.givenBack += failed.length;
       await quietly("give back", () => giveBack(failed));
@@ -134,8 +143,8 @@ export async function handlePull(
    * a few messages that have to wait must not hold the memory of all.
    */
   function carryOut({ letters, viewerBatches, historyBatches, expired }: Plan): void {
-    pull.expired = expired;
-    counts.expired += expired;
+    pull.expired = expired.length;
+    for (const delivery of expired) tallies.expired(delivery);
     for (const { delivery } of letters) settlement.expect(delivery);
     for (const batch of historyBatches) {
       for (const { sources } of batch.views) for (const { delivery } of sources) settlement.expect(delivery);
@@ -200,13 +209,16 @@ export async function handlePull(
       );
       return;
     }
-    if (outcome.kind === "stored") {
-      pull.stored += planned.sources.length;
-      counts.stored += planned.sources.length;
-    }
-    for (const { delivery } of planned.sources) {
-      if (outcome.kind === "stored") settlement.succeeded(delivery);
-      else settlement.failed(delivery);
+    const nowMs = deps.clock.nowMs();
+    for (const { delivery, view } of planned.sources) {
+      if (outcome.kind !== "stored") {
+        settlement.failed(delivery);
+        continue;
+      }
+      pull.stored++;
+      tallies.stored(delivery);
+      deps.onStored(nowMs - microsToMillis(view.receivedAtUs));
+      settlement.succeeded(delivery);
     }
   }
 
@@ -217,10 +229,13 @@ export async function handlePull(
       logger,
       landed({ delivery, letter }) {
         pull.deadLettered++;
-        counts.deadLettered[letter.reason]++;
+        tallies.deadLettered(delivery, letter.reason);
         settlement.succeeded(delivery);
       },
-      failed: ({ delivery }) => settlement.failed(delivery),
+      failed({ delivery }) {
+        counts.lettersFailed++;
+        settlement.failed(delivery);
+      },
     });
   }
 

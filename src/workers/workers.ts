@@ -70,13 +70,24 @@ export interface WorkersOptions {
    * end.
    */
   readonly drainTimeoutMs: number;
+  /** See PullHandlerDeps. */
+  readonly onStored?: (lagMs: number) => void;
   readonly logger: Logger;
+}
+
+/** How the workers of a process stand now. */
+export interface WorkersState {
+  readonly loops: number;
+  /** Store writes that may run at once, and the bounds that the workers find this number in. */
+  readonly concurrency: { readonly current: number; readonly min: number; readonly max: number };
+  readonly messagesInHand: number;
 }
 
 export interface Workers {
   /** Whether the store is taken for down, so that nothing is pulled. */
   paused(): boolean;
   counts(): Readonly<WorkerCounts>;
+  state(): WorkersState;
   /**
    * Stops pulling, ends all retries, and resolves when everything in hand is settled: what can be stored is stored and
    * acknowledged, the rest is given back, at the latest after drainTimeoutMs and a quarter. Repeated calls wait for the
@@ -104,12 +115,8 @@ export function startWorkers(options: WorkersOptions): Workers {
     },
   });
   const turnstile = createTurnstile();
-  const limit = createConcurrencyLimit({
-    min: Math.min(CONCURRENCY_MIN, options.concurrencyMax),
-    max: options.concurrencyMax,
-    monotonicMs,
-    turnstile,
-  });
+  const bounds = { min: Math.min(CONCURRENCY_MIN, options.concurrencyMax), max: options.concurrencyMax };
+  const limit = createConcurrencyLimit({ ...bounds, monotonicMs, turnstile });
   const lanes = createLanes({ ...options, limit, breaker });
   const hand = createHand({ ...options, stopping, onFull: lanes.shed });
   const states = Array.from({ length: options.loops }, () => ({
@@ -125,6 +132,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     turnstile,
     giveBackDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : giveBackDelayMs(deliveries)),
     counts: suspectCounts,
+    onStored: options.onStored ?? (() => undefined),
     onSettled: hand.letGo,
     abandon: abandon.signal,
   };
@@ -222,6 +230,11 @@ export function startWorkers(options: WorkersOptions): Workers {
   return {
     paused: breaker.isOpen,
     counts: () => sumOf([suspectCounts, ...states.map(({ counts }) => counts)]),
+    state: () => ({
+      loops: options.loops,
+      concurrency: { ...bounds, current: limit.current() },
+      messagesInHand: hand.messages(),
+    }),
     stop() {
       stopped ??= drain();
       return stopped;

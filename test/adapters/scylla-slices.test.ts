@@ -211,7 +211,11 @@ describe("the statements of a write", () => {
       waitForConnection: true,
       log: silentLog,
     });
-    const real = createDatabase(connection, { inFlightMax: 16, readConsistency: "LOCAL_QUORUM" });
+    const real = createDatabase(connection, {
+      inFlightMax: 16,
+      readConsistency: "LOCAL_QUORUM",
+      clock: systemClock,
+    });
     onTestFinished(() => real.close());
     const { database, notes } = noting(real);
     const options = { retentionMs: 90 * DAY_MS, clock: systemClock };

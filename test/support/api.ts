@@ -97,6 +97,8 @@ export async function startApi({
     trustedDocuments: { mode: config.TRUSTED_DOCUMENTS, file: config.TRUSTED_DOCUMENTS_FILE ?? null },
     logger: createLogger("silent"),
     version: "0.0.0-test",
+    metrics: null,
+    onRequest: () => undefined,
     readiness: async () => {
       const queue = await engine.queue.health();
       return { ready: queue.healthy, body: { queue } };

@@ -117,6 +117,20 @@ describe("configuration", () => {
     expect(describeConfig(readConfig(JWT))).toContain("JWT_SECRET=(set)");
   });
 
+  test("metrics are served where access is open, a token is asked for, or the port is their own", () => {
+    expect(readConfig({}).METRICS).toBe(true);
+    expect(readConfig({ METRICS: "off" }).METRICS).toBe(false);
+    expect(readConfig(JWT).METRICS).toBe(false);
+    for (const more of [{ METRICS_TOKEN: "a token of tests" }, { METRICS_PORT: "9464" }, { METRICS: "on" }])
+      expect(readConfig({ ...JWT, ...more }).METRICS).toBe(true);
+  });
+
+  test("a secret that cannot be used is not repeated", () => {
+    expect(() => readConfig({ METRICS_TOKEN: "hush" })).toThrow(
+      new ConfigError("METRICS_TOKEN=(not shown): must have at least 12 characters"),
+    );
+  });
+
   test("what is printed can be set again, and secrets are not printed", () => {
     const lines = describeConfig(readConfig({ IMPRESSIONS_TOKEN: "hush", PORT: "4001", PLAYGROUND: "off" }));
     expect(lines).toContain("PORT=4001");

@@ -169,8 +169,9 @@ describe("planning a pull", () => {
   test("what expired while it waited is counted, neither stored nor dead-lettered", () => {
     const receivedAtUs = (NOW_MS - 2 * DAY_MS) * 1_000;
     const impressions = [view("late", NOW_MS - 91 * DAY_MS), view("fresh", NOW_MS - 3 * DAY_MS)];
-    const plan = planPull([delivery(1, message({ userId: "u", receivedAtUs, impressions }))], RULES);
-    expect(plan.expired).toBe(1);
+    const late = delivery(1, message({ userId: "u", receivedAtUs, impressions }));
+    const plan = planPull([late], RULES);
+    expect(plan.expired).toEqual([late]);
     expect(plan.letters).toEqual([]);
     expect(plan.historyBatches[0]?.views.map(({ view: { postId } }) => postId)).toEqual(["fresh"]);
   });

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Gauge, type Registry } from "prom-client";
+import type { Health, ImpressionQueue, QueueStats } from "../ports/impression-queue.ts";
+
+/** What is not known by then is left out: Prometheus itself gives up after 10 s. */
+const ANSWER_MS_MAX = 2_000;
+
+type Gauges = Readonly<Record<string, readonly [help: string, value: (stats: QueueStats) => number]>>;
+
+const QUEUE_GAUGES: Gauges = {
+  impressions_queue_messages: ["Messages in the queue that are not settled.", ({ pending }) => pending],
+  impressions_queue_in_flight_messages: [
+    "Messages of the queue that a worker holds, or that wait for their next try.",
+    ({ inFlight }) => inFlight,
+  ],
+  impressions_queue_bytes: ["Bytes in the queue.", ({ bytes }) => bytes],
+  impressions_queue_limit_bytes: [
+    "Bytes at which the queue refuses new impressions (QUEUE_MAX_BYTES).",
+    ({ limitBytes }) => limitBytes,
+  ],
+  impressions_queue_oldest_message_age_seconds: [
+    "Age of the oldest message that is not settled; 0 where there is none.",
+    ({ oldestPendingSeconds }) => oldestPendingSeconds,
+  ],
+};
+
+/** Asks the queue and the store at each scrape. A number that they do not tell in time is missing from that scrape. */
+export function watchEngine(
+  registers: Registry[],
+  {
+    queue,
+    store,
+  }: {
+    readonly queue: Pick<ImpressionQueue, "stats" | "health"> & {
+      readonly deadLetters: Pick<ImpressionQueue["deadLetters"], "count">;
+    };
+    readonly store: { health(): Promise<Health> };
+  },
+): void {
+  let stats: Promise<QueueStats | null> | null = null;
+  /** The gauges of one scrape are collected side by side, and share one answer. */
+  function statsOfScrape(): Promise<QueueStats | null> {
+    stats ??= within(queue.stats()).finally(() => {
+      stats = null;
+    });
+    return stats;
+  }
+  for (const [name, [help, value]] of Object.entries(QUEUE_GAUGES)) {
+    askedGauge(registers, name, help, async () => {
+      const known = await statsOfScrape();
+      return known === null ? null : value(known);
+    });
+  }
+  askedGauge(registers, "impressions_dead_letters", "Dead letters that wait for a person.", () =>
+    within(queue.deadLetters.count()),
+  );
+  askedGauge(registers, "impressions_queue_up", "Whether the queue answers: 1 or 0.", () => upOf(queue));
+  askedGauge(registers, "impressions_store_up", "Whether the store answers: 1 or 0.", () => upOf(store));
+}
+
+function askedGauge(registers: Registry[], name: string, help: string, ask: () => Promise<number | null>) {
+  return new Gauge({
+    name,
+    help,
+    registers,
+    async collect() {
+      const value = await ask();
+      // An old number would hide that nobody knows it now.
+      if (value === null) this.remove();
+      else this.set(value);
+    },
+  });
+}
+
+async function upOf(port: { health(): Promise<Health> }): Promise<number> {
+  return (await within(port.health()))?.healthy === true ? 1 : 0;
+}
+
+/** The answer; null where it fails or takes too long. */
+async function within<Answer>(asked: Promise<Answer>): Promise<Answer | null> {
+  const answered = new AbortController();
+  const silence = sleep(ANSWER_MS_MAX, null, { signal: answered.signal }).catch(() => null);
+  try {
+    return await Promise.race([asked.catch(() => null), silence]);
+  } finally {
+    answered.abort();
+  }
+}

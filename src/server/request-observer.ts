@@ -1,0 +1,44 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Clock } from "../domain/time.ts";
+import type { ErrorCode } from "../errors.ts";
+import { newRequestOutcome, type RequestOutcome } from "../resolvers/request-outcome.ts";
+
+/** A GraphQL request that is over. */
+export interface ObservedRequest {
+  /** Its name where that is a documented one, else `other`: callers invent as many as they like. */
+  readonly operation: string;
+  readonly code: ErrorCode | "OK" | "CLIENT_GONE";
+  /** From its headers to the end of the answer. */
+  readonly durationMs: number;
+}
+
+const outcomes = new WeakMap<FastifyRequest, RequestOutcome>();
+
+/** What is known of the request; null where nobody observes it. */
+export function outcomeOf(request: FastifyRequest): RequestOutcome | null {
+  return outcomes.get(request) ?? null;
+}
+
+/** Makes the function that begins to observe a request; `onRequest` is called once for each, however it ends. */
+export function createRequestObserver(deps: {
+  readonly documentedOperations: ReadonlySet<string>;
+  readonly clock: Clock;
+  readonly onRequest: (request: ObservedRequest) => void;
+}): (request: FastifyRequest, reply: FastifyReply) => void {
+  const { documentedOperations, onRequest } = deps;
+  const { monotonicMs } = deps.clock;
+  return (request, reply) => {
+    const outcome = newRequestOutcome();
+    outcomes.set(request, outcome);
+    const startedMs = monotonicMs();
+    // Fires once, whether the answer was sent or the client went away.
+    reply.raw.once("close", () => {
+      const { operation, code } = outcome;
+      onRequest({
+        operation: operation !== null && documentedOperations.has(operation) ? operation : "other",
+        code: code ?? (reply.raw.writableFinished ? "OK" : "CLIENT_GONE"),
+        durationMs: monotonicMs() - startedMs,
+      });
+    });
+  };
+}

@@ -1,0 +1,47 @@
+import type { DeadLetterReason } from "../domain/dead-letter.ts";
+import type { Delivery } from "../ports/impression-queue.ts";
+import type { WorkerCounts } from "./counts.ts";
+
+/** What became of the impressions of each message in hand, kept back until the message is acknowledged. */
+export interface Tallies {
+  stored(delivery: Delivery): void;
+  expired(delivery: Delivery): void;
+  deadLettered(delivery: Delivery, reason: DeadLetterReason): void;
+  /** The message is acknowledged: its impressions count. */
+  count(delivery: Delivery, counts: WorkerCounts): void;
+  /** The message is given back: it comes again, and its impressions count then. */
+  drop(delivery: Delivery): void;
+}
+
+interface Tally {
+  stored: number;
+  expired: number;
+  readonly deadLettered: DeadLetterReason[];
+}
+
+export function createTallies(): Tallies {
+  const tallies = new Map<Delivery, Tally>();
+
+  function of(delivery: Delivery): Tally {
+    let tally = tallies.get(delivery);
+    if (tally === undefined) {
+      tally = { stored: 0, expired: 0, deadLettered: [] };
+      tallies.set(delivery, tally);
+    }
+    return tally;
+  }
+
+  return {
+    stored: (delivery) => void of(delivery).stored++,
+    expired: (delivery) => void of(delivery).expired++,
+    deadLettered: (delivery, reason) => void of(delivery).deadLettered.push(reason),
+    count(delivery, counts) {
+      const { stored, expired, deadLettered } = of(delivery);
+      counts.stored += stored;
+      counts.expired += expired;
+      for (const reason of deadLettered) counts.deadLettered[reason]++;
+      tallies.delete(delivery);
+    },
+    drop: (delivery) => void tallies.delete(delivery),
+  };
+}
