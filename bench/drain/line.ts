@@ -10,7 +10,7 @@ import { openClusterBench } from "./installations.ts";
 const SIZES: Record<Size, { readonly rounds: number; readonly cluster: number; readonly embedded: number }> =
   {
     full: { rounds: 5, cluster: 60_000, embedded: 150_000 },
-    quick: { rounds: 3, cluster: 20_000, embedded: 60_000 },
+    quick: { rounds: 3, cluster: 10_000, embedded: 50_000 },
     smoke: { rounds: 1, cluster: 600, embedded: 6_000 },
   };
 

@@ -1,23 +1,30 @@
 import { join } from "node:path";
 import { startServiceProcess } from "../../test/support/service-process.ts";
+import { AUDIENCE, createTokenIssuer, ISSUER } from "../../test/support/tokens.ts";
 import { type ChildServer, startChildServer } from "../support/child-server.ts";
 
 /** A server that answers the same mutation, with a stream of its own on the same NATS. */
 export interface Arm extends ChildServer {
   readonly name: ArmName;
   readonly stream: string;
+  /** What a client of that user sends beside the mutation. */
+  headersOf(userId: string): Promise<Readonly<Record<string, string>>>;
 }
 
-export type ArmName = "service" | "bare" | "yoga" | "mercurius" | "grouped";
+export type ArmName = "service" | "jwt" | "bare" | "yoga" | "mercurius" | "grouped";
 
 const BASELINES = ["bare", "yoga", "mercurius", "grouped"] as const;
 /** Room for what is published in one round; it is purged after each. */
 const QUEUE_MAX_BYTES = "4GiB";
 
-/** Starts the service's API and the four baselines, each a process; none has a store to write to. */
+/**
+ * Starts what is named of the service's API, without authentication and with tokens signed by RS256, and of the four
+ * baselines, each a process; none has a store to write to.
+ */
 export async function startArms(options: {
   readonly natsServers: readonly string[];
   readonly replicas: number;
+  readonly names: readonly ArmName[];
   readonly profileDirectory: string | null;
 }): Promise<Arm[]> {
   const environmentOf = (name: ArmName) => ({
@@ -30,32 +37,51 @@ export async function startArms(options: {
     // Nobody listens there: the API takes mutations all the same.
     SCYLLA_CONTACT_POINTS: "127.0.0.1:1",
   });
+  const tokens = await createTokenIssuer();
+  const authentication = {
+    AUTH: "jwt",
+    JWT_PUBLIC_KEY: tokens.publicPem,
+    JWT_ISSUER: ISSUER,
+    JWT_AUDIENCE: AUDIENCE,
+  };
+  const profiling =
+    options.profileDirectory === null
+      ? {}
+      : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profileDirectory}` };
   const started: Arm[] = [];
-  try {
-    const service = await startServiceProcess(
-      {
-        ...environmentOf("service"),
-        ...(options.profileDirectory === null
-          ? {}
-          : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profileDirectory}` }),
-      },
-      "api",
-    );
+  async function startApi(
+    name: "service" | "jwt",
+    more: Readonly<Record<string, string>>,
+    headersOf: Arm["headersOf"],
+  ): Promise<void> {
+    const service = await startServiceProcess({ ...environmentOf(name), ...more }, "api");
     const stop = async () => void (await service.kill("SIGTERM"));
-    started.push({ name: "service", stream: "SERVICE", url: service.url, pid: service.pid, stop });
-    for (const name of BASELINES) {
+    started.push({ name, stream: streamOf(name), url: service.url, pid: service.pid, stop, headersOf });
+  }
+  try {
+    await startApi("service", profiling, withoutHeaders);
+    if (options.names.includes("jwt"))
+      await startApi("jwt", authentication, async (sub) => ({
+        authorization: `Bearer ${await tokens.sign({ sub, scope: "impressions:write" })}`,
+      }));
+    for (const name of BASELINES.filter((baseline) => options.names.includes(baseline))) {
       const file = join(import.meta.dirname, "baselines", `${name}.ts`);
-      started.push({
-        name,
-        stream: name.toUpperCase(),
-        ...(await startChildServer(file, environmentOf(name))),
-      });
+      const server = await startChildServer(file, environmentOf(name));
+      started.push({ name, stream: streamOf(name), headersOf: withoutHeaders, ...server });
     }
     return started;
   } catch (error) {
     await stopArms(started);
     throw error;
   }
+}
+
+function streamOf(name: ArmName): string {
+  return name.toUpperCase();
+}
+
+async function withoutHeaders(): Promise<Readonly<Record<string, string>>> {
+  return {};
 }
 
 export async function stopArms(arms: readonly Arm[]): Promise<void> {

@@ -1,5 +1,5 @@
 import type { JetStreamManager } from "nats";
-import type { LoadGenerator } from "../support/load.ts";
+import type { LoadGenerator, LoadRequest } from "../support/load.ts";
 import { IMPRESSIONS_PER_MUTATION, mutationBody } from "../support/mutations.ts";
 import { cpuMsOf } from "../support/process-usage.ts";
 import { median } from "../support/statistics.ts";
@@ -33,32 +33,38 @@ export async function measureRounds(options: {
   readonly roundMs: number;
   readonly generator: LoadGenerator;
   readonly manager: JetStreamManager;
-  readonly natsPid: number;
+  /** Of the nodes; their CPU counts together. */
+  readonly natsPids: readonly number[];
 }): Promise<Runs[]> {
-  const { arms, connections, rounds, roundMs, generator, manager, natsPid } = options;
-  const bodies = bodiesAt(Date.now());
+  const { arms, connections, rounds, roundMs, generator, manager, natsPids } = options;
+  const nowMs = Date.now();
+  const requests = new Map<ArmName, readonly LoadRequest[]>();
+  for (const arm of arms) requests.set(arm.name, await requestsFor(arm, nowMs));
   const measured = new Map<ArmName, Round[]>(arms.map(({ name }) => [name, []]));
   // The first round warms up, and is not counted.
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < arms.length; turn++) {
       const arm = arms[(turn + round) % arms.length] as Arm;
-      const before = [cpuMsOf(arm.pid), cpuMsOf(natsPid)] as const;
+      const before = [cpuMsOf(arm.pid), cpuMsOfAll(natsPids)] as const;
       const result = await generator.run({
         url: `${arm.url}/graphql`,
-        headers: {},
-        bodies,
+        requests: requests.get(arm.name) ?? [],
         expected: `"accepted":${IMPRESSIONS_PER_MUTATION}`,
         connections,
         durationMs: roundMs,
       });
-      const requests = (result.perSecond * roundMs) / 1_000;
-      const serverCpuUs = ((cpuMsOf(arm.pid) - before[0]) * 1_000) / requests;
-      const natsCpuUs = ((cpuMsOf(natsPid) - before[1]) * 1_000) / requests;
+      const answered = (result.perSecond * roundMs) / 1_000;
+      const serverCpuUs = ((cpuMsOf(arm.pid) - before[0]) * 1_000) / answered;
+      const natsCpuUs = ((cpuMsOfAll(natsPids) - before[1]) * 1_000) / answered;
       await manager.streams.purge(arm.stream);
       if (round > 0) measured.get(arm.name)?.push({ ...result, serverCpuUs, natsCpuUs });
     }
   }
   return [...measured].map(([arm, rounds]) => ({ arm, rounds }));
+}
+
+function cpuMsOfAll(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuMsOf(pid), 0);
 }
 
 /** The median over the rounds. */
@@ -76,15 +82,18 @@ export function ratioOf(ours: Runs, theirs: Runs, figure: keyof Round): number {
   );
 }
 
-function bodiesAt(nowMs: number): string[] {
-  return Array.from({ length: BODIES }, (_, index) =>
-    mutationBody({
-      userId: `user-${String(index).padStart(7, "0")}`,
-      postIds: Array.from(
+function requestsFor(arm: Arm, nowMs: number): Promise<LoadRequest[]> {
+  return Promise.all(
+    Array.from({ length: BODIES }, async (_, index) => {
+      const userId = `user-${String(index).padStart(7, "0")}`;
+      const postIds = Array.from(
         { length: IMPRESSIONS_PER_MUTATION },
         (_, view) => `post-${String((index * 7_919 + view * 31) % POSTS).padStart(6, "0")}`,
-      ),
-      lastViewMs: nowMs - index,
+      );
+      return {
+        body: mutationBody({ userId, postIds, lastViewMs: nowMs - index }),
+        headers: await arm.headersOf(userId),
+      };
     }),
   );
 }

@@ -4,11 +4,15 @@
 import autocannon from "autocannon";
 import { percentile } from "./statistics.ts";
 
+export interface LoadRequest {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 export interface LoadOrder {
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
   /** Sent in turn, on every connection. */
-  readonly bodies: readonly string[];
+  readonly requests: readonly LoadRequest[];
   /** What an answer must hold to count. */
   readonly expected: string;
   readonly connections: number;
@@ -45,8 +49,10 @@ async function run(order: LoadOrder): Promise<LoadResult> {
     duration: durationMs / 1_000,
     sampleInt: SAMPLE_MS,
     method: "POST",
-    headers: { "content-type": "application/json", ...order.headers },
-    requests: order.bodies.map((body) => ({ body })),
+    requests: order.requests.map(({ body, headers }) => ({
+      body,
+      headers: { "content-type": "application/json", ...headers },
+    })),
     verifyBody: (body) => String(body).includes(expected),
   };
   const load = autocannon(options, (error: unknown, found) => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import type { LoadOrder, LoadResult } from "./load-generator.ts";
 
-export type { LoadOrder, LoadResult } from "./load-generator.ts";
+export type { LoadRequest } from "./load-generator.ts";
 
 export interface LoadGenerator {
   /** @throws Error where requests failed: what failed is not a speed. */
