@@ -1,15 +1,19 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "./config.ts";
+import type { Finding } from "./domain/finding.ts";
 import type { Clock } from "./domain/time.ts";
+import { diagnoseEmbedded } from "./embedded/doctor.ts";
 import { openEmbeddedEngine } from "./embedded/engine.ts";
 import type { Engine } from "./engine.ts";
 import { createGroupCommit } from "./ingest/group-commit.ts";
 import { createPublisher } from "./ingest/publisher.ts";
 import { createReceivedAtClock } from "./ingest/received-at-clock.ts";
+import { diagnoseJetStream } from "./jetstream/doctor.ts";
 import { openJetStreamQueue } from "./jetstream/open.ts";
 import type { ImpressionQueue } from "./ports/impression-queue.ts";
 import type { ImpressionStore, OnStatement } from "./ports/impression-store.ts";
 import type { WorkerBoard } from "./ports/worker-board.ts";
+import { diagnoseScylla } from "./scylla/doctor.ts";
 import { migrateScylla } from "./scylla/migrate.ts";
 import { openScyllaStore } from "./scylla/store.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -68,6 +72,41 @@ export async function openEngine(
   };
 }
 
+/**
+ * Looks at everything that the engine stands on, and changes nothing.
+ *
+ * @param isServed whether a running service has the embedded engine's directory.
+ */
+export async function diagnoseEngine(
+  config: Config,
+  logger: Logger,
+  { isServed, clock }: { readonly isServed: boolean; readonly clock: Clock },
+): Promise<Finding[]> {
+  if (config.ENGINE === "embedded") {
+    return diagnoseEmbedded({
+      dataDir: config.DATA_DIR,
+      queueMaxBytes: config.QUEUE_MAX_BYTES,
+      deadLetterMaxBytes: config.DEAD_LETTER_MAX_BYTES,
+      isHeld: isServed,
+    });
+  }
+  const findings = await Promise.all([
+    diagnoseJetStream({
+      ...natsSettings(config),
+      replicas: config.QUEUE_REPLICAS,
+      clock,
+      log: logger,
+    }),
+    diagnoseScylla({
+      settings: scyllaSettings(config),
+      retentionDays: config.RETENTION_DAYS,
+      clock,
+      logger,
+    }),
+  ]);
+  return findings.flat();
+}
+
 async function openEmbedded(
   config: Config,
   logger: Logger,
@@ -97,17 +136,8 @@ async function openCluster(
   { waitForStore, clock, onStatement }: OpenEngineOptions,
 ): Promise<Adapters> {
   const { queue, workerBoard } = await openJetStreamQueue({
-    servers: config.NATS_SERVERS,
-    namespace: config.NATS_NAMESPACE,
-    user: config.NATS_USER,
-    password: config.NATS_PASSWORD,
-    credsFile: config.NATS_CREDS,
-    tlsCaFile: config.NATS_TLS_CA,
-    queueMaxBytes: config.QUEUE_MAX_BYTES,
+    ...natsSettings(config),
     queueReplicas: config.QUEUE_REPLICAS,
-    deadLetterDays: config.DEAD_LETTER_DAYS,
-    deadLetterMaxBytes: config.DEAD_LETTER_MAX_BYTES,
-    ackWaitMs: config.QUEUE_ACK_WAIT_MS,
     messagesPerPull: config.WORKER_PULL,
     clock,
     logger,
@@ -168,6 +198,21 @@ export async function migrate(
     logger,
   });
   return steps.map(({ action, what }) => `${action}: ${what}`);
+}
+
+function natsSettings(config: Config) {
+  return {
+    servers: config.NATS_SERVERS,
+    namespace: config.NATS_NAMESPACE,
+    user: config.NATS_USER,
+    password: config.NATS_PASSWORD,
+    credsFile: config.NATS_CREDS,
+    tlsCaFile: config.NATS_TLS_CA,
+    queueMaxBytes: config.QUEUE_MAX_BYTES,
+    deadLetterDays: config.DEAD_LETTER_DAYS,
+    deadLetterMaxBytes: config.DEAD_LETTER_MAX_BYTES,
+    ackWaitMs: config.QUEUE_ACK_WAIT_MS,
+  };
 }
 
 function scyllaSettings(config: Config) {

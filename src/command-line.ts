@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { migrate, openEngine } from "./app.ts";
+import { diagnoseEngine, migrate, openEngine } from "./app.ts";
 import { localAdminApi } from "./cli/admin-api.ts";
 import type { CliDependencies } from "./cli/dependencies.ts";
 import { explainFailure } from "./cli/failure.ts";
@@ -16,6 +16,9 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 /** Commands speak to a person: only what needs attention is logged beside their output. */
 const commandLogger = createLogger("warn");
 
+/** The doctor says by itself what it meets. */
+const silentLogger = createLogger("silent");
+
 const dependencies: CliDependencies = {
   clock,
   loadConfig: () => readConfig(process.env),
@@ -24,6 +27,7 @@ const dependencies: CliDependencies = {
   startService: (role, config, logger) => startService(role, config, logger, version, clock),
   openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, commandLogger, clock)),
   openLocalEraser: async (config) => localAdminApi(await openLocalEraser(config, commandLogger, clock)),
+  diagnoseEngine: (config, isServed) => diagnoseEngine(config, silentLogger, { isServed, clock }),
   migrate: (config, options) => migrate(config, commandLogger, { ...options, clock }),
 };
 

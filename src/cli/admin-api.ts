@@ -10,20 +10,29 @@ const PROBE_TIMEOUT_MS = 2_000;
  * Reaches the admin API: at IMPRESSIONS_URL if that is set, else at the service that runs on HOST and PORT, else by
  * opening the engine in this process.
  *
- * The token goes where IMPRESSIONS_URL says. Whatever answers on HOST and PORT gets it only on this machine: nobody named
- * that address as one to trust.
- *
  * @throws CommandError IMPRESSIONS_URL cannot be used, or nothing answers there.
  */
 export async function connectAdminApi(
   deps: Pick<CliDependencies, "openLocalAdmin">,
   config: Config,
 ): Promise<AdminApi> {
+  return (await findRunningService(config)) ?? deps.openLocalAdmin(config);
+}
+
+/**
+ * The service at IMPRESSIONS_URL if that is set, else the one that runs on HOST and PORT; null where none runs.
+ *
+ * The token goes where IMPRESSIONS_URL says. Whatever answers on HOST and PORT gets it only on this machine: nobody named
+ * that address as one to trust.
+ *
+ * @throws CommandError IMPRESSIONS_URL cannot be used.
+ */
+export async function findRunningService(config: Config): Promise<AdminApi | null> {
   const { IMPRESSIONS_URL: given, IMPRESSIONS_TOKEN: token } = config;
   if (given !== undefined) return httpAdminApi(baseUrlOf(given), token);
   const host = PLACES_OF_ALL_ADDRESSES[config.HOST] ?? config.HOST;
   const url = new URL(`http://${host.includes(":") ? `[${host}]` : host}:${config.PORT}/`);
-  if (!(await answers(url))) return deps.openLocalAdmin(config);
+  if (!(await answers(url))) return null;
   return httpAdminApi(url, isLoopback(host) ? token : undefined);
 }
 

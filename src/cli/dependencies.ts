@@ -1,5 +1,6 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import type { Config } from "../config.ts";
+import type { Finding } from "../domain/finding.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Engine } from "../engine.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -24,6 +25,8 @@ export interface CliDependencies {
     config: Config,
     options: { readonly dryRun: boolean; readonly replicationFactor: number | null },
   ): Promise<string[]>;
+  /** Looks at what the engine stands on. @param isServed whether a running service has the embedded engine. */
+  diagnoseEngine(config: Config, isServed: boolean): Promise<Finding[]>;
   /** The admin API without a running service: opens the engine and answers in this process. */
   openLocalAdmin(config: Config): Promise<AdminApi>;
   /** The same, and works off erasures as long as it is open: where no service runs nobody else does. */

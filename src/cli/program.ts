@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { registerConfig } from "./config.ts";
 import { registerDeadLetters } from "./dead-letters.ts";
 import type { CliDependencies } from "./dependencies.ts";
+import { registerDoctor } from "./doctor.ts";
 import { registerEraseUser } from "./erase-user.ts";
 import { registerExport } from "./export.ts";
 import { registerImport } from "./import.ts";
@@ -22,6 +23,7 @@ export function createProgram(dependencies: CliDependencies, version: string): C
   registerServe(program, dependencies);
   registerMigrate(program, dependencies);
   registerConfig(program, dependencies);
+  registerDoctor(program, dependencies);
   registerDeadLetters(program, dependencies);
   registerEraseUser(program, dependencies);
   registerImport(program, dependencies);

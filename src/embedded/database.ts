@@ -96,7 +96,25 @@ export function touch(database: DatabaseSync): void {
   database.exec(`PRAGMA user_version = ${version}`);
 }
 
-function migrate(database: DatabaseSync, file: string, schema: Schema): void {
+/**
+ * How many steps of the schema a file has been through; changes nothing.
+ *
+ * @throws EngineStartError the file cannot be used; its message says what to do.
+ */
+export function schemaVersion(file: string, schema: Schema): number {
+  try {
+    const database = openForReading(file);
+    try {
+      return checkedVersion(database, file, schema);
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    throw error instanceof EngineStartError ? error : startError(file, error);
+  }
+}
+
+function checkedVersion(database: DatabaseSync, file: string, schema: Schema): number {
   const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
   if (version > schema.steps.length) {
     throw new EngineStartError(
@@ -110,6 +128,11 @@ function migrate(database: DatabaseSync, file: string, schema: Schema): void {
       `${file} is a database of another program: move it away, or set DATA_DIR to another directory`,
     );
   }
+  return version;
+}
+
+function migrate(database: DatabaseSync, file: string, schema: Schema): void {
+  const version = checkedVersion(database, file, schema);
   for (const [index, step] of schema.steps.slice(version).entries()) {
     // The step and its number in one transaction: a crash in between leaves the file as it was.
     database.exec(`BEGIN IMMEDIATE; ${step}; PRAGMA user_version = ${version + index + 1}; COMMIT;`);

@@ -4,6 +4,7 @@ import { Client } from "cassandra-driver";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { RecordImpressionsDocument, UnseenPostsDocument } from "../../src/generated/operations.ts";
 import { createTemporaryDirectory, type TemporaryDirectory } from "../support/directory.ts";
+import { runDoctor } from "../support/doctor.ts";
 import { query } from "../support/graphql-request.ts";
 import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
 import { createCertificates } from "../support/servers/certificates.ts";
@@ -42,27 +43,37 @@ describe.skipIf(serversAreGiven())("the service on servers with TLS and password
       NATS_TLS_CA: nats.caFile ?? "",
       SCYLLA_CONTACT_POINTS: cassandra.contactPoints.join(","),
       SCYLLA_KEYSPACE: "tls",
-      SCYLLA_USER: "cassandra",
-      SCYLLA_PASSWORD: "cassandra",
+      SCYLLA_USER: "impressions",
+      SCYLLA_PASSWORD: PASSWORD,
       SCYLLA_TLS_CA: cassandra.caFile ?? "",
       QUEUE_MAX_BYTES: "256MiB",
       DEAD_LETTER_MAX_BYTES: "64MiB",
       PORT: "0",
     };
-    const migrated = await runCommand(environment, "migrate", "--create-keyspace", "1");
-    expect(migrated).toMatchObject({ code: 0, stderr: "" });
-    // As docs/operations.md has it.
-    const administrator = new Client(cassandra.clientOptions);
-    await administrator.execute(`CREATE ROLE impressions WITH PASSWORD = '${PASSWORD}' AND LOGIN = true`);
-    await administrator.execute("GRANT SELECT, MODIFY ON KEYSPACE tls TO impressions");
-    await administrator.shutdown();
-    environment = { ...environment, SCYLLA_USER: "impressions", SCYLLA_PASSWORD: PASSWORD };
+    await prepareDatabase();
   });
 
   afterAll(async () => {
     await Promise.all([nats?.stop(), cassandra?.stop()]);
     directory.remove();
   });
+
+  /** Roles with what docs/operations.md grants them, and one that is granted nothing. */
+  async function prepareDatabase(): Promise<void> {
+    const administrator = new Client(cassandra.clientOptions);
+    await administrator.execute(
+      `CREATE KEYSPACE tls WITH replication = {'class': 'NetworkTopologyStrategy', '${cassandra.localDataCenter}': 1}`,
+    );
+    for (const role of ["impressions", "migrator", "nobody"])
+      await administrator.execute(`CREATE ROLE ${role} WITH PASSWORD = '${PASSWORD}' AND LOGIN = true`);
+    for (const permission of ["SELECT", "MODIFY", "CREATE", "ALTER"])
+      await administrator.execute(`GRANT ${permission} ON KEYSPACE tls TO migrator`);
+    for (const permission of ["SELECT", "MODIFY"])
+      await administrator.execute(`GRANT ${permission} ON KEYSPACE tls TO impressions`);
+    await administrator.shutdown();
+    const migrated = await runCommand({ ...environment, SCYLLA_USER: "migrator" }, "migrate");
+    expect(migrated).toMatchObject({ code: 0, stderr: "" });
+  }
 
   /** The line with which a start fails; it holds no password. */
   async function refusal(changes: Environment): Promise<string> {
@@ -134,5 +145,37 @@ describe.skipIf(serversAreGiven())("the service on servers with TLS and password
     expect(await refusal({ SCYLLA_TLS_CA: "", SCYLLA_TLS_SERVER_NAME: "localhost" })).toMatch(
       /SCYLLA_TLS_SERVER_NAME is set and SCYLLA_TLS_CA is not/,
     );
+  });
+
+  test("the doctor says the same, and what a role may not do", async () => {
+    const healthy = await runDoctor(environment);
+    expect(healthy).toMatchObject({
+      code: 0,
+      findings: { "store access": "ok: reads and writes are allowed" },
+    });
+    const wrong = await runDoctor({
+      ...environment,
+      NATS_PASSWORD: WRONG_PASSWORD,
+      SCYLLA_PASSWORD: WRONG_PASSWORD,
+    });
+    expect(wrong).toMatchObject({
+      code: 1,
+      findings: {
+        queue: expect.stringMatching(
+          /^failed: .*refuses the credentials .*: correct NATS_USER and NATS_PASSWORD/,
+        ),
+        store: expect.stringMatching(/^failed: .*refuses the login of "impressions": check SCYLLA_USER/),
+      },
+    });
+    expect(JSON.stringify(wrong)).not.toContain(WRONG_PASSWORD);
+    const nobody = await runDoctor({ ...environment, SCYLLA_USER: "nobody" });
+    expect(nobody).toMatchObject({
+      code: 1,
+      findings: {
+        "store access": expect.stringMatching(
+          /^failed: .*nobody .*: GRANT SELECT and MODIFY ON KEYSPACE tls TO nobody$/,
+        ),
+      },
+    });
   });
 });

@@ -1,0 +1,146 @@
+import { type Client, errors, type Host, types } from "cassandra-driver";
+import { type ClockReading, clockFinding, type Finding, failed, ok, warning } from "../domain/finding.ts";
+import type { WallClock } from "../domain/time.ts";
+import { connectClient } from "./connection.ts";
+import { messageOf } from "./errors.ts";
+import type { Log } from "./log.ts";
+import { migrationValues, readMigrations } from "./migration-files.ts";
+import { pendingMigrations, readHistory } from "./schema-history.ts";
+import type { ScyllaSettings } from "./settings.ts";
+
+/** Deletes a receipt that nobody has, as of 1970: a write that changes nothing. */
+const HARMLESS_WRITE = "DELETE FROM erasure_receipts USING TIMESTAMP 1 WHERE id = '-'";
+/** Cassandra's and ScyllaDB's, of every version. */
+const READ_CLOCK = "SELECT toTimestamp(now()) AS now FROM system.local";
+
+export interface ScyllaDoctorOptions {
+  readonly settings: ScyllaSettings;
+  readonly retentionDays: number;
+  readonly clock: WallClock;
+  readonly logger: Log;
+}
+
+/** Looks at the database as this configuration would use it. Changes nothing. */
+export async function diagnoseScylla(options: ScyllaDoctorOptions): Promise<Finding[]> {
+  const { settings, clock, logger } = options;
+  const findings: Finding[] = [];
+  try {
+    // Without a keyspace first: whether there is one is a finding of its own.
+    await withClient(settings, null, logger, async (client) => {
+      const hosts = client.hosts.values().filter(({ datacenter }) => datacenter === settings.localDataCenter);
+      findings.push(
+        hostFinding(settings, hosts),
+        await keyspaceFinding(client, settings, hosts.length),
+        clockFinding("store clock", await readClocks(client, hosts, clock)),
+      );
+    });
+  } catch (error) {
+    return [failed("store", messageOf(error))];
+  }
+  if (findings.some(({ result }) => result === "failed")) return findings;
+  try {
+    await withClient(settings, settings.keyspace, logger, async (client) => {
+      findings.push(await schemaFinding(client, options));
+      if (findings.some(({ result }) => result === "failed")) return;
+      await client.execute(HARMLESS_WRITE);
+      findings.push(ok("store access", "reads and writes are allowed"));
+    });
+  } catch (error) {
+    findings.push(failed("store access", accessProblem(error, settings)));
+  }
+  return findings;
+}
+
+function hostFinding({ localDataCenter }: ScyllaSettings, hosts: readonly Host[]): Finding {
+  const down = hosts.filter((host) => !host.isUp()).map(({ address }) => address);
+  const detail = `${hosts.length} ${hosts.length === 1 ? "node" : "nodes"} of version ${hosts[0]?.cassandraVersion} in ${localDataCenter}`;
+  return down.length === 0
+    ? ok("store", detail)
+    : warning(
+        "store",
+        `${detail}, of which ${down.join(", ")} cannot be reached: start them, or remove them from the cluster`,
+      );
+}
+
+async function keyspaceFinding(client: Client, settings: ScyllaSettings, nodes: number): Promise<Finding> {
+  const check = "store keyspace";
+  const { keyspace, localDataCenter } = settings;
+  const { rows } = await client.execute(
+    "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?",
+    [keyspace],
+  );
+  if (rows[0] === undefined) {
+    return failed(
+      check,
+      `there is no keyspace "${keyspace}": check SCYLLA_KEYSPACE, or create it, then run: impressions migrate`,
+    );
+  }
+  const replication = rows[0].get("replication") as Readonly<Record<string, string>>;
+  const replicas = Number(replication[localDataCenter] ?? replication.replication_factor ?? 0);
+  const detail = `"${keyspace}" has ${replicas} of ${nodes} nodes as replicas in ${localDataCenter}`;
+  if (replicas === 0 || replicas > nodes) {
+    return failed(
+      check,
+      `${detail}: a quorum of them has to be there; ALTER KEYSPACE ${keyspace} WITH replication = ...`,
+    );
+  }
+  if (replicas === 1 && nodes > 1) {
+    return warning(check, `${detail}: the loss of one node loses impressions; use 3`);
+  }
+  return ok(check, detail);
+}
+
+async function schemaFinding(client: Client, { retentionDays }: ScyllaDoctorOptions): Promise<Finding> {
+  const check = "store schema";
+  const migrations = readMigrations();
+  try {
+    const pending = pendingMigrations(migrations, await readHistory(client), migrationValues(retentionDays));
+    const names = pending.map(({ migration }) => migration.name).join(", ");
+    if (pending.some(({ reason }) => reason === "new")) {
+      return failed(check, `${names} is not applied: run: impressions migrate`);
+    }
+    if (pending.length > 0)
+      return warning(check, `RETENTION_DAYS has changed (${names}): run: impressions migrate`);
+    return ok(check, `up to date (${migrations.at(-1)?.name})`);
+  } catch (error) {
+    if (isForbidden(error)) throw error;
+    return failed(check, messageOf(error));
+  }
+}
+
+/** Each node's own: they stamp what is compared later. */
+async function readClocks(client: Client, hosts: readonly Host[], clock: WallClock): Promise<ClockReading[]> {
+  const up = hosts.filter((host) => host.isUp());
+  return Promise.all(
+    up.map(async (host) => {
+      const beforeMs = clock.nowMs();
+      const { rows } = await client.execute(READ_CLOCK, [], { prepare: false, host });
+      const afterMs = clock.nowMs();
+      return { who: host.address, beforeMs, theirsMs: Number(rows[0]?.get("now")), afterMs };
+    }),
+  );
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof errors.ResponseError && error.code === types.responseErrorCodes.unauthorized;
+}
+
+function accessProblem(error: unknown, { keyspace, user }: ScyllaSettings): string {
+  return isForbidden(error)
+    ? `${messageOf(error)}: GRANT SELECT and MODIFY ON KEYSPACE ${keyspace} TO ${user}`
+    : messageOf(error);
+}
+
+async function withClient(
+  settings: ScyllaSettings,
+  keyspace: string | null,
+  log: Log,
+  use: (client: Client) => Promise<void>,
+): Promise<void> {
+  const client = await connectClient(settings, keyspace, log);
+  try {
+    await use(client);
+  } finally {
+    await client.shutdown();
+  }
+}
