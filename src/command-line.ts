@@ -4,7 +4,7 @@ import { localAdminApi } from "./cli/admin-api.ts";
 import type { CliDependencies } from "./cli/dependencies.ts";
 import { explainFailure } from "./cli/failure.ts";
 import { createProgram } from "./cli/program.ts";
-import { readConfig } from "./config.ts";
+import { type Config, logSettingsOf, readConfig } from "./config.ts";
 import { systemClock as clock } from "./domain/time.ts";
 import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./service.ts";
 import { createLogger } from "./telemetry/logger.ts";
@@ -14,7 +14,7 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 };
 
 /** Commands speak to a person: only what needs attention is logged beside their output. */
-const commandLogger = createLogger("warn");
+const loggerOf = (config: Config) => createLogger("warn", logSettingsOf(config));
 
 /** The doctor says by itself what it meets. */
 const silentLogger = createLogger("silent");
@@ -22,13 +22,13 @@ const silentLogger = createLogger("silent");
 const dependencies: CliDependencies = {
   clock,
   loadConfig: () => readConfig(process.env),
-  openEngine: (config) => openEngine(config, commandLogger, { waitForStore: true, clock }),
-  startWorkers: (engine, config) => startEngineWorkers(engine, config, commandLogger, clock),
+  openEngine: (config) => openEngine(config, loggerOf(config), { waitForStore: true, clock }),
+  startWorkers: (engine, config) => startEngineWorkers(engine, config, loggerOf(config), clock),
   startService: (role, config, logger) => startService(role, config, logger, version, clock),
-  openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, commandLogger, clock)),
-  openLocalEraser: async (config) => localAdminApi(await openLocalEraser(config, commandLogger, clock)),
+  openLocalAdmin: async (config) => localAdminApi(await openLocalApi(config, loggerOf(config), clock)),
+  openLocalEraser: async (config) => localAdminApi(await openLocalEraser(config, loggerOf(config), clock)),
   diagnoseEngine: (config, isServed) => diagnoseEngine(config, silentLogger, { isServed, clock }),
-  migrate: (config, options) => migrate(config, commandLogger, { ...options, clock }),
+  migrate: (config, options) => migrate(config, loggerOf(config), { ...options, clock }),
 };
 
 try {

@@ -53,7 +53,7 @@ const JWT_SECRET_BYTES_MIN = 32;
 
 const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
 
-/** A secret is also searched for in the log, to keep it out: a short one would be found everywhere. */
+/** Of those that whoever runs the service makes up for it alone. */
 const SECRET_CHARACTERS_MIN = 12;
 const SECRET_TOO_SHORT = `must have at least ${SECRET_CHARACTERS_MIN} characters`;
 
@@ -128,14 +128,17 @@ const SETTINGS = {
   METRICS: flag.optional(),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
   METRICS_TOKEN: z.string().min(SECRET_CHARACTERS_MIN, SECRET_TOO_SHORT).optional(),
+  LOG_USER_IDS: z.enum(["hashed", "plain"], "must be hashed or plain").default("hashed"),
+  LOG_USER_ID_KEY: z.string().min(SECRET_CHARACTERS_MIN, SECRET_TOO_SHORT).optional(),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 } as const;
 
 const schema = z.object(SETTINGS);
 /** Settings that are never printed or logged. */
-const SECRETS: ReadonlySet<string> = new Set<keyof typeof SETTINGS>([
+const SECRETS: ReadonlySet<keyof typeof SETTINGS> = new Set<keyof typeof SETTINGS>([
   "IMPRESSIONS_TOKEN",
   "JWT_SECRET",
+  "LOG_USER_ID_KEY",
   "METRICS_TOKEN",
   "NATS_PASSWORD",
   "SCYLLA_PASSWORD",
@@ -177,7 +180,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => {
-      const name = String(issue.path[0]);
+      const name = issue.path[0] as keyof Settings;
       return `${name}=${SECRETS.has(name) ? "(not shown)" : given[name]}: ${issue.message}`;
     });
     throw new ConfigError(lines.join("\n"));
@@ -252,6 +255,17 @@ export function describeConfig(config: Config): string[] {
     if (value === undefined) return `${name}=`;
     return `${name}=${SECRETS.has(name) ? "(set)" : printable(value)}`;
   });
+}
+
+/** What the configuration says about the log, its level aside. `secrets` must stand in no line, whoever writes it. */
+export function logSettingsOf(config: Config) {
+  return {
+    userIds: config.LOG_USER_IDS,
+    userIdKey: config.LOG_USER_ID_KEY,
+    secrets: SETTING_NAMES.filter((name) => SECRETS.has(name))
+      .map((name) => config[name])
+      .filter((value) => typeof value === "string"),
+  };
 }
 
 function printable(value: string | number | boolean | readonly string[]): string {

@@ -91,7 +91,10 @@ export async function startService(
       server = await createHealthServer({ clock, logger, version, readiness, metrics: metricsHere });
     } else {
       const apiMetrics = createApiMetrics(registers);
-      const groupCommit = engine.newGroupCommit(apiMetrics.onMessage);
+      const groupCommit = engine.newGroupCommit((message) => {
+        apiMetrics.onMessage(message);
+        if (!message.confirmed) logger.debug({ message }, "the queue has not confirmed a message");
+      });
       apiMetrics.watchGroupCommit(groupCommit.usedShares);
       lifecycle.onStop("the group commit", groupCommit.drain);
       const gauge = startPressureGauge({

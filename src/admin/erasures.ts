@@ -106,7 +106,7 @@ export function startErasureRunner(deps: {
       rowsDeleted,
       finishedAtMs,
     });
-    logger.info({ erasure: id, rowsDeleted }, "a user was erased");
+    logger.info({ erasure: id, userId, rowsDeleted }, "a user was erased");
   }
 
   /** Waits until everything that is in the queue now is settled. @returns false where the runner was stopped first. */
@@ -146,7 +146,10 @@ export function startErasureRunner(deps: {
       } catch (error) {
         if (current !== undefined && error instanceof StoreRefusedError) {
           failures++;
-          logger.error({ err: error, erasure: current.id }, "an erasure failed for good");
+          logger.error(
+            { err: error, erasure: current.id, userId: current.userId },
+            "an erasure failed for good",
+          );
           await store
             .saveErasure({ ...current, status: "FAILED", finishedAtMs: clock.nowMs() })
             .catch(() => undefined);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Config } from "../config.ts";
+import { type Config, logSettingsOf } from "../config.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
 import type { CliDependencies, Role } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
@@ -28,7 +28,7 @@ async function run(role: Role, { clock, loadConfig, startService }: CliDependenc
         "the embedded engine runs everything in one process: use `impressions serve`",
     );
   }
-  const logger = createLogger(config.LOG_LEVEL);
+  const logger = createLogger(config.LOG_LEVEL, logSettingsOf(config));
   const service = await startService(role, config, logger);
   announce(role, service.url, config, logger);
   onShutdownSignal({ stop: service.stop, timeoutMs: config.SHUTDOWN_TIMEOUT_MS, clock, logger });

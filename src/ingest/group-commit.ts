@@ -52,6 +52,8 @@ export interface GroupCommitOptions {
 
 /** A message of the group commit, as it ended. */
 export interface CommittedMessage {
+  /** The id that the queue knows it by (Nats-Msg-Id). */
+  readonly id: string;
   readonly mutations: number;
   readonly impressions: number;
   /** From the hand-over to the queue's confirmation, its retries included. */
@@ -107,13 +109,14 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   }
 
   async function publishGroup(group: Group): Promise<void> {
+    const id = options.newMessageId();
     const startedMs = options.monotonicMs();
     let confirmed = false;
     try {
       if (startedMs - group.openedAtMs > options.waitMsMax) {
         throw new QueueUnavailableError(`nothing could be sent to the queue for ${options.waitMsMax} ms`);
       }
-      await options.publish({ id: options.newMessageId(), body: joinSubmissions(group.parts) });
+      await options.publish({ id, body: joinSubmissions(group.parts) });
       confirmed = true;
       group.done.resolve();
     } catch (error) {
@@ -125,6 +128,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       send();
       if (pendingMutations === 0) drained.resolve();
       options.onMessage?.({
+        id,
         mutations: group.parts.length,
         impressions: group.impressions,
         durationMs: options.monotonicMs() - startedMs,

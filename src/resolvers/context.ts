@@ -78,6 +78,6 @@ export type ContextFactory = (
 ) => RequestContext;
 
 export function createContextFactory(deps: ResolverDependencies): ContextFactory {
-  return (caller, signal = () => new AbortController().signal, outcome = newRequestOutcome()) =>
+  return (caller, signal = () => new AbortController().signal, outcome = newRequestOutcome("")) =>
     new RequestContext(deps, caller, signal, outcome);
 }

@@ -24,6 +24,8 @@ const REQUEST_OVER = new RequestOverError("the request is over");
 export interface RequestBudget {
   /** Aborted, with the reason, when the time is over or the request is. Whoever reads for the request then stops. */
   signal(): AbortSignal;
+  /** Whether its time was over before the request was. */
+  ranOut(): boolean;
   /** The request is over: answered, or given up by its client. Repeated calls do nothing. */
   end(): void;
 }
@@ -33,6 +35,7 @@ export function startRequestBudget(timeoutMs: number, { monotonicMs }: Clock): R
   let controller: AbortController | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isOver = false;
+  let ranOut = false;
 
   function open(): AbortController {
     const opened = new AbortController();
@@ -41,7 +44,10 @@ export function startRequestBudget(timeoutMs: number, { monotonicMs }: Clock): R
     if (isOver) opened.abort(REQUEST_OVER);
     else {
       const leftMs = Math.max(0, timeoutMs - (monotonicMs() - startedMs));
-      timer = setTimeout(() => opened.abort(new RequestTimeoutError(timeoutMs)), leftMs);
+      timer = setTimeout(() => {
+        ranOut = true;
+        opened.abort(new RequestTimeoutError(timeoutMs));
+      }, leftMs);
     }
     return opened;
   }
@@ -52,6 +58,7 @@ export function startRequestBudget(timeoutMs: number, { monotonicMs }: Clock): R
       controller ??= open();
       return controller.signal;
     },
+    ranOut: () => ranOut,
     end() {
       if (isOver) return;
       isOver = true;

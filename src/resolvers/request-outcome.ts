@@ -2,12 +2,15 @@ import type { ErrorCode } from "../errors.ts";
 
 /** What is known of a request while it runs, written down by whoever learns it, for the log and the metrics. */
 export interface RequestOutcome {
+  /** The id by which the caller and the log name the request. */
+  readonly requestId: string;
   /** The operation's name as the caller gave it; null until the document is read, and where it has none. */
   operation: string | null;
   /** Of the gravest error by now; null where there was none. */
   code: ErrorCode | null;
+  ranOutOfTime: boolean;
 }
 
-export function newRequestOutcome(): RequestOutcome {
-  return { operation: null, code: null };
+export function newRequestOutcome(requestId: string): RequestOutcome {
+  return { requestId, operation: null, code: null, ranOutOfTime: false };
 }

@@ -6,14 +6,14 @@ import {
   ApolloServerPluginSchemaReportingDisabled,
   ApolloServerPluginUsageReportingDisabled,
 } from "@apollo/server/plugin/disabled";
-import type { GraphQLFormattedError, GraphQLSchema } from "graphql";
+import type { GraphQLError, GraphQLFormattedError, GraphQLSchema } from "graphql";
 import { ERROR_CATALOGUE, type ErrorCode } from "../errors.ts";
 import type { RequestContext } from "../resolvers/context.ts";
 import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import { OneMutationRule } from "../resolvers/one-mutation-rule.ts";
 import { checkPrice, priceOperation, type QueryLimits } from "../resolvers/query-cost.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { compiledExecution, type FormatError } from "./compiled-execution.ts";
+import { compiledExecution, type ReportErrors } from "./compiled-execution.ts";
 import { createDocumentStore } from "./document-store.ts";
 import { VARIABLE_ERRORS_MAX } from "./limits.ts";
 
@@ -27,7 +27,7 @@ export async function startApollo(options: {
   readonly logger: Logger;
 }): Promise<ApolloServer<RequestContext>> {
   const { schema } = options;
-  const formatError: FormatError = (formatted, error) => toPublic(formatted, error, options.logger);
+  const report = createReport(options.logger);
   const apollo = new ApolloServer<RequestContext>({
     schema,
     introspection: options.introspection,
@@ -40,11 +40,11 @@ export async function startApollo(options: {
     documentStore: createDocumentStore(),
     executionOptions: { maxCoercionErrors: VARIABLE_ERRORS_MAX },
     validationRules: [OneMutationRule],
-    formatError,
+    formatError: toPublic,
     logger: options.logger,
     plugins: [
-      requestRules(schema, options.limits),
-      ...(options.jit ? [compiledExecution(schema, formatError)] : []),
+      requestRules(schema, options.limits, report),
+      ...(options.jit ? [compiledExecution(schema, toPublic, report)] : []),
       // Each costs time on every request, and this service uses none of them.
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
@@ -57,12 +57,20 @@ export async function startApollo(options: {
   return apollo;
 }
 
-/** The error as the caller sees it. What is our own fault is logged here, with everything that the caller is not told. */
-function toPublic(formatted: GraphQLFormattedError, error: unknown, logger: Logger): GraphQLFormattedError {
+/** Logs what is our own fault, with everything that the caller is not told. */
+function createReport(logger: Logger): ReportErrors {
+  return (errors, { outcome: { requestId, operation } }) => {
+    for (const error of errors) {
+      if (publicErrorOf(error).code !== "INTERNAL_SERVER_ERROR") continue;
+      const { path } = error as Partial<GraphQLError>;
+      logger.error({ err: error, path, requestId, operation }, "a request failed unexpectedly");
+    }
+  };
+}
+
+/** The error as the caller sees it. */
+function toPublic(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
   const told = publicErrorOf(error);
-  if (told.code === "INTERNAL_SERVER_ERROR") {
-    logger.error({ err: error, path: formatted.path }, "a request failed unexpectedly");
-  }
   return {
     message: told.message,
     ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
@@ -72,12 +80,19 @@ function toPublic(formatted: GraphQLFormattedError, error: unknown, logger: Logg
 }
 
 /** What holds for every operation: its price is within the budget, and its errors choose the HTTP status. */
-function requestRules(schema: GraphQLSchema, limits: QueryLimits): ApolloServerPlugin<RequestContext> {
+function requestRules(
+  schema: GraphQLSchema,
+  limits: QueryLimits,
+  report: ReportErrors,
+): ApolloServerPlugin<RequestContext> {
   const listener = {
     async didResolveOperation({ document, operation, request, contextValue }) {
       if (!operation) return;
       contextValue.outcome.operation = operation.name?.value ?? null;
       checkPrice(priceOperation(schema, document, operation, request.variables ?? {}), limits);
+    },
+    async didEncounterErrors({ errors, contextValue }) {
+      report(errors, contextValue);
     },
     async willSendResponse({ response, contextValue }) {
       if (response.body.kind !== "single") return;
@@ -92,7 +107,12 @@ function requestRules(schema: GraphQLSchema, limits: QueryLimits): ApolloServerP
       if (retryAfterMs > 0) response.http.headers.set("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
     },
   } satisfies Awaited<ReturnType<NonNullable<ApolloServerPlugin<RequestContext>["requestDidStart"]>>>;
-  return { requestDidStart: async () => listener };
+  return {
+    requestDidStart: async () => listener,
+    async unexpectedErrorProcessingRequest({ requestContext: { contextValue }, error }) {
+      report([error], contextValue);
+    },
+  };
 }
 
 /** The code whose status is the highest. */

@@ -6,6 +6,9 @@ import { createCompiledQueries } from "./compiled-queries.ts";
 /** The error as the caller sees it, of the error as Apollo Server would format it. */
 export type FormatError = (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
 
+/** Told of the errors that a request ran into. */
+export type ReportErrors = (errors: readonly unknown[], context: RequestContext) => void;
+
 /**
  * Runs operations that keep coming by their compiled form, everything else by Apollo Server's own execution
  * (graphql-js). What a request is answered must not depend on which of the two ran it.
@@ -13,6 +16,7 @@ export type FormatError = (formatted: GraphQLFormattedError, error: unknown) => 
 export function compiledExecution(
   schema: GraphQLSchema,
   formatError: FormatError,
+  report: ReportErrors,
 ): ApolloServerPlugin<RequestContext> {
   const compiled = createCompiledQueries(schema);
   const listener = {
@@ -24,6 +28,7 @@ export function compiledExecution(
       const variables = query?.prepare(request.variables ?? {}) ?? null;
       if (query === null || variables === null) return null;
       const { data, errors } = await query.run(contextValue, variables);
+      if (errors !== undefined) report(errors.map(asWhole), contextValue);
       return {
         http: { headers: new HeaderMap() },
         body: {
@@ -40,19 +45,22 @@ export function compiledExecution(
 }
 
 /** graphql-jit's errors are GraphQLErrors in name, without the extensions that every one has. */
-function format(error: GraphQLError, formatError: FormatError): GraphQLFormattedError {
-  const { message, locations, path, originalError } = error;
-  const whole = new GraphQLError(message, {
+function asWhole({ message, path, originalError, extensions }: GraphQLError): GraphQLError {
+  return new GraphQLError(message, {
     ...(path === undefined ? {} : { path }),
     ...(originalError === undefined ? {} : { originalError }),
-    extensions: error.extensions ?? {},
+    extensions: extensions ?? {},
   });
+}
+
+function format(error: GraphQLError, formatError: FormatError): GraphQLFormattedError {
+  const { message, locations, path } = error;
   return formatError(
     {
       message,
       ...(locations === undefined ? {} : { locations }),
       ...(path === undefined ? {} : { path }),
     },
-    whole,
+    asWhole(error),
   );
 }

@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { fastify as createFastify, type FastifyInstance } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
@@ -15,6 +17,11 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+/** The caller's own id of the request where that is one, and in the answer the id that stands in the log. */
+const REQUEST_ID_HEADER = "x-request-id";
+/** What a caller may send into our log: no more, and no other characters. */
+const REQUEST_ID = /^[\w.:-]{1,64}$/;
+
 /** While closing: how often connections that carry no request are closed. */
 const IDLE_CHECK_MS = 100;
 /** Connections that never sent a request count as busy to Node: once nothing was in flight for so long, they are cut. */
@@ -30,6 +37,7 @@ export function createFastifyServer(options: {
   const { clock, logger, drainMs = DRAIN_MS_MAX } = options;
   const fastify = createFastify({
     logger: false,
+    genReqId: requestIdOf,
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -37,7 +45,7 @@ export function createFastifyServer(options: {
     forceCloseConnections: "idle",
     // A request that is already on a connection is answered while we close; its answer says that the connection ends.
     return503OnClosing: false,
-    frameworkErrors: (error, _request, reply) => void sendFailure(reply, failureOf(error, logger)),
+    frameworkErrors: (error, { id }, reply) => void sendFailure(reply, failureOf(error, id, logger)),
     clientErrorHandler: (error, socket) => {
       if (socket.writable) socket.end(clientErrorResponse(error));
       else socket.destroy();
@@ -45,12 +53,16 @@ export function createFastifyServer(options: {
   });
   let closed: Promise<void> | undefined;
   let inFlight = 0;
-  fastify.setErrorHandler((error, _request, reply) => sendFailure(reply, failureOf(error, logger)));
-  fastify.addHook("onRequest", async (_request, reply) => {
+  fastify.setErrorHandler((error, { id }, reply) => sendFailure(reply, failureOf(error, id, logger)));
+  fastify.addHook("onRequest", async (request, reply) => {
     inFlight++;
     // Fires once, whether the answer was sent or the client went away.
     reply.raw.once("close", () => inFlight--);
-    reply.headers({ "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" });
+    reply.headers({
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      [REQUEST_ID_HEADER]: request.id,
+    });
   });
   // Without this, a connection whose request was in flight when closing began would stay open for KEEP_ALIVE_MS.
   fastify.addHook("onSend", (_request, reply, payload, done) => {
@@ -84,4 +96,9 @@ export function createFastifyServer(options: {
       },
     },
   };
+}
+
+function requestIdOf({ headers }: IncomingMessage): string {
+  const asked = headers[REQUEST_ID_HEADER];
+  return typeof asked === "string" && REQUEST_ID.test(asked) ? asked : randomUUID();
 }

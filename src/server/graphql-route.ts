@@ -77,11 +77,12 @@ export function registerGraphQL(
       // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
       // over as soon as its body was read.)
       reply.raw.once("close", budget.end);
-      const outcome = outcomeOf(request) ?? newRequestOutcome();
+      const outcome = outcomeOf(request) ?? newRequestOutcome(request.id);
       const response = await apollo.executeHTTPGraphQLRequest({
         httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
         context: async () => newContext(caller, budget.signal, outcome),
       });
+      outcome.ranOutOfTime = budget.ranOut();
       // Where a field failed, others may still be reading for an answer that will not hold them.
       budget.end();
       // What Apollo Server refuses before it looks at the operation: a wrong method, a body that is none, a foreign page.

@@ -44,7 +44,7 @@ function challenge(authorization: string | undefined): string {
  * Our own errors with the status that the catalogue gives their code, Fastify's (body, content type, URL) in our words;
  * whatever else reaches it is a bug of ours.
  */
-export function failureOf(error: unknown, logger: Logger): HttpFailure {
+export function failureOf(error: unknown, requestId: string, logger: Logger): HttpFailure {
   if (error instanceof ApiError) return { status: ERROR_CATALOGUE[publicErrorOf(error).code].status, error };
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {
@@ -77,7 +77,7 @@ export function failureOf(error: unknown, logger: Logger): HttpFailure {
     default:
       if (error instanceof NotUtf8Error)
         return { status: 400, error: badUserInput("The body must be JSON in UTF-8.") };
-      logger.error({ err: error }, "a request failed unexpectedly");
+      logger.error({ err: error, requestId }, "a request failed unexpectedly");
       return { status: 500, error };
   }
 }

@@ -15,6 +15,7 @@ import { registerPlayground } from "./playground.ts";
 import { createRequestObserver, type ObservedRequest } from "./request-observer.ts";
 import { requestTimeoutMs } from "./request-timeout.ts";
 import { readTrustedDocuments, type TrustedMode } from "./trusted-documents.ts";
+import { createUnservedLog } from "./unserved-log.ts";
 
 export interface HttpServerDependencies extends ResolverDependencies {
   /** Whether to serve /playground. */
@@ -60,6 +61,7 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     jit: deps.jit,
     logger,
   });
+  const logUnserved = createUnservedLog(logger);
   const { fastify, server } = createFastifyServer({ clock, logger, drainMs });
   fastify.addHook("onClose", () => apollo.stop());
   registerGraphQL(fastify, apollo, {
@@ -71,7 +73,10 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     observe: createRequestObserver({
       documentedOperations: new Set((await readOperations()).map(({ name }) => name)),
       clock,
-      onRequest: deps.onRequest,
+      onRequest(request) {
+        deps.onRequest(request);
+        logUnserved(request);
+      },
     }),
   });
   if (deps.metrics !== null) registerMetrics(fastify, deps.metrics);

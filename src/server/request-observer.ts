@@ -5,11 +5,13 @@ import { newRequestOutcome, type RequestOutcome } from "../resolvers/request-out
 
 /** A GraphQL request that is over. */
 export interface ObservedRequest {
+  readonly requestId: string;
   /** Its name where that is a documented one, else `other`: callers invent as many as they like. */
   readonly operation: string;
   readonly code: ErrorCode | "OK" | "CLIENT_GONE";
   /** From its headers to the end of the answer. */
   readonly durationMs: number;
+  readonly ranOutOfTime: boolean;
 }
 
 const outcomes = new WeakMap<FastifyRequest, RequestOutcome>();
@@ -28,13 +30,15 @@ export function createRequestObserver(deps: {
   const { documentedOperations, onRequest } = deps;
   const { monotonicMs } = deps.clock;
   return (request, reply) => {
-    const outcome = newRequestOutcome();
+    const outcome = newRequestOutcome(request.id);
     outcomes.set(request, outcome);
     const startedMs = monotonicMs();
     // Fires once, whether the answer was sent or the client went away.
     reply.raw.once("close", () => {
-      const { operation, code } = outcome;
+      const { operation, code, requestId, ranOutOfTime } = outcome;
       onRequest({
+        requestId,
+        ranOutOfTime,
         operation: operation !== null && documentedOperations.has(operation) ? operation : "other",
         code: code ?? (reply.raw.writableFinished ? "OK" : "CLIENT_GONE"),
         durationMs: monotonicMs() - startedMs,

@@ -1,5 +1,6 @@
 import type { View } from "../domain/impression.ts";
 import { type Lanes, type Outcome, UNAVAILABLE } from "./lanes.ts";
+import { partitionOf, type Table } from "./partition.ts";
 import type { PlannedBatch, PlannedView } from "./plan.ts";
 
 export type Outcomes = ReadonlyMap<PlannedView, Outcome>;
@@ -18,12 +19,12 @@ export type BatchWriter = (batch: PlannedBatch) => Promise<Outcomes>;
  */
 export function createBatchWriter(
   writes: Pick<Lanes, "write">,
-  table: "viewers" | "history",
+  table: Table,
   storeWrite: StoreWrite,
 ): BatchWriter {
   async function writeBatch({ owner, views }: PlannedBatch): Promise<Outcomes> {
     const rows = views.map(({ view }) => view);
-    const outcome = await writes.write(`${table} ${owner}`, () => storeWrite(owner, rows));
+    const outcome = await writes.write(partitionOf(table, owner), () => storeWrite(owner, rows));
     if (outcome.kind !== "refused" || views.length === 1)
       return new Map(views.map((planned) => [planned, outcome]));
     const alone = await Promise.all(views.map((planned) => writeBatch({ owner, views: [planned] })));

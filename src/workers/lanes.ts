@@ -2,6 +2,7 @@ import { StoreRefusedError } from "../ports/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ConcurrencyLimit } from "./concurrency.ts";
+import { partitionFields } from "./partition.ts";
 import { backoffMs, isOverdue, verdictOf } from "./verdict.ts";
 import { within } from "./within.ts";
 
@@ -150,7 +151,7 @@ export function createLanes(deps: LanesDeps): Lanes {
     if (lane.failures === failuresBefore) lane.failures++;
     const verdict = verdictOf(error, monotonicMs() - job.sinceMs, breaker.isOpen());
     const { partition, failures } = lane;
-    logger.debug({ err: error, partition, failures, verdict }, "a store write failed");
+    logger.debug({ err: error, ...partitionFields(partition), failures, verdict }, "a store write failed");
     if (verdict === "GIVE_BACK" || phase !== "open") job.end(UNAVAILABLE);
     else lane.waiting.unshift(job);
     if (phase === "open")

@@ -30,7 +30,11 @@ export async function writeLetters(
       continue;
     }
     // The messages stay in the queue: nothing is lost.
-    deps.logger.error({ err: error, letters: letters.length - start }, "dead letters could not be written");
+    const { sequence } = chunk[0]?.delivery ?? {};
+    deps.logger.error(
+      { err: error, letters: letters.length - start, sequence },
+      "dead letters could not be written",
+    );
     const isOutage = error instanceof DeadLettersFullError || error instanceof QueueUnavailableError;
     for (const letter of isOutage ? letters.slice(start) : chunk) deps.failed(letter);
     // Full or unreachable: the rest would fare no better.

@@ -1,4 +1,5 @@
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import type { DeadLetterReason } from "../domain/dead-letter.ts";
 import { microsToMillis, type WallClock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -70,6 +71,17 @@ export interface PullCounts {
   expired: number;
   /** Messages returned to the queue. */
   givenBack: number;
+  /** Of `deadLettered`, by reason. */
+  readonly reasons: Partial<Record<DeadLetterReason, number>>;
+  /** Messages with something dead-lettered in them, the first of them, by their place in the stream. */
+  readonly sequences: number[];
+}
+
+/** Messages that a log line names. */
+const SEQUENCES_MAX = 10;
+
+function nothingYet(): PullCounts {
+  return { stored: 0, deadLettered: 0, expired: 0, givenBack: 0, reasons: {}, sequences: [] };
 }
 
 /**
@@ -86,9 +98,9 @@ export async function handlePull(
   deps: PullHandlerDeps,
 ): Promise<PullCounts> {
   const { queue, counts, logger } = deps;
-  if (deliveries.length === 0) return { stored: 0, deadLettered: 0, expired: 0, givenBack: 0 };
+  if (deliveries.length === 0) return nothingYet();
   const rules = { stream: queue.stream, retentionMs: deps.retentionMs, nowMs: deps.clock.nowMs() };
-  const pull: PullCounts = { stored: 0, deadLettered: 0, expired: 0, givenBack: 0 };
+  const pull = nothingYet();
 
   const tallies = createTallies();
 
@@ -229,6 +241,10 @@ export async function handlePull(
       logger,
       landed({ delivery, letter }) {
         pull.deadLettered++;
+        pull.reasons[letter.reason] = (pull.reasons[letter.reason] ?? 0) + 1;
+        const { sequence } = delivery;
+        if (pull.sequences.length < SEQUENCES_MAX && !pull.sequences.includes(sequence))
+          pull.sequences.push(sequence);
         tallies.deadLettered(delivery, letter.reason);
         settlement.succeeded(delivery);
       },

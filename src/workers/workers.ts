@@ -165,8 +165,10 @@ export function startWorkers(options: WorkersOptions): Workers {
     counts.messages += deliveries.length;
     counts.redeliveries += deliveries.filter((delivery) => delivery.deliveries > 1).length;
     const became = await handlePull(suspects.sortOut(deliveries), { ...pull, counts });
-    if (became.deadLettered > 0) logger.warn(became, "impressions were dead-lettered");
-    if (became.expired > 0) logger.info(became, "impressions expired while they waited in the queue");
+    const { reasons, sequences, ...numbers } = became;
+    if (became.deadLettered > 0)
+      logger.warn({ ...numbers, reasons, sequences }, "impressions were dead-lettered");
+    if (became.expired > 0) logger.info(numbers, "impressions expired while they waited in the queue");
   }
 
   async function loop({ pulls, counts }: (typeof states)[number]): Promise<void> {

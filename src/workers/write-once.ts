@@ -3,6 +3,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ConcurrencyLimit } from "./concurrency.ts";
 import { type Lanes, type Outcome, STORED, UNAVAILABLE } from "./lanes.ts";
+import { partitionFields } from "./partition.ts";
 import { within } from "./within.ts";
 
 /**
@@ -26,7 +27,7 @@ export function createOnceWrites(deps: {
       } catch (error) {
         if (error instanceof StoreRefusedError) return { kind: "refused", detail: error.message };
         if (error instanceof StoreUnavailableError) deps.breaker.failed();
-        deps.logger.debug({ err: error, partition }, "a suspect's store write failed");
+        deps.logger.debug({ err: error, ...partitionFields(partition) }, "a suspect's store write failed");
         return UNAVAILABLE;
       }
     },

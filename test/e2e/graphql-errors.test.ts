@@ -146,6 +146,59 @@ describe("a bug", () => {
     expect(lines.join("")).toContain('"path":["recordImpressions"]');
   });
 
+  test("its line and the answer have one id: the caller's where that is one, compiled or not", async () => {
+    const lines: string[] = [];
+    const logger: Logger = pino({ level: "info" }, { write: (line) => void lines.push(line) });
+    const api = await start(() => ({
+      recorder: { record: () => Promise.reject(new Error(SECRET)) },
+      logger,
+    }));
+    const body = {
+      query:
+        "mutation Record($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted } }",
+      variables: {
+        input: { userId: "u", impressions: [{ postId: "p", viewedAt: new Date().toISOString() }] },
+      },
+    };
+    const ids: unknown[] = [];
+    for (const sent of ["caller:1", "caller-2", "caller_3", "caller.4", "not an id", "x".repeat(65)]) {
+      const { headers } = await api.post(body, { "x-request-id": sent });
+      ids.push(headers.get("x-request-id"));
+    }
+    expect(ids.slice(0, 4)).toEqual(["caller:1", "caller-2", "caller_3", "caller.4"]);
+    for (const id of ids.slice(4)) expect(id).toMatch(/^[0-9a-f-]{36}$/);
+    const logged = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(logged.map(({ requestId, operation }) => [requestId, operation])).toEqual(
+      ids.map((id) => [id, "Record"]),
+    );
+  });
+
+  test("a request that runs out of time is a line in the log", async () => {
+    const lines: string[] = [];
+    const logger: Logger = pino({ level: "info" }, { write: (line) => void lines.push(line) });
+    const api = await start(({ store }) => ({
+      logger,
+      store: {
+        ...store,
+        seenPosts: (_request, signal) =>
+          new Promise((_resolve, reject) =>
+            signal?.addEventListener("abort", () => reject(signal.reason as Error)),
+          ),
+      },
+    }));
+    const query = 'query SeenPosts { seenPosts(userId: "u") { nodes { views } } }';
+    const answer = await api.post({ query }, { "x-request-timeout-ms": "20", "x-request-id": "late" });
+    expect(answer.status).toBe(503);
+    await expect.poll(() => lines.length).toBe(1);
+    expect(JSON.parse(lines[0] ?? "{}")).toMatchObject({
+      level: 40,
+      requestId: "late",
+      operation: "SeenPosts",
+      code: "STORE_UNAVAILABLE",
+      msg: "a request ran out of time: the store did not answer within it",
+    });
+  });
+
   test("an ordinary request leaves no line in the log", async () => {
     const lines: string[] = [];
     const logger: Logger = pino({ level: "info" }, { write: (line) => void lines.push(line) });
