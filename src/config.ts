@@ -1,5 +1,19 @@
 import { z } from "zod";
 import type { TokenSettings } from "./access/authenticator.ts";
+import {
+  addresses,
+  bytes,
+  flag,
+  GIB,
+  integer,
+  isLoopback,
+  MIB,
+  origins,
+  text,
+  trustProxy,
+  wholeNumber,
+} from "./config-values.ts";
+import { IMPRESSIONS_PER_MUTATION_MAX } from "./domain/limits.ts";
 import { SLICE_ROWS_MAX } from "./domain/slices.ts";
 import { DAY_MS } from "./domain/time.ts";
 
@@ -8,50 +22,12 @@ import { DAY_MS } from "./domain/time.ts";
  * config` prints them, and a wrong one stops the start with a line that says what is expected.
  */
 
-const KIB = 1024;
-const MIB = 1024 * KIB;
-const GIB = 1024 * MIB;
-
-const wholeNumber = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
-const integer = (fallback: number, min: number, max: number) => wholeNumber(min, max).default(fallback);
-
-const SIZE = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/;
-const SIZE_UNITS: Record<string, number> = { B: 1, KiB: KIB, MiB: MIB, GiB: GIB, TiB: 1024 * GIB };
-const bytes = (fallback: number, min: number) =>
-  z
-    .string()
-    .regex(SIZE, "must be a size like 512MiB or 10GiB")
-    .transform((text) => {
-      const [, digits, unit] = SIZE.exec(text) ?? [];
-      return Number(digits) * (SIZE_UNITS[unit ?? "B"] ?? 1);
-    })
-    .refine((value) => value >= min, `must be at least ${min} bytes`)
-    .default(fallback);
-
-const flag = z
-  .enum(["on", "off", "true", "false", "1", "0"], "must be on or off")
-  .transform((text) => text === "on" || text === "true" || text === "1");
-
-/** Comma-separated `host:port`. */
-const addresses = (fallback: string) =>
-  z
-    .string()
-    .transform((list) => list.split(",").map((address) => address.trim()))
-    .refine(
-      (list) => list.every((address) => /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(address)),
-      "must be host:port, or several with commas between them",
-    )
-    .prefault(fallback);
-
+/** From one address, with AUTH=jwt: a thousand a second, for many phones share the address of their carrier. */
+const REQUESTS_PER_MINUTE = 60_000;
+/** Of one user, with AUTH=jwt: what a phone has kept through a long time without a network (5,000) passes at once. */
+const IMPRESSIONS_PER_MINUTE = 6_000;
 /** RFC 7518, section 3.2: a key for HS256 is no shorter than its hash. */
 const JWT_SECRET_BYTES_MIN = 32;
-
-const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
 
 /** Of those that whoever runs the service makes up for it alone. */
 const SECRET_CHARACTERS_MIN = 12;
@@ -120,6 +96,15 @@ const SETTINGS = {
   JWT_ISSUER: z.string().optional(),
   JWT_AUDIENCE: z.string().optional(),
   JWT_USER_CLAIM: text("sub"),
+  REQUESTS_PER_MINUTE_MAX: wholeNumber(0, 1_000_000_000).optional(),
+  IMPRESSIONS_PER_MINUTE_MAX: wholeNumber(0, 1_000_000_000)
+    .refine(
+      (impressions) => impressions === 0 || impressions >= IMPRESSIONS_PER_MUTATION_MAX,
+      `must be 0 for no limit, or at least ${IMPRESSIONS_PER_MUTATION_MAX}, so that the longest list passes`,
+    )
+    .optional(),
+  TRUST_PROXY: trustProxy,
+  CORS_ORIGINS: origins,
   ALLOW_INSECURE: flag.default(false),
   PLAYGROUND: flag.optional(),
   INTROSPECTION: flag.optional(),
@@ -155,6 +140,8 @@ export interface Config extends Settings {
   readonly INTROSPECTION: boolean;
   /** Whether /metrics is served: unless set, only where access control is off, a token is asked for, or on a port of its own. */
   readonly METRICS: boolean;
+  readonly REQUESTS_PER_MINUTE_MAX: number;
+  readonly IMPRESSIONS_PER_MINUTE_MAX: number;
   readonly retentionMs: number;
   /** Null with AUTH=off. */
   readonly tokens: TokenSettings | null;
@@ -200,6 +187,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     METRICS:
       settings.METRICS ??
       (open || settings.METRICS_TOKEN !== undefined || settings.METRICS_PORT !== undefined),
+    REQUESTS_PER_MINUTE_MAX: settings.REQUESTS_PER_MINUTE_MAX ?? (open ? 0 : REQUESTS_PER_MINUTE),
+    IMPRESSIONS_PER_MINUTE_MAX: settings.IMPRESSIONS_PER_MINUTE_MAX ?? (open ? 0 : IMPRESSIONS_PER_MINUTE),
     retentionMs: settings.RETENTION_DAYS * DAY_MS,
     tokens: readTokenSettings(settings),
   };
@@ -243,11 +232,6 @@ function readTokenSettings(settings: Settings): TokenSettings | null {
   return { keys, issuer: JWT_ISSUER, audience: JWT_AUDIENCE, userClaim: JWT_USER_CLAIM };
 }
 
-/** Whether only this machine reaches it. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
 /** The settings in force, a line each, as the environment would give them; secrets redacted. */
 export function describeConfig(config: Config): string[] {
   return SETTING_NAMES.map((name) => {
@@ -269,7 +253,7 @@ export function logSettingsOf(config: Config) {
 }
 
 function printable(value: string | number | boolean | readonly string[]): string {
-  if (typeof value === "boolean") return value ? "on" : "off";
+  if (value === false || value === true) return value ? "on" : "off";
   // A PEM text has lines of its own; it may be set with \n in their place.
   return typeof value === "object" ? value.join(",") : String(value).replaceAll("\n", "\\n");
 }

@@ -7,9 +7,10 @@ import { createErasures, type ErasureRunner, startErasureRunner } from "./admin/
 import { openEngine } from "./app.ts";
 import type { Role, RunningService } from "./cli/dependencies.ts";
 import type { Config } from "./config.ts";
-import { UNRESTRICTED } from "./domain/caller.ts";
+import { OPERATOR } from "./domain/caller.ts";
 import type { Clock } from "./domain/time.ts";
 import type { Engine } from "./engine.ts";
+import { openImpressionLimit } from "./ingest/impression-limit.ts";
 import { startPressureGauge } from "./ingest/pressure-gauge.ts";
 import { createRecorder } from "./ingest/recorder.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
@@ -116,6 +117,9 @@ export async function startService(
         }),
         playground: config.PLAYGROUND,
         introspection: config.INTROSPECTION,
+        requestsPerMinuteMax: config.REQUESTS_PER_MINUTE_MAX,
+        corsOrigins: config.CORS_ORIGINS,
+        trustProxy: config.TRUST_PROXY,
         authenticator: await openAuthenticator(config.tokens, { clock, random: Math.random, logger }),
         requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
         queryLimits: { costMax: config.QUERY_COST_MAX, depthMax: config.QUERY_DEPTH_MAX },
@@ -219,7 +223,12 @@ async function localApi(
   const newContext = createContextFactory(dependencies);
   return {
     execute: async (document, variableValues) =>
-      execute({ schema, document, variableValues, contextValue: newContext(UNRESTRICTED) }),
+      execute({
+        schema,
+        document,
+        variableValues,
+        contextValue: newContext({ caller: OPERATOR, address: () => null }),
+      }),
     async close() {
       await groupCommit.drain();
       await engine.close();
@@ -268,6 +277,7 @@ function resolverDependencies(
 ): ResolverDependencies {
   return {
     recorder: writeSide.recorder,
+    impressionLimit: openImpressionLimit(config.IMPRESSIONS_PER_MINUTE_MAX, clock),
     store: engine.store,
     queue: engine.queue,
     workerBoard: engine.workerBoard,

@@ -6,8 +6,8 @@ import {
   type OperationDefinitionNode,
   parse,
 } from "graphql";
-import { type Caller, UNRESTRICTED } from "../../src/domain/caller.ts";
-import type { RequestContext } from "../../src/resolvers/context.ts";
+import { ANYBODY } from "../../src/domain/caller.ts";
+import type { RequestContext, Sender } from "../../src/resolvers/context.ts";
 import type { CompiledQueries } from "../../src/server/compiled-queries.ts";
 import { printEnvironment } from "../support/environment.ts";
 import { median } from "../support/statistics.ts";
@@ -27,7 +27,7 @@ const { buildGraphQLSchema } = (await dist("resolvers/schema.js")) as {
   buildGraphQLSchema: () => GraphQLSchema;
 };
 const { createContextFactory } = (await dist("resolvers/context.js")) as {
-  createContextFactory: (deps: object) => (caller: Caller) => RequestContext;
+  createContextFactory: (deps: object) => (sender: Sender) => RequestContext;
 };
 const { createCompiledQueries } = (await dist("server/compiled-queries.js")) as {
   createCompiledQueries: (schema: GraphQLSchema) => CompiledQueries;
@@ -40,6 +40,7 @@ const schema = buildGraphQLSchema();
 const contextOf = createContextFactory({
   clock: { nowMs: () => NOW_MS },
   retentionMs: 90 * 86_400_000,
+  impressionLimit: null,
   recorder: {
     record: async ({ impressions }: { impressions: readonly unknown[] }) => ({
       accepted: impressions.length,
@@ -64,7 +65,7 @@ const contextOf = createContextFactory({
   },
 });
 
-const newContext = () => contextOf(UNRESTRICTED);
+const newContext = () => contextOf({ caller: ANYBODY, address: () => null });
 
 const RECORD =
   "mutation R($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted receivedAt flushAfterMs } }";

@@ -13,6 +13,7 @@ export function callerOf(claims: JWTPayload, userClaim: string): Caller {
   return {
     subject: subjectOf(claims[userClaim]),
     scopes: new Set(SCOPES.filter((scope) => given.has(scope))),
+    limited: !given.has("impressions:admin"),
   };
 }
 

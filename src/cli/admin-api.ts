@@ -1,5 +1,6 @@
 import { type DocumentNode, type ExecutionResult, print } from "graphql";
-import { type Config, isLoopback } from "../config.ts";
+import type { Config } from "../config.ts";
+import { isLoopback } from "../config-values.ts";
 import type { AdminApi, CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 

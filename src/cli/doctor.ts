@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { type Config, ConfigError, isLoopback } from "../config.ts";
+import { type Config, ConfigError } from "../config.ts";
+import { isLoopback } from "../config-values.ts";
 import { type Finding, failed, ok, spaceFinding, warning } from "../domain/finding.ts";
 import { PipelineDocument } from "../generated/operations.ts";
 import { findRunningService } from "./admin-api.ts";

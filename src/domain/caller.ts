@@ -7,10 +7,14 @@ export interface Caller {
   /** The user that the token names; null where it names nobody, or where there are no tokens. */
   readonly subject: string | null;
   readonly scopes: ReadonlySet<Scope>;
+  /** Whether rate limits hold for it. Not for admins: back ends that import, and operators. */
+  readonly limited: boolean;
 }
 
-/** Somebody on the machine itself, or whoever reaches a service that asks for no tokens (AUTH=off). */
-export const UNRESTRICTED: Caller = { subject: null, scopes: new Set(SCOPES) };
+/** Whoever reaches a service that asks for no tokens (AUTH=off). */
+export const ANYBODY: Caller = { subject: null, scopes: new Set(SCOPES), limited: true };
+/** Somebody on the machine itself. */
+export const OPERATOR: Caller = { ...ANYBODY, limited: false };
 
 /** Admin may do everything: who can erase users and read dead letters gains nothing by the other two. */
 export function mayDo(caller: Caller, scope: Scope): boolean {

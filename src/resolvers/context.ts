@@ -2,6 +2,7 @@ import type { DeadLetterActions } from "../admin/dead-letter-actions.ts";
 import type { Erasures } from "../admin/erasures.ts";
 import type { Caller } from "../domain/caller.ts";
 import type { Clock } from "../domain/time.ts";
+import type { ImpressionLimit } from "../ingest/impression-limit.ts";
 import type { Recorder } from "../ingest/recorder.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -13,6 +14,8 @@ import { newRequestOutcome, type RequestOutcome } from "./request-outcome.ts";
 /** What the resolvers translate to. */
 export interface ResolverDependencies {
   readonly recorder: Recorder;
+  /** Null: nobody is limited. */
+  readonly impressionLimit: ImpressionLimit | null;
   readonly store: ImpressionStore;
   readonly queue: ImpressionQueue;
   readonly workerBoard: WorkerBoard;
@@ -24,24 +27,33 @@ export interface ResolverDependencies {
   readonly engine: string;
 }
 
+/** Where a request comes from. */
+export interface Sender {
+  readonly caller: Caller;
+  /** The network address that it came from; null where it came over none. */
+  readonly address: () => string | null;
+}
+
 /** What one request's resolvers see. Not #private: Apollo Server copies the context, field by field. */
 export class RequestContext {
   readonly deps: ResolverDependencies;
   readonly caller: Caller;
   readonly outcome: RequestOutcome;
   private readonly signalOfRequest: () => AbortSignal;
+  private readonly addressOfSender: () => string | null;
   private now: number | undefined;
   private storeLoaders: Loaders | undefined;
   private candidateLists: Candidates | undefined;
 
   constructor(
     deps: ResolverDependencies,
-    caller: Caller,
+    { caller, address }: Sender,
     signalOfRequest: () => AbortSignal,
     outcome: RequestOutcome,
   ) {
     this.deps = deps;
     this.caller = caller;
+    this.addressOfSender = address;
     this.outcome = outcome;
     this.signalOfRequest = signalOfRequest;
   }
@@ -50,6 +62,12 @@ export class RequestContext {
   get nowMs(): number {
     this.now ??= this.deps.clock.nowMs();
     return this.now;
+  }
+
+  /** Whom rate limits count this request for: a user, or an address where there are no users; null for nobody. */
+  get countedFor(): string | null {
+    const { limited, subject } = this.caller;
+    return limited ? (subject ?? this.addressOfSender()) : null;
   }
 
   // Created on first use: recordImpressions, the hot path, needs neither.
@@ -67,17 +85,16 @@ export class RequestContext {
 /**
  * Makes the context of each request.
  *
- * @param caller who sent it.
  * @param signal when to stop reading; never asked for where nothing is read. Unless given, nothing ends the reading.
  * @param outcome where what becomes of the request is written down.
  */
 export type ContextFactory = (
-  caller: Caller,
+  sender: Sender,
   signal?: () => AbortSignal,
   outcome?: RequestOutcome,
 ) => RequestContext;
 
 export function createContextFactory(deps: ResolverDependencies): ContextFactory {
-  return (caller, signal = () => new AbortController().signal, outcome = newRequestOutcome("")) =>
-    new RequestContext(deps, caller, signal, outcome);
+  return (sender, signal = () => new AbortController().signal, outcome = newRequestOutcome("")) =>
+    new RequestContext(deps, sender, signal, outcome);
 }

@@ -6,7 +6,7 @@ import {
   type QueryPrice,
   QueryTooComplexError,
 } from "../errors.ts";
-import { OverloadedError, SubmissionTooLargeError } from "../ingest/errors.ts";
+import { OverloadedError, RateLimitedError, SubmissionTooLargeError } from "../ingest/errors.ts";
 import {
   DeadLettersFullError,
   QueueFullError,
@@ -69,6 +69,13 @@ export function publicErrorOf(error: unknown, random: () => number = Math.random
       code: "STORE_UNAVAILABLE",
       message: `The store did not answer within ${cause.timeoutMs} ms. Allow more time, ask for less, or ask again after retryAfterMs.`,
       retryAfterMs,
+    };
+  }
+  if (cause instanceof RateLimitedError) {
+    return {
+      code: "RATE_LIMITED",
+      message: "Too many impressions. Nothing was enqueued; send the same list again after retryAfterMs.",
+      retryAfterMs: cause.waitMs + Math.round(RETRY_AFTER_MS * random()),
     };
   }
   if (cause instanceof DeadLettersFullError) {

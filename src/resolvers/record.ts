@@ -54,11 +54,11 @@ export async function recordImpressions(
   }
   const userId = userToRecordFor(context.caller, input.userId ?? null);
   checkId("input.userId", userId);
-  return context.deps.recorder.record({
-    userId,
-    impressions: impressions.map(toImpression),
-    sentAtMs: input.sentAt ?? null,
-  });
+  const request = { userId, impressions: impressions.map(toImpression), sentAtMs: input.sentAt ?? null };
+  const { recorder, impressionLimit } = context.deps;
+  if (impressionLimit !== null && context.countedFor !== null)
+    impressionLimit.take(context.countedFor, impressions.length);
+  return recorder.record(request);
 }
 
 function toImpression(input: ImpressionInput, index: number): Impression {

@@ -5,7 +5,14 @@ import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { clientErrorResponse, failureOf, sendFailure } from "./http-errors.ts";
-import { DRAIN_MS_MAX, HEADER_BYTES_MAX, HEADERS_MS_MAX, KEEP_ALIVE_MS, REQUEST_MS_MAX } from "./limits.ts";
+import {
+  CONNECTIONS_CHECK_MS,
+  DRAIN_MS_MAX,
+  HEADER_BYTES_MAX,
+  HEADERS_MS_MAX,
+  KEEP_ALIVE_MS,
+  REQUEST_MS_MAX,
+} from "./limits.ts";
 
 export interface HttpServer {
   /** Resolves once connections are accepted. @throws the listen error of Node, such as EADDRINUSE. */
@@ -27,21 +34,53 @@ const IDLE_CHECK_MS = 100;
 /** Connections that never sent a request count as busy to Node: once nothing was in flight for so long, they are cut. */
 const QUIET_MS = 500;
 
+/** How long a request may take to arrive, and how often that is looked at. */
+export interface ArrivalLimits {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly checkMs: number;
+}
+const ARRIVAL: ArrivalLimits = {
+  headersMs: HEADERS_MS_MAX,
+  requestMs: REQUEST_MS_MAX,
+  checkMs: CONNECTIONS_CHECK_MS,
+};
+
+/** Whose `X-Forwarded-For` is believed: nobody's, that of so many proxies, or of those at these addresses. */
+export type TrustProxy = false | number | readonly string[];
+
+/** For every answer. A page has a content policy of its own; in whatever else is served a browser runs nothing. */
+const SECURITY_HEADERS = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+};
+
 /** A Fastify with our limits, error answers and end, and nothing to serve yet. */
 export function createFastifyServer(options: {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How the address of a request's sender is found. */
+  readonly trustProxy?: TrustProxy;
   /** How long closing waits for requests in flight. */
   readonly drainMs?: number | undefined;
+  /** How long a request may take to arrive. */
+  readonly arrival?: ArrivalLimits | undefined;
 }): { readonly fastify: FastifyInstance; readonly server: HttpServer } {
-  const { clock, logger, drainMs = DRAIN_MS_MAX } = options;
+  const { clock, logger, trustProxy = false, drainMs = DRAIN_MS_MAX, arrival = ARRIVAL } = options;
   const fastify = createFastify({
     logger: false,
     genReqId: requestIdOf,
     bodyLimit: BODY_BYTES_MAX,
-    requestTimeout: REQUEST_MS_MAX,
+    requestTimeout: arrival.requestMs,
+    trustProxy: trustedBy(trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_MS_MAX },
+    http: {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: arrival.headersMs,
+      connectionsCheckingInterval: arrival.checkMs,
+    },
     forceCloseConnections: "idle",
     // A request that is already on a connection is answered while we close; its answer says that the connection ends.
     return503OnClosing: false,
@@ -58,11 +97,7 @@ export function createFastifyServer(options: {
     inFlight++;
     // Fires once, whether the answer was sent or the client went away.
     reply.raw.once("close", () => inFlight--);
-    reply.headers({
-      "x-content-type-options": "nosniff",
-      "referrer-policy": "no-referrer",
-      [REQUEST_ID_HEADER]: request.id,
-    });
+    reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
   });
   // Without this, a connection whose request was in flight when closing began would stay open for KEEP_ALIVE_MS.
   fastify.addHook("onSend", (_request, reply, payload, done) => {
@@ -101,4 +136,9 @@ export function createFastifyServer(options: {
 function requestIdOf({ headers }: IncomingMessage): string {
   const asked = headers[REQUEST_ID_HEADER];
   return typeof asked === "string" && REQUEST_ID.test(asked) ? asked : randomUUID();
+}
+
+function trustedBy(trustProxy: TrustProxy): boolean | string[] | ((address: string, hop: number) => boolean) {
+  if (typeof trustProxy === "number") return (_address, hop) => hop < trustProxy;
+  return trustProxy === false ? false : [...trustProxy];
 }

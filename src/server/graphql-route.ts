@@ -3,13 +3,14 @@ import type { IncomingHttpHeaders } from "node:http";
 import { type ApolloServer, HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticator.ts";
-import { type Caller, UNRESTRICTED } from "../domain/caller.ts";
+import { ANYBODY, type Caller } from "../domain/caller.ts";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
 import type { ContextFactory, RequestContext } from "../resolvers/context.ts";
 import type { RequestBudget } from "../resolvers/request-budget.ts";
 import { newRequestOutcome } from "../resolvers/request-outcome.ts";
 import { NotUtf8Error, sendFailure } from "./http-errors.ts";
+import { addressOf, requestLimit } from "./rate-limit.ts";
 import { createDocumentResolver } from "./request-document.ts";
 import { outcomeOf } from "./request-observer.ts";
 import type { TrustedDocuments } from "./trusted-documents.ts";
@@ -29,7 +30,7 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
  * CSRF prevention, content types, statuses). The published Fastify integration builds a URL from the Host header for
  * every request, so that a malformed header is a 500, and leaves no place to look at a document before it is parsed.
  */
-export function registerGraphQL(
+export async function registerGraphQL(
   fastify: FastifyInstance,
   apollo: ApolloServer<RequestContext>,
   options: {
@@ -39,9 +40,12 @@ export function registerGraphQL(
     /** Null: nobody is asked for a token. */
     readonly authenticator: Authenticator | null;
     readonly observe: (request: FastifyRequest, reply: FastifyReply) => void;
+    /** From one address; 0 for no limit. */
+    readonly requestsPerMinuteMax: number;
+    readonly random: () => number;
   },
-): void {
-  const { newContext, startBudget, trusted, authenticator } = options;
+): Promise<void> {
+  const { newContext, startBudget, trusted, authenticator, requestsPerMinuteMax, random } = options;
   const resolveDocument = createDocumentResolver(trusted);
   acceptJsonOnly(fastify);
   fastify.decorateRequest("caller", null);
@@ -49,8 +53,14 @@ export function registerGraphQL(
     method: METHODS,
     url: "/graphql",
     bodyLimit: BODY_BYTES_MAX,
+    // The rate limit is one more hook behind this one: it doesn't count admins that are known already, and what is too
+    // much is refused before its token is verified.
+    ...(await requestLimit(fastify, requestsPerMinuteMax, random)),
     async onRequest(request, reply) {
       options.observe(request, reply);
+      // Answers are about people, and made for one caller.
+      reply.header("cache-control", "no-store");
+      request.caller = authenticator === null ? ANYBODY : authenticator.known(request.headers.authorization);
       if (request.method === "GET" || request.method === "POST") return;
       const error = badUserInput("Send GraphQL requests with GET (queries) or POST.");
       reply.header("allow", "GET, POST");
@@ -58,11 +68,8 @@ export function registerGraphQL(
     },
     // Before the body is read: who may not speak is not listened to.
     async preParsing(request) {
-      request.caller =
-        authenticator === null
-          ? UNRESTRICTED
-          : (authenticator.known(request.headers.authorization) ??
-            (await authenticator.authenticate(request.headers.authorization)));
+      if (request.caller === null && authenticator !== null)
+        request.caller = await authenticator.authenticate(request.headers.authorization);
     },
     async handler(request, reply) {
       const { method, headers } = request;
@@ -80,7 +87,8 @@ export function registerGraphQL(
       const outcome = outcomeOf(request) ?? newRequestOutcome(request.id);
       const response = await apollo.executeHTTPGraphQLRequest({
         httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
-        context: async () => newContext(caller, budget.signal, outcome),
+        context: async () =>
+          newContext({ caller, address: () => addressOf(request) }, budget.signal, outcome),
       });
       outcome.ranOutOfTime = budget.ranOut();
       // Where a field failed, others may still be reading for an answer that will not hold them.

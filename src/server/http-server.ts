@@ -5,7 +5,13 @@ import { startRequestBudget } from "../resolvers/request-budget.ts";
 import { buildGraphQLSchema } from "../resolvers/schema.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { startApollo } from "./apollo.ts";
-import { createFastifyServer, type HttpServer } from "./fastify-server.ts";
+import { registerCors } from "./cors.ts";
+import {
+  type ArrivalLimits,
+  createFastifyServer,
+  type HttpServer,
+  type TrustProxy,
+} from "./fastify-server.ts";
 import { registerGraphQL } from "./graphql-route.ts";
 import { type Readiness, registerHealth } from "./health.ts";
 import { registerHome } from "./home.ts";
@@ -25,6 +31,11 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly queryLimits: QueryLimits;
   /** Null: nobody is asked for a token. */
   readonly authenticator: Authenticator | null;
+  /** Requests to /graphql from one address; 0 for no limit. */
+  readonly requestsPerMinuteMax: number;
+  /** Web pages of these origins may ask. */
+  readonly corsOrigins: readonly string[];
+  readonly trustProxy: TrustProxy;
   /** Whether operations that keep coming are compiled instead of interpreted. */
   readonly jit: boolean;
   readonly trustedDocuments: {
@@ -43,6 +54,8 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly requestTimeoutMs: number;
   /** How long `close` lets requests finish before it cuts their connections; DRAIN_MS_MAX where it is left out. */
   readonly drainMs?: number;
+  /** How long a request may take to arrive; as in limits.ts where it is left out. */
+  readonly arrival?: ArrivalLimits;
 }
 
 /**
@@ -51,7 +64,7 @@ export interface HttpServerDependencies extends ResolverDependencies {
  * @throws TrustedDocumentsError
  */
 export async function createHttpServer(deps: HttpServerDependencies): Promise<HttpServer> {
-  const { clock, logger, drainMs } = deps;
+  const { clock, logger, trustProxy, drainMs, arrival } = deps;
   const schema = buildGraphQLSchema();
   const trusted = await readTrustedDocuments({ ...deps.trustedDocuments, schema });
   const apollo = await startApollo({
@@ -62,11 +75,14 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     logger,
   });
   const logUnserved = createUnservedLog(logger);
-  const { fastify, server } = createFastifyServer({ clock, logger, drainMs });
+  const { fastify, server } = createFastifyServer({ clock, logger, trustProxy, drainMs, arrival });
   fastify.addHook("onClose", () => apollo.stop());
-  registerGraphQL(fastify, apollo, {
+  await registerCors(fastify, deps.corsOrigins);
+  await registerGraphQL(fastify, apollo, {
     newContext: createContextFactory(deps),
     authenticator: deps.authenticator,
+    requestsPerMinuteMax: deps.requestsPerMinuteMax,
+    random: Math.random,
     startBudget: (headers) =>
       startRequestBudget(requestTimeoutMs(headers, deps.requestTimeoutMs), deps.clock),
     trusted,

@@ -4,8 +4,14 @@
 export const HEADER_BYTES_MAX = 16 * 1024;
 /** From a connection's first byte to the end of the headers: a slow sender holds a socket no longer. */
 export const HEADERS_MS_MAX = 10_000;
+/** How often connections are held against the two limits here. */
+export const CONNECTIONS_CHECK_MS = 5_000;
 /** From a request's first byte to its last: 256 KiB over a bad mobile connection. */
 export const REQUEST_MS_MAX = 30_000;
+/** Addresses whose requests are counted; 200 bytes each. Beyond it the one heard longest ago is forgotten. */
+export const RATE_LIMITED_ADDRESSES_MAX = 50_000;
+/** How long browsers may remember the answer to a preflight; Chromium caps it at two hours. */
+export const PREFLIGHT_S_MAX = 7_200;
 /** How long an idle connection is kept: longer than the usual 60 s of load balancers, so that they close first. */
 export const KEEP_ALIVE_MS = 65_000;
 /** How long `close` lets requests finish before it cuts their connections. */

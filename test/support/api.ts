@@ -10,6 +10,7 @@ import { readConfig } from "../../src/config.ts";
 import type { View } from "../../src/domain/impression.ts";
 import { type Clock, systemClock } from "../../src/domain/time.ts";
 import type { Engine } from "../../src/engine.ts";
+import { openImpressionLimit } from "../../src/ingest/impression-limit.ts";
 import { createRecorder } from "../../src/ingest/recorder.ts";
 import type { ResolverDependencies } from "../../src/resolvers/context.ts";
 import { createHttpServer, type HttpServerDependencies } from "../../src/server/http-server.ts";
@@ -68,6 +69,7 @@ export async function startApi({
   const groupCommit = engine.newGroupCommit();
   const resolvers: ResolverDependencies = {
     recorder: createRecorder({ groupCommit, receivedAt: engine.receivedAt, clock, flushAfterMs: () => 0 }),
+    impressionLimit: openImpressionLimit(config.IMPRESSIONS_PER_MINUTE_MAX, clock),
     store: engine.store,
     queue: engine.queue,
     workerBoard: engine.workerBoard,
@@ -86,6 +88,9 @@ export async function startApi({
     ...resolvers,
     playground: config.PLAYGROUND,
     introspection: config.INTROSPECTION,
+    requestsPerMinuteMax: config.REQUESTS_PER_MINUTE_MAX,
+    corsOrigins: config.CORS_ORIGINS,
+    trustProxy: config.TRUST_PROXY,
     authenticator: await openAuthenticator(config.tokens, {
       clock,
       random: Math.random,

@@ -34,6 +34,9 @@ describe("the claims of a token", () => {
       const caller = callerOf({ scope: `impressions:${scope}` }, "sub");
       return (["write", "read", "admin"] as const).filter((each) => mayDo(caller, `impressions:${each}`));
     };
+    expect(
+      ["write", "read", "admin"].map((scope) => callerOf({ scope: `impressions:${scope}` }, "sub").limited),
+    ).toEqual([true, true, false]);
     expect([may("write"), may("read"), may("admin")]).toEqual([
       ["write"],
       ["read"],

@@ -37,11 +37,11 @@ const outcomeOf = (authenticator: Authenticator, token: string): Promise<unknown
   );
 
 /** Serves a key set that the test changes, and counts how often it is asked for. */
-async function startProvider(answer: (response: ServerResponse) => void) {
+async function startProvider(answer: (response: ServerResponse, path?: string) => void) {
   const provider = { asked: 0, answer, url: "" };
-  const server = createServer((_request, response) => {
+  const server = createServer((request, response) => {
     provider.asked++;
-    provider.answer(response);
+    provider.answer(response, request.url);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -128,7 +128,7 @@ test("a token that was verified is known until its end, half a minute of toleran
   const header = `Bearer ${await signWith(SECRET, "HS256", { ...GOOD, exp: seconds(60) })}`;
   expect(authenticator.known(header)).toBeNull();
   const caller = await authenticator.authenticate(header);
-  expect(caller).toEqual({ subject: "maria", scopes: new Set(["impressions:read"]) });
+  expect(caller).toEqual({ subject: "maria", scopes: new Set(["impressions:read"]), limited: true });
   time.ms = 85_000;
   expect(authenticator.known(header)).toBe(caller);
   await expect(authenticator.authenticate(header)).resolves.toEqual(caller);
@@ -189,10 +189,12 @@ describe("keys at a URL", () => {
     // Not asked again for each request.
     expect(await outcomeOf(authenticator, token)).toBe("AUTH_UNAVAILABLE");
     expect(provider.asked).toBe(1);
-    const answers: readonly ((response: ServerResponse) => void)[] = [
+    const good = keySet(await issuer.jwk());
+    const answers: readonly ((response: ServerResponse, path?: string) => void)[] = [
       (response) => response.end("not JSON"),
       (response) => response.end('{"keys":"none"}'),
-      (response) => response.writeHead(302, { location: "/elsewhere" }).end(),
+      (response, path) =>
+        path === "/elsewhere" ? good(response) : response.writeHead(302, { location: "/elsewhere" }).end(),
       (response) => response.end(`{"keys":[],"padding":"${"x".repeat(300 * 1_024)}"}`),
       (response) => response.destroy(),
     ];
@@ -201,7 +203,7 @@ describe("keys at a URL", () => {
       time.ms += FETCH_INTERVAL_MS;
       expect(await outcomeOf(authenticator, token)).toBe("AUTH_UNAVAILABLE");
     }
-    provider.answer = keySet(await issuer.jwk());
+    provider.answer = good;
     time.ms += FETCH_INTERVAL_MS;
     expect(await outcomeOf(authenticator, token)).toBe("ok");
   });
@@ -226,7 +228,9 @@ describe("keys at a URL", () => {
     provider.answer = hanging.resolve;
     time.ms += FETCH_INTERVAL_MS;
     expect(await outcomeOf(authenticator, await tokenAt("while it hangs"))).toBe("ok");
-    (await hanging.promise).destroy();
+    const stillHanging = await hanging.promise;
+    expect(stillHanging.destroyed).toBe(false);
+    stillHanging.destroy();
     time.ms += FETCH_INTERVAL_MS;
     expect(await outcomeOf(authenticator, await tokenAt("later still"))).toBe("AUTH_UNAVAILABLE");
   });

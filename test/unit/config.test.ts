@@ -110,6 +110,54 @@ describe("configuration", () => {
     expect(keysFrom(url, { ALLOW_INSECURE: "1" })).toEqual({ kind: "jwks", url });
   });
 
+  test("rate limits hold where there are tokens, and where somebody sets them", () => {
+    expect(readConfig({})).toMatchObject({ REQUESTS_PER_MINUTE_MAX: 0, IMPRESSIONS_PER_MINUTE_MAX: 0 });
+    const limited = readConfig(JWT);
+    expect(limited).toMatchObject({ REQUESTS_PER_MINUTE_MAX: 60_000, IMPRESSIONS_PER_MINUTE_MAX: 6_000 });
+    expect(readConfig({ ...JWT, IMPRESSIONS_PER_MINUTE_MAX: "0" }).IMPRESSIONS_PER_MINUTE_MAX).toBe(0);
+    expect(readConfig({ IMPRESSIONS_PER_MINUTE_MAX: "500" }).IMPRESSIONS_PER_MINUTE_MAX).toBe(500);
+    expect(() => readConfig({ IMPRESSIONS_PER_MINUTE_MAX: "499" })).toThrow(
+      /must be 0 for no limit, or at least 500/,
+    );
+  });
+
+  test.each<[string, unknown]>([
+    ["off", false],
+    ["2", 2],
+    ["10.0.0.7, 10.1.0.0/16,::1,fd00::/8", ["10.0.0.7", "10.1.0.0/16", "::1", "fd00::/8"]],
+  ])("TRUST_PROXY=%s", (TRUST_PROXY, meant) => {
+    const config = readConfig({ TRUST_PROXY });
+    expect(config.TRUST_PROXY).toEqual(meant);
+    const [line = ""] = describeConfig(config).filter((each) => each.startsWith("TRUST_PROXY="));
+    expect(readConfig({ TRUST_PROXY: line.slice("TRUST_PROXY=".length) }).TRUST_PROXY).toEqual(meant);
+  });
+
+  // "on" would believe whoever sends the header.
+  test.each(["on", "true", "0", "10", "proxy.internal", "10.0.0.0/33", "10.0.0.0/", "::1/129", "10.0.0.1,"])(
+    "TRUST_PROXY=%s is refused",
+    (TRUST_PROXY) => {
+      expect(() => readConfig({ TRUST_PROXY })).toThrow(/must be off, the number of proxies/);
+    },
+  );
+
+  test("CORS_ORIGINS are origins as browsers send them", () => {
+    expect(readConfig({}).CORS_ORIGINS).toEqual([]);
+    const CORS_ORIGINS = "https://shop.example, http://localhost:3000";
+    expect(readConfig({ CORS_ORIGINS }).CORS_ORIGINS).toEqual([
+      "https://shop.example",
+      "http://localhost:3000",
+    ]);
+    for (const wrong of [
+      "*",
+      "null",
+      "shop.example",
+      "https://shop.example/",
+      "https://Shop.example",
+      "https://a.example,",
+    ])
+      expect(() => readConfig({ CORS_ORIGINS: wrong }), wrong).toThrow(/must be origins like/);
+  });
+
   test("a key's text is printed on one line that can be set again; a secret is not printed", () => {
     const JWT_PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----";
     const lines = describeConfig(readConfig({ ...JWT, JWT_SECRET: "", JWT_PUBLIC_KEY }));

@@ -1,0 +1,84 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+import type { TrustProxy } from "./server/fastify-server.ts";
+
+/** The kinds of values that settings have: each takes the text of the environment and says what it must be. */
+
+const KIB = 1024;
+export const MIB = 1024 * KIB;
+export const GIB = 1024 * MIB;
+
+export const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
+export const integer = (fallback: number, min: number, max: number) =>
+  wholeNumber(min, max).default(fallback);
+
+const SIZE = /^(\d+)\s*(B|KiB|MiB|GiB|TiB)?$/;
+const SIZE_UNITS: Record<string, number> = { B: 1, KiB: KIB, MiB: MIB, GiB: GIB, TiB: 1024 * GIB };
+export const bytes = (fallback: number, min: number) =>
+  z
+    .string()
+    .regex(SIZE, "must be a size like 512MiB or 10GiB")
+    .transform((text) => {
+      const [, digits, unit] = SIZE.exec(text) ?? [];
+      return Number(digits) * (SIZE_UNITS[unit ?? "B"] ?? 1);
+    })
+    .refine((value) => value >= min, `must be at least ${min} bytes`)
+    .default(fallback);
+
+export const flag = z
+  .enum(["on", "off", "true", "false", "1", "0"], "must be on or off")
+  .transform((text) => text === "on" || text === "true" || text === "1");
+
+/** Comma-separated `host:port`. */
+export const addresses = (fallback: string) =>
+  z
+    .string()
+    .transform((list) => list.split(",").map((address) => address.trim()))
+    .refine(
+      (list) => list.every((address) => /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(address)),
+      "must be host:port, or several with commas between them",
+    )
+    .prefault(fallback);
+
+/** `off`, how many proxies there are, or whose addresses they have. */
+export const trustProxy = z
+  .string()
+  .refine(
+    (setting) => setting === "off" || /^[1-9]$/.test(setting) || setting.split(",").every(isNetwork),
+    "must be off, the number of proxies (1 to 9), or their addresses (10.0.0.7 or 10.0.0.0/8) with commas between them",
+  )
+  .transform((setting): TrustProxy => {
+    if (setting === "off") return false;
+    return /^[1-9]$/.test(setting) ? Number(setting) : setting.split(",").map((network) => network.trim());
+  })
+  .prefault("off");
+
+function isNetwork(text: string): boolean {
+  const [address = "", bits, ...more] = text.trim().split("/");
+  const version = isIP(address);
+  if (version === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
+
+/** Comma-separated, as browsers send them. Not `*`: with AUTH=off any page could then read and write. */
+export const origins = z
+  .string()
+  .transform((list) => list.split(",").map((origin) => origin.trim()))
+  .refine(
+    (list) => list.every((origin) => /^https?:/.test(origin) && URL.parse(origin)?.origin === origin),
+    "must be origins like https://shop.example, without a path, with commas between them",
+  )
+  .optional()
+  .transform((list) => list ?? []);
+
+export const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
+
+/** Whether only this machine reaches it. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,238 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { type Api, type ApiOptions, type HttpAnswer, startApi } from "../support/api.ts";
+import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
+
+/** What stands between a caller and GraphQL beside the token: rate limits, origins, headers, slow senders. */
+
+const SECRET = "a secret of thirty-two bytes, at least";
+const JWT = { AUTH: "jwt", JWT_SECRET: SECRET, JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE };
+const bearer = async (claims: Record<string, unknown>) => ({
+  authorization: `Bearer ${await signWith(SECRET, "HS256", claims)}`,
+});
+
+async function start(options: ApiOptions): Promise<Api> {
+  const api = await startApi(options);
+  onTestFinished(() => api.stop());
+  return api;
+}
+
+function views(count: number, userId?: string) {
+  const viewedAt = new Date().toISOString();
+  const impressions = Array.from({ length: count }, (_, index) => ({ postId: `p${index}`, viewedAt }));
+  return {
+    query: "mutation R($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted } }",
+    variables: { input: { userId, impressions } },
+  };
+}
+
+function expectRateLimited({ status, headers, json }: HttpAnswer): void {
+  expect(status).toBe(429);
+  const retryAfterMs = json.errors?.[0]?.extensions.retryAfterMs as number;
+  expect(json.errors?.[0]?.extensions).toEqual({ code: "RATE_LIMITED", retryAfterMs: expect.any(Number) });
+  expect(retryAfterMs).toBeGreaterThan(0);
+  expect(headers.get("retry-after")).toBe(String(Math.ceil(retryAfterMs / 1_000)));
+}
+
+describe("impressions a minute", () => {
+  test.each(["on", "off"])(
+    "are counted for each subject, and not for admins (GRAPHQL_JIT=%s)",
+    async (jit) => {
+      const api = await start({
+        environment: { ...JWT, IMPRESSIONS_PER_MINUTE_MAX: "1000", GRAPHQL_JIT: jit },
+      });
+      const scope = "impressions:write";
+      const [maria, josef] = [await bearer({ sub: "maria", scope }), await bearer({ sub: "josef", scope })];
+      const importer = await bearer({ scope: "impressions:admin" });
+      for (const headers of [maria, maria, josef, josef])
+        expect((await api.post(views(500), headers)).json.data).toEqual({
+          recordImpressions: { accepted: 500 },
+        });
+      const { bytes } = await api.engine.queue.stats();
+      for (let attempt = 0; attempt < 4; attempt++) {
+        expectRateLimited(await api.post(views(500), maria));
+        // Another token of the same user changes nothing.
+        expectRateLimited(
+          await api.post(views(500), await bearer({ sub: "maria", scope, jti: String(attempt) })),
+        );
+      }
+      expect((await api.engine.queue.stats()).bytes).toBe(bytes);
+      for (let list = 0; list < 5; list++)
+        expect((await api.post(views(500, "maria"), importer)).status).toBe(200);
+    },
+  );
+
+  test("are counted for each address where there are no tokens", async () => {
+    const api = await start({ environment: { IMPRESSIONS_PER_MINUTE_MAX: "500", TRUST_PROXY: "1" } });
+    const from = (address: string) => ({ "x-forwarded-for": address });
+    expect((await api.post(views(500, "maria"), from("192.0.2.1"))).status).toBe(200);
+    expectRateLimited(await api.post(views(500, "josef"), from("192.0.2.1")));
+    expect((await api.post(views(500, "josef"), from("192.0.2.2"))).status).toBe(200);
+    // A network of IPv6 is one sender: whoever has one has 2^64 addresses.
+    expect((await api.post(views(500, "maria"), from("2001:db8::1"))).status).toBe(200);
+    expectRateLimited(await api.post(views(500, "maria"), from("2001:db8::2")));
+  });
+});
+
+describe("requests a minute from one address", () => {
+  test("are refused before their token is looked at; admins that are known are not counted", async () => {
+    const api = await start({ environment: { ...JWT, REQUESTS_PER_MINUTE_MAX: "5" } });
+    const query = { query: "{ __typename }" };
+    const admin = await bearer({ scope: "impressions:admin" });
+    // The first one is counted: nobody knows yet whose it is.
+    for (let request = 0; request < 20; request++) expect((await api.post(query, admin)).status).toBe(200);
+    for (let request = 0; request < 4; request++)
+      expect((await api.post(query, { authorization: "Bearer garbage" })).status).toBe(401);
+    expectRateLimited(await api.post(query, { authorization: "Bearer garbage" }));
+    expectRateLimited(await api.post(query, await bearer({ sub: "maria", scope: "impressions:read" })));
+    expectRateLimited(await api.post("not even JSON"));
+    expect((await api.post(query, admin)).status).toBe(200);
+    // Only /graphql is limited.
+    expect((await fetch(new URL("/healthz", api.url))).status).toBe(200);
+  });
+
+  test.each<[string, string, string[], number[]]>([
+    ["off: a header says nothing", "off", ["192.0.2.1", "192.0.2.2", "192.0.2.3"], [200, 200, 429]],
+    [
+      "one proxy: what it has added, not what came",
+      "1",
+      ["1.1.1.1, 192.0.2.1", "2.2.2.2, 192.0.2.1", "3.3.3.3, 192.0.2.1", "192.0.2.2"],
+      [200, 200, 429, 200],
+    ],
+    [
+      "two proxies",
+      "2",
+      ["192.0.2.1, 10.0.0.1", "192.0.2.1, 10.0.0.2", "192.0.2.1, 10.0.0.1", "192.0.2.2, 10.0.0.1"],
+      [200, 200, 429, 200],
+    ],
+    [
+      "proxies by their networks",
+      "127.0.0.0/8, ::1, 10.0.0.0/8",
+      ["192.0.2.1, 10.0.0.1", "192.0.2.1", "192.0.2.1, 10.9.9.9", "192.0.2.2"],
+      [200, 200, 429, 200],
+    ],
+    ["somebody else's proxy", "10.0.0.0/8", ["192.0.2.1", "192.0.2.2", "192.0.2.3"], [200, 200, 429]],
+  ])("TRUST_PROXY, %s", async (_, trustProxy, forwardedFor, statuses) => {
+    const api = await start({ environment: { REQUESTS_PER_MINUTE_MAX: "2", TRUST_PROXY: trustProxy } });
+    const answers: number[] = [];
+    for (const address of forwardedFor)
+      answers.push((await api.post({ query: "{ __typename }" }, { "x-forwarded-for": address })).status);
+    expect(answers).toEqual(statuses);
+  });
+});
+
+describe("web pages of other origins", () => {
+  const SHOP = "https://shop.example";
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApi({ environment: { ...JWT, CORS_ORIGINS: `${SHOP}, http://localhost:3000` } });
+  });
+  afterAll(() => api?.stop());
+
+  const preflight = (origin: string, url = api.url) =>
+    fetch(new URL("/graphql", url), {
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+      },
+    });
+
+  test.each([SHOP, "http://localhost:3000"])(
+    "%s may ask, with a token, and sees when to come again",
+    async (origin) => {
+      const asked = await preflight(origin);
+      expect(asked.status).toBe(204);
+      expect(asked.headers.get("access-control-allow-origin")).toBe(origin);
+      expect(asked.headers.get("access-control-allow-methods")).toBe("GET, POST");
+      expect(asked.headers.get("access-control-allow-headers")).toMatch(/authorization.*content-type/);
+      expect(asked.headers.get("access-control-allow-credentials")).toBeNull();
+      const answer = await api.post({ query: "{ __typename }" }, { origin });
+      // Also an error has to be readable: a 401 tells the SDK to get a fresh token.
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get("access-control-allow-origin")).toBe(origin);
+      expect(answer.headers.get("access-control-expose-headers")).toMatch(/retry-after/);
+      expect(answer.headers.get("vary")).toMatch(/origin/i);
+    },
+  );
+
+  test.each(["https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null"])(
+    "%s may not",
+    async (origin) => {
+      expect((await preflight(origin)).headers.get("access-control-allow-origin")).toBeNull();
+      const answer = await api.post({ query: "{ __typename }" }, { origin });
+      expect(answer.headers.get("access-control-allow-origin")).toBeNull();
+    },
+  );
+
+  test("none may where none is named", async () => {
+    const closed = await start({});
+    const asked = await preflight(SHOP, closed.url);
+    expect([asked.status, asked.headers.get("access-control-allow-origin")]).toEqual([405, null]);
+  });
+
+  test.each(["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""])(
+    "what a page can send without asking first is refused (%j)",
+    async (type) => {
+      const open = await start({});
+      const query = 'mutation { eraseUser(userId: "maria") { id } }';
+      const answer = await fetch(new URL("/graphql", open.url), {
+        method: "POST",
+        headers: { origin: "https://evil.example", "content-type": type },
+        body: JSON.stringify({ query }),
+      });
+      expect(answer.status).toBe(415);
+      expect(await open.run("{ unfinishedErasures { id } }")).toEqual({ unfinishedErasures: [] });
+    },
+  );
+});
+
+describe("every answer", () => {
+  test("lets no page show it, run it or keep it", async () => {
+    const api = await start({ environment: { ...JWT, PLAYGROUND: "on" } });
+    for (const path of [
+      "/",
+      "/graphql",
+      "/healthz",
+      "/readyz",
+      "/playground",
+      "/playground/start.js",
+      "/nothing",
+    ]) {
+      const { headers } = await fetch(new URL(path, api.url), { redirect: "manual" });
+      expect(headers.get("x-content-type-options"), path).toBe("nosniff");
+      expect(headers.get("referrer-policy"), path).toBe("no-referrer");
+      expect(headers.get("cross-origin-resource-policy"), path).toBe("same-origin");
+      expect(headers.get("content-security-policy"), path).toMatch(
+        /^default-src 'none'.*frame-ancestors 'none'$/,
+      );
+      expect(headers.get("x-powered-by"), path).toBeNull();
+    }
+    for (const headers of [{}, await bearer({ scope: "impressions:read" })])
+      expect((await api.post({ query: "{ __typename }" }, headers)).headers.get("cache-control")).toBe(
+        "no-store",
+      );
+  });
+});
+
+describe("who sends slowly", () => {
+  const HEAD = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+
+  test.each([
+    ["the first bytes of the headers", HEAD],
+    ["half of a body", `${HEAD}content-length: 1000\r\n\r\n{"query":`],
+  ])("is cut off: %s, and then nothing", async (_, bytes) => {
+    const api = await start({
+      override: () => ({ arrival: { headersMs: 200, requestMs: 400, checkMs: 50 } }),
+    });
+    const socket = connect(Number(new URL(api.url).port), "127.0.0.1");
+    let answer = "";
+    socket.on("data", (data: Buffer) => (answer += data));
+    socket.write(bytes);
+    await once(socket, "close");
+    expect(answer).toMatch(/^HTTP\/1.1 408 Request Timeout/);
+    expect(answer).toContain('"BAD_USER_INPUT"');
+  });
+});
