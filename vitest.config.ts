@@ -12,8 +12,12 @@ const CHAOS_IN_SHORT = "test/chaos/{01,02,03,06,07,11,13,15,16,17}-*.test.ts";
 
 const NEEDS_SERVERS = "test/{adapters,e2e}/{servers,jetstream,scylla,cluster}*.test.ts";
 
+/** Most files wait for servers and processes most of the time, so three of them share two cores well. */
+const TEST_FILES_AT_ONCE = 3;
+
 export default defineConfig({
   test: {
+    maxWorkers: TEST_FILES_AT_ONCE,
     projects: [
       { resolve, test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...timeouts } },
       {

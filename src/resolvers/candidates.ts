@@ -13,18 +13,34 @@ export interface Candidates {
 export function createCandidates(): Candidates {
   const byArray = new WeakMap<readonly string[], CandidateList>();
   const byText = new Map<string, CandidateList>();
+  /** Most requests have one list, which then need not be compared with others. */
+  let first: CandidateList | undefined;
+
+  function sameAs(list: CandidateList): CandidateList {
+    if (first === undefined) {
+      first = list;
+      return list;
+    }
+    if (byText.size === 0) byText.set(textOf(first), first);
+    const text = textOf(list);
+    const known = byText.get(text) ?? { ...list, number: byText.size };
+    byText.set(text, known);
+    return known;
+  }
+
   return {
     of(postIds) {
       const known = byArray.get(postIds);
       if (known !== undefined) return known;
       checkCandidates(postIds);
-      const distinct = [...new Set(postIds)];
-      // Ids hold no control characters, so equal texts are equal lists.
-      const text = distinct.join("\u0000");
-      const list = byText.get(text) ?? { postIds: distinct, number: byText.size };
-      byText.set(text, list);
+      const list = sameAs({ postIds: [...new Set(postIds)], number: 0 });
       byArray.set(postIds, list);
       return list;
     },
   };
+}
+
+/** Ids hold no control characters, so equal texts are equal lists. */
+function textOf({ postIds }: CandidateList): string {
+  return postIds.join("\u0000");
 }

@@ -60,9 +60,7 @@ export function createMembership(database: Reads): Membership {
 
     async seenAmong(userId, postIds, rule) {
       const seenIn = rule.minDwellMs === 0 ? seenByCount : seenByDwell;
-      return new Set(
-        await inChunks([...new Set(postIds)], POSTS_PER_QUERY, (chunk) => seenIn(userId, chunk, rule)),
-      );
+      return new Set(await inChunks(postIds, POSTS_PER_QUERY, (chunk) => seenIn(userId, chunk, rule)));
     },
   };
 

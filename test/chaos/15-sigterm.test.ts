@@ -4,11 +4,11 @@ import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, PATIENCE } from "./support/stage.ts";
 
 /**
- * A store so slow that the signal comes in the middle: milliseconds each way. The first is too slow for what is in hand
- * to be stored within the half of SHUTDOWN_TIMEOUT_MS that it has.
+ * A store so slow that the signal comes in the middle: milliseconds each way. The first is by far too slow for all that
+ * is queued to be stored within the half of SHUTDOWN_TIMEOUT_MS that the worker has for it.
  */
 const STOPS = [
-  { latencyMs: 50, SHUTDOWN_TIMEOUT_MS: "16000" },
+  { latencyMs: 100, SHUTDOWN_TIMEOUT_MS: "8000" },
   { latencyMs: 5, SHUTDOWN_TIMEOUT_MS: "120000" },
 ];
 const STOPPED = { code: 0, signal: null };
@@ -17,12 +17,12 @@ scenario("15 SIGTERM under load: exit 0, nothing redelivered that was stored", a
   const { ledger, random, sized } = chaos;
   const stage = await openStage();
   let api = await stage.start("api");
-  const lists = sized({ short: 300, full: 3_000 });
-  await startSenders({ ledger, random, url: () => api.url, senders: 8, users: 200, posts: 100, lists })
-    .finished;
+  const lists = sized({ short: 120, full: 2_000 });
   const proxy = await stage.cqlProxy();
   const left: number[] = [];
   for (const { latencyMs, SHUTDOWN_TIMEOUT_MS } of STOPS) {
+    await startSenders({ ledger, random, url: () => api.url, senders: 8, users: 200, posts: 100, lists })
+      .finished;
     const queued = (await stage.stream()).state.messages;
     proxy.setLatency(latencyMs);
     const slow = { WORKER_PULL: "10", SCYLLA_CONTACT_POINTS: proxy.address, SHUTDOWN_TIMEOUT_MS };
