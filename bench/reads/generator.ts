@@ -1,5 +1,5 @@
 // The load generator: a process of its own that asks the questions of all scenarios, one after another, by GraphQL over
-// HTTP or with the bare driver, as run.ts tells it by messages, and answers with the latencies.
+// HTTP, by the bare route or with the bare driver, as run.ts tells it by messages, and answers with the latencies.
 
 import { Agent, request } from "node:http";
 import { openEngine } from "../../src/app.ts";
@@ -7,7 +7,7 @@ import { readConfig } from "../../src/config.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import { connectClient } from "../../src/scylla/connection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { type Question, questionsOf, SCENARIOS } from "./scenarios.ts";
+import { type Arm, type Question, questionsOf, SCENARIOS } from "./scenarios.ts";
 import { replay, statementsOf, type Waves } from "./waves.ts";
 
 /** Different questions of a scenario. */
@@ -15,7 +15,7 @@ const QUESTIONS = 200;
 
 export interface Order {
   readonly scenario: number;
-  readonly arm: "graphql" | "cql";
+  readonly arm: Arm;
   readonly durationMs: number;
 }
 
@@ -24,7 +24,7 @@ export interface Measured {
   readonly statements: number;
 }
 
-const [url = "", users = "0"] = process.argv.slice(2);
+const [users = "0", graphqlUrl = "", bareUrl = ""] = process.argv.slice(2);
 const config = readConfig({ ENGINE: "cluster", ...process.env });
 const logger = createLogger("silent");
 const client = await connectClient(
@@ -61,14 +61,14 @@ async function measure({ scenario, arm, durationMs }: Order): Promise<Measured> 
   for (let index = 0; performance.now() < endMs; index = (index + 1) % asked.length) {
     const startedMs = performance.now();
     if (arm === "cql") await replay(client, waves[index] ?? []);
-    else await post(asked[index]?.body ?? "");
+    else await post(arm === "bare" ? bareUrl : graphqlUrl, asked[index]?.body ?? "");
     latenciesMs.push(performance.now() - startedMs);
   }
   return { latenciesMs, statements: waves.reduce((sum, wave) => sum + wave.flat().length, 0) / waves.length };
 }
 
-/** One request on a connection that is kept; an answer with errors ends the bench. */
-function post(body: string): Promise<unknown> {
+/** One request on a connection that is kept (one to each server); an answer with errors ends the bench. */
+function post(url: string, body: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const sent = request(
       new URL("/graphql", url),

@@ -23,9 +23,11 @@ const OUTPUT_BYTES_MAX = 2 ** 20;
 interface Scenario {
   readonly scenario: string;
   readonly graphql: { readonly p50Ms: number; readonly p99Ms: number };
+  readonly bare: { readonly p50Ms: number; readonly p99Ms: number };
   readonly cql: { readonly p50Ms: number; readonly p99Ms: number };
   readonly ratioP50: number;
   readonly ratioP99: number;
+  readonly bareRatioP50: number;
 }
 
 /** The part of run.ts's report that is told here. */
@@ -87,12 +89,12 @@ export const reads: Line = {
 };
 
 function goalsOf(when: string, scenarios: readonly Scenario[]): Goal[] {
-  return scenarios.map(({ scenario, ratioP50, ratioP99 }) => ({
+  return scenarios.map(({ scenario, ratioP50, ratioP99, bareRatioP50 }) => ({
     what: `${when}: ${scenario}: p50, times the driver's`,
     unit: "x",
     bound: { atMost: RATIO_MAX },
     figure: ratioP50,
-    note: `p99 ${ratioP99}x`,
+    note: `p99 ${ratioP99}x; a bare Fastify route around the same store: ${bareRatioP50}x`,
   }));
 }
 
@@ -100,11 +102,12 @@ function tableOf(when: string, scenarios: readonly Scenario[]): Table {
   return {
     title: when,
     rows: Object.fromEntries(
-      scenarios.map(({ scenario, graphql, cql }) => [
+      scenarios.map(({ scenario, graphql, bare, cql }) => [
         scenario,
         {
           "p50 ms": graphql.p50Ms,
           "p99 ms": graphql.p99Ms,
+          "bare route p50 ms": bare.p50Ms,
           "driver p50 ms": cql.p50Ms,
           "driver p99 ms": cql.p99Ms,
         },

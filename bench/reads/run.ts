@@ -2,8 +2,9 @@
 //
 // What a recommender waits for, against the same CQL sent with the bare driver. Needs the servers and the data:
 // `npm run services` in another terminal, its exports in this one, and `node bench/reads/load.ts` once. Starts
-// `impressions api` on them for the reads, and `impressions serve` for what is recorded meanwhile. Each round asks every scenario by GraphQL and then by driver; a figure is the median of
-// its rounds. First idle, then while impressions are recorded at 5,000 a second.
+// `impressions api` and the bare route on them for the reads, and `impressions serve` for what is recorded meanwhile. Each
+// round asks every scenario by GraphQL, by the bare route and by the driver; a figure is the median of its rounds. First
+// idle, then while impressions are recorded at 5,000 a second.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -15,9 +16,10 @@ import { parseArgs } from "node:util";
 import { PipelineDocument } from "../../src/generated/operations.ts";
 import { query } from "../../test/support/graphql-request.ts";
 import { startServiceProcess } from "../../test/support/service-process.ts";
+import { startChildServer } from "../support/child-server.ts";
 import { VIEWS_PER_USER } from "./dataset.ts";
 import type { Measured, Order } from "./generator.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { ARMS, type Arm, SCENARIOS } from "./scenarios.ts";
 
 const WRITES_PER_SECOND = 5_000;
 const DRAIN_POLL_MS = 1_000;
@@ -41,7 +43,8 @@ const environment = Object.fromEntries(
 ) as Record<string, string>;
 // As in production: the process that answers recommenders is not the one whose workers store a campaign.
 const reading = await startServiceProcess(environment, "api");
-const generator = start("generator.ts", reading.url, users);
+const bare = await startChildServer(join(import.meta.dirname, "bare-route.ts"), environment);
+const generator = start("generator.ts", users, reading.url, bare.url);
 await once(generator, "message");
 
 const idle = await measureAll();
@@ -54,7 +57,7 @@ await once(writer, "message");
 const writing = await measureAll();
 writer.kill();
 generator.kill();
-await Promise.all([reading.kill("SIGTERM"), recording.kill("SIGTERM")]);
+await Promise.all([reading.kill("SIGTERM"), recording.kill("SIGTERM"), bare.stop()]);
 
 const writesPerSecond = median(rates);
 const report = {
@@ -86,33 +89,41 @@ interface Result {
   readonly scenario: string;
   readonly statements: number;
   readonly graphql: Figures;
+  readonly bare: Figures;
   readonly cql: Figures;
-  /** Of the medians. */
+  /** GraphQL's times the driver's, of the medians. */
   readonly ratioP50: number;
   readonly ratioP99: number;
+  /** The bare route's times the driver's. */
+  readonly bareRatioP50: number;
 }
 
 async function measureAll(): Promise<Result[]> {
-  const measured = SCENARIOS.map(() => ({ graphql: [] as Figures[], cql: [] as Figures[], statements: 0 }));
-  // The first round warms both sides up, and is not counted.
+  const measured = SCENARIOS.map(() => ({
+    figures: { graphql: [], bare: [], cql: [] } as Record<Arm, Figures[]>,
+    statements: 0,
+  }));
+  // The first round warms all sides up, and is not counted.
   for (let round = 0; round <= rounds; round++) {
     for (const [scenario, kept] of measured.entries()) {
-      for (const arm of ["graphql", "cql"] as const) {
+      for (const arm of ARMS) {
         const { latenciesMs, statements } = await order({ scenario, arm, durationMs });
         kept.statements = statements;
-        if (round > 0) kept[arm].push(figuresOf(latenciesMs));
+        if (round > 0) kept.figures[arm].push(figuresOf(latenciesMs));
       }
     }
   }
-  return measured.map(({ graphql, cql, statements }, index) => {
-    const [ours, theirs] = [medians(graphql), medians(cql)];
+  return measured.map(({ figures, statements }, index) => {
+    const [graphql, bare, cql] = [medians(figures.graphql), medians(figures.bare), medians(figures.cql)];
     return {
       scenario: SCENARIOS[index]?.name ?? "",
       statements,
-      graphql: ours,
-      cql: theirs,
-      ratioP50: rounded(ours.p50Ms / theirs.p50Ms),
-      ratioP99: rounded(ours.p99Ms / theirs.p99Ms),
+      graphql,
+      bare,
+      cql,
+      ratioP50: rounded(graphql.p50Ms / cql.p50Ms),
+      ratioP99: rounded(graphql.p99Ms / cql.p99Ms),
+      bareRatioP50: rounded(bare.p50Ms / cql.p50Ms),
     };
   });
 }
@@ -165,16 +176,18 @@ function print(title: string, results: readonly Result[]): void {
   console.log(`\n${title}`);
   console.table(
     Object.fromEntries(
-      results.map(({ scenario, statements, graphql, cql, ratioP50, ratioP99 }) => [
+      results.map(({ scenario, statements, graphql, bare, cql, ratioP50, ratioP99, bareRatioP50 }) => [
         scenario,
         {
           statements,
           "p50 ms": graphql.p50Ms,
           "p99 ms": graphql.p99Ms,
+          "bare route p50": bare.p50Ms,
           "driver p50": cql.p50Ms,
           "driver p99": cql.p99Ms,
           "ratio p50": ratioP50,
           "ratio p99": ratioP99,
+          "bare route's ratio p50": bareRatioP50,
         },
       ]),
     ),

@@ -10,6 +10,10 @@ import { createRandom, type Random } from "../../test/support/random.ts";
 import { EVERYTHING } from "../../test/support/views.ts";
 import { HOT_POST, POSTS, postId, userId } from "./dataset.ts";
 
+/** Who is asked: the service, a bare route around its store (bare-route.ts), the database itself. */
+export const ARMS = ["graphql", "bare", "cql"] as const;
+export type Arm = (typeof ARMS)[number];
+
 /** One question, as a GraphQL request body and as the call of the store that answers it. */
 export interface Question {
   readonly body: string;
