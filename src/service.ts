@@ -35,8 +35,8 @@ const WRITE_TIMEOUTS = 4;
 const DRAIN_SHARE = 0.5;
 
 /**
- * Starts the parts of a role in one process: engine, workers and erasures, API. Stopping goes the other way: the API
- * finishes its requests, what they enqueued is made durable, the workers settle what they hold, the engine closes.
+ * Starts the parts of a role in one process: engine, workers and erasures, API. Stopping goes the other way: /readyz
+ * says so, the API finishes its requests, what they enqueued is made durable, the workers settle what they hold, the engine closes.
  *
  * @throws EngineStartError, or the listen error; whatever was started by then is stopped again.
  */
@@ -122,6 +122,7 @@ export async function startService(
         trustProxy: config.TRUST_PROXY,
         authenticator: await openAuthenticator(config.tokens, { clock, random: Math.random, logger }),
         requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+        closeDelayMs: config.SHUTDOWN_DELAY_MS,
         queryLimits: { costMax: config.QUERY_COST_MAX, depthMax: config.QUERY_DEPTH_MAX },
         jit: config.GRAPHQL_JIT,
         trustedDocuments: { mode: config.TRUSTED_DOCUMENTS, file: config.TRUSTED_DOCUMENTS_FILE ?? null },

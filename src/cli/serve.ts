@@ -30,8 +30,14 @@ async function run(role: Role, { clock, loadConfig, startService }: CliDependenc
   }
   const logger = createLogger(config.LOG_LEVEL, logSettingsOf(config));
   const service = await startService(role, config, logger);
+  onShutdownSignal({
+    stop: service.stop,
+    timeoutMs: config.SHUTDOWN_DELAY_MS + config.SHUTDOWN_TIMEOUT_MS,
+    clock,
+    logger,
+  });
+  // Last: whoever waits for it may stop the service at once.
   announce(role, service.url, config, logger);
-  onShutdownSignal({ stop: service.stop, timeoutMs: config.SHUTDOWN_TIMEOUT_MS, clock, logger });
 }
 
 function announce(role: Role, url: string, config: Config, logger: Logger): void {

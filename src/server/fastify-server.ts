@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fastify as createFastify, type FastifyInstance } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
@@ -18,7 +19,8 @@ export interface HttpServer {
   /** Resolves once connections are accepted. @throws the listen error of Node, such as EADDRINUSE. */
   listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly url: string }>;
   /**
-   * Stops accepting, lets requests in flight finish (10 s at most, then their connections are cut), and resolves.
+   * Says with every answer that its connection ends, for `closeDelayMs`; then stops accepting, lets requests in flight
+   * finish (10 s at most, then their connections are cut), and resolves.
    * Repeated calls wait for the first.
    */
   close(): Promise<void>;
@@ -63,12 +65,24 @@ export function createFastifyServer(options: {
   readonly logger: Logger;
   /** How the address of a request's sender is found. */
   readonly trustProxy?: TrustProxy;
+  /**
+   * How long closing goes on taking requests, until those who send them have noticed; they are told by /readyz, and by
+   * the end of each connection. Not at all unless given.
+   */
+  readonly closeDelayMs?: number | undefined;
   /** How long closing waits for requests in flight. */
   readonly drainMs?: number | undefined;
   /** How long a request may take to arrive. */
   readonly arrival?: ArrivalLimits | undefined;
 }): { readonly fastify: FastifyInstance; readonly server: HttpServer } {
-  const { clock, logger, trustProxy = false, drainMs = DRAIN_MS_MAX, arrival = ARRIVAL } = options;
+  const {
+    clock,
+    logger,
+    trustProxy = false,
+    closeDelayMs = 0,
+    drainMs = DRAIN_MS_MAX,
+    arrival = ARRIVAL,
+  } = options;
   const fastify = createFastify({
     logger: false,
     genReqId: requestIdOf,
@@ -106,6 +120,7 @@ export function createFastifyServer(options: {
   });
 
   async function stop(): Promise<void> {
+    if (closeDelayMs > 0) await sleep(closeDelayMs);
     const startedMs = clock.monotonicMs();
     let busyMs = startedMs;
     const ending = setInterval(() => {

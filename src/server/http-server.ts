@@ -52,6 +52,8 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly onRequest: (request: ObservedRequest) => void;
   /** How long a query may read before it is answered STORE_UNAVAILABLE; a caller may ask for less. */
   readonly requestTimeoutMs: number;
+  /** How long `close` goes on taking requests, see createFastifyServer. */
+  readonly closeDelayMs?: number;
   /** How long `close` lets requests finish before it cuts their connections; DRAIN_MS_MAX where it is left out. */
   readonly drainMs?: number;
   /** How long a request may take to arrive; as in limits.ts where it is left out. */
@@ -64,7 +66,7 @@ export interface HttpServerDependencies extends ResolverDependencies {
  * @throws TrustedDocumentsError
  */
 export async function createHttpServer(deps: HttpServerDependencies): Promise<HttpServer> {
-  const { clock, logger, trustProxy, drainMs, arrival } = deps;
+  const { clock, logger, trustProxy, closeDelayMs, drainMs, arrival } = deps;
   const schema = buildGraphQLSchema();
   const trusted = await readTrustedDocuments({ ...deps.trustedDocuments, schema });
   const apollo = await startApollo({
@@ -75,7 +77,14 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     logger,
   });
   const logUnserved = createUnservedLog(logger);
-  const { fastify, server } = createFastifyServer({ clock, logger, trustProxy, drainMs, arrival });
+  const { fastify, server } = createFastifyServer({
+    clock,
+    logger,
+    trustProxy,
+    closeDelayMs,
+    drainMs,
+    arrival,
+  });
   fastify.addHook("onClose", () => apollo.stop());
   await registerCors(fastify, deps.corsOrigins);
   await registerGraphQL(fastify, apollo, {

@@ -5,6 +5,12 @@ import { decodeMessage, encodeSubmission, joinSubmissions } from "../../src/doma
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
+/** A message as the first release wrote it. Only ever add versions: what was written once has to be read for ever. */
+const VERSION_1 =
+  '{"v":1,"submissions":[{"userId":"maría","receivedAtUs":1790000000000123,"impressions":[' +
+  '{"postId":"p1","viewedAtMs":1790000000000,"surface":"HOME","position":3,"dwellMs":1800},' +
+  '{"postId":"p2","viewedAtMs":1789999999000}]},{"userId":"u2","receivedAtUs":1790000000000124,"impressions":[]}]}';
+
 const submission: fc.Arbitrary<Submission> = fc.record({
   userId: fc.string({ unit: "binary" }),
   receivedAtUs: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -37,6 +43,45 @@ describe("a queue message", () => {
         );
       }),
     );
+  });
+
+  // docs/adr/0027: a queue may hold messages of any release, and workers of the release before may read what this one writes.
+  it("is written as every release with version 1 reads it, to the byte", () => {
+    const submissions = [
+      {
+        userId: "maría",
+        receivedAtUs: 1_790_000_000_000_123,
+        impressions: [
+          { postId: "p1", viewedAtMs: 1_790_000_000_000, surface: "HOME", position: 3, dwellMs: 1_800 },
+          { postId: "p2", viewedAtMs: 1_789_999_999_000, surface: null, position: null, dwellMs: null },
+        ],
+      },
+      { userId: "u2", receivedAtUs: 1_790_000_000_000_124, impressions: [] },
+    ];
+    expect(joinSubmissions(submissions.map(encodeSubmission))).toBe(VERSION_1);
+  });
+
+  it("of every version that was ever written is read, also with fields that came later", () => {
+    const later = VERSION_1.replace('"postId":"p2"', '"postId":"p2","later":{"a":1}').replace(
+      '"userId":"u2"',
+      '"later":true,"userId":"u2"',
+    );
+    for (const text of [VERSION_1, later]) {
+      expect(decodeMessage(bytes(text))).toMatchObject({
+        kind: "message",
+        submissions: [
+          {
+            userId: "maría",
+            receivedAtUs: 1_790_000_000_000_123,
+            impressions: [
+              { postId: "p1", viewedAtMs: 1_790_000_000_000, surface: "HOME", position: 3, dwellMs: 1_800 },
+              { postId: "p2", viewedAtMs: 1_789_999_999_000 },
+            ],
+          },
+          { userId: "u2", receivedAtUs: 1_790_000_000_000_124, impressions: [] },
+        ],
+      });
+    }
   });
 
   it("leaves what a submission holds to the judge", () => {

@@ -26,6 +26,18 @@ describe("migrationValues", () => {
   });
 });
 
+// docs/adr/0027: processes of the release before run on the new schema for as long as a rollout takes.
+it("the migrations only add, and may be repeated", () => {
+  const values = migrationValues(90);
+  const statements = readMigrations().flatMap((migration) => statementsOf(migration, values));
+  expect(statements.length).toBeGreaterThan(5);
+  for (const statement of statements) {
+    expect(statement).toMatch(
+      /^(CREATE (TABLE|TYPE) IF NOT EXISTS|ALTER TABLE (IF EXISTS )?\w+\s+(WITH|ADD IF NOT EXISTS))\s/,
+    );
+  }
+});
+
 describe("statementsOf", () => {
   const migration = (text: string) => ({ version: 1, name: "0001_test", text, checksum: "" });
   const values = { DAYS: "7", HOURS: "6" };
