@@ -74,8 +74,9 @@ function httpAdminApi(baseUrl: URL, token: string | undefined): AdminApi {
       });
       const answer = (await response.json().catch(() => ({}))) as {
         data?: unknown;
-        errors?: { message: string }[];
+        errors?: ApiErrors;
       };
+      failOnRefusedToken(answer.errors, endpoint, token);
       failOnErrors(answer.errors);
       if (answer.data === undefined)
         throw new CommandError(
@@ -86,6 +87,25 @@ function httpAdminApi(baseUrl: URL, token: string | undefined): AdminApi {
     },
     close: () => Promise.resolve(),
   };
+}
+
+type ApiErrors = readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[];
+
+/** @throws CommandError that says which token the service wants. */
+function failOnRefusedToken(errors: ApiErrors = [], endpoint: URL, token: string | undefined): void {
+  for (const { message, extensions } of errors) {
+    if (extensions?.code === "FORBIDDEN")
+      throw new CommandError(
+        `${endpoint}: IMPRESSIONS_TOKEN must be a token with the scope impressions:admin`,
+      );
+    if (extensions?.code !== "UNAUTHENTICATED") continue;
+    throw new CommandError(
+      token === undefined
+        ? `${endpoint} asks for a token, and none was sent: set IMPRESSIONS_TOKEN to one with the scope impressions:admin, ` +
+            "and IMPRESSIONS_URL if the service is not on this machine"
+        : `${endpoint} refuses IMPRESSIONS_TOKEN: ${message}`,
+    );
+  }
 }
 
 /** The same API without HTTP. */
@@ -103,7 +123,7 @@ export function localAdminApi(local: {
   };
 }
 
-function failOnErrors(errors: readonly { readonly message: string }[] | undefined): void {
+function failOnErrors(errors: ApiErrors | ExecutionResult["errors"]): void {
   if (errors !== undefined) throw new CommandError(errors.map(({ message }) => message).join("; "));
 }
 

@@ -2,8 +2,10 @@
 import { createImpressions, observeViews } from "../../../client/src/browser.ts";
 
 const parameters = new URLSearchParams(location.search);
+const token = parameters.get("token");
 const impressions = createImpressions({
-  endpoint: "/graphql",
+  endpoint: parameters.get("endpoint") ?? "/graphql",
+  ...(token === null ? {} : { getToken: () => token }),
   userId: parameters.get("user") ?? "maria",
   sendAfterMs: 600_000,
 });
