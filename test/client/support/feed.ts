@@ -1,13 +1,15 @@
-// The page of test/browser/client.test.ts: a feed that records what is seen. A browser runs it, bundled.
+// The page of test/browser/client.test.ts and access.test.ts: a feed that records what is seen. A browser runs it, bundled.
 import { createImpressions, observeViews } from "../../../client/src/browser.ts";
 
 const parameters = new URLSearchParams(location.search);
+const errors: object[] = [];
 const token = parameters.get("token");
 const impressions = createImpressions({
   endpoint: parameters.get("endpoint") ?? "/graphql",
   ...(token === null ? {} : { getToken: () => token }),
   userId: parameters.get("user") ?? "maria",
   sendAfterMs: 600_000,
+  onError: (error) => errors.push(error),
 });
 const views = observeViews(impressions);
 const prefix = parameters.get("prefix") ?? "post";
@@ -26,6 +28,7 @@ for (const [index, post] of document.querySelectorAll("article").entries())
 /** What the test asks of the page. */
 const feed = {
   impressions,
+  errors,
   view(name: string, count: number): void {
     for (let index = 0; index < count; index++) impressions.viewed(`${name}-view-${index}`);
   },
