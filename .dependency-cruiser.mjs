@@ -60,7 +60,7 @@ export default {
     only(
       "metrics-show-what-others-count",
       "metrics",
-      ["domain/", "ports/", "ingest/", "workers/", "server/request-observer.ts"],
+      ["domain/", "ports/", "ingest/", "workers/", "server/request-observer.ts", "errors.ts"],
       "metrics/ reads what the parts tell; none of them knows it",
     ),
     {

@@ -26,6 +26,8 @@ import type { HttpServer } from "./server/fastify-server.ts";
 import { createHealthServer } from "./server/health-server.ts";
 import { createHttpServer } from "./server/http-server.ts";
 import { createMetricsServer, type MetricsEndpoint } from "./server/metrics-route.ts";
+import { readOperations } from "./server/operations.ts";
+import { OTHER_OPERATION } from "./server/request-observer.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { startWorkers, type Workers } from "./workers/workers.ts";
 
@@ -91,7 +93,10 @@ export async function startService(
     if (role === "worker") {
       server = await createHealthServer({ clock, logger, version, readiness, metrics: metricsHere });
     } else {
-      const apiMetrics = createApiMetrics(registers);
+      const apiMetrics = createApiMetrics(registers, [
+        ...(await readOperations()).map(({ name }) => name),
+        OTHER_OPERATION,
+      ]);
       const groupCommit = engine.newGroupCommit((message) => {
         apiMetrics.onMessage(message);
         if (!message.confirmed) logger.debug({ message }, "the queue has not confirmed a message");

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { ErrorCode } from "../errors.ts";
 import type { CommittedMessage } from "../ingest/group-commit.ts";
 import type { ObservedRequest } from "../server/request-observer.ts";
 
@@ -11,13 +12,23 @@ export interface ApiMetrics {
   watchGroupCommit(usedShares: () => readonly number[]): void;
 }
 
-export function createApiMetrics(registers: Registry[]): ApiMetrics {
+/** What alerts look for: these begin at 0, or the first one of each would not be seen as an increase. */
+const ALARMING_CODES: readonly ErrorCode[] = [
+  "INTERNAL_SERVER_ERROR",
+  "OVERLOADED",
+  "QUEUE_UNAVAILABLE",
+  "STORE_UNAVAILABLE",
+];
+
+/** @param operations the names that `onRequest` is told of. */
+export function createApiMetrics(registers: Registry[], operations: readonly string[]): ApiMetrics {
   const requests = new Counter({
     name: "impressions_requests_total",
     help: "GraphQL requests by documented operation (or other) and outcome: OK, the code of the gravest error, or CLIENT_GONE.",
     labelNames: ["operation", "code"],
     registers,
   });
+  for (const operation of operations) for (const code of ALARMING_CODES) requests.inc({ operation, code }, 0);
   const durations = new Histogram({
     name: "impressions_request_duration_seconds",
     help: "From a GraphQL request's headers to the end of its answer, by documented operation (or other).",

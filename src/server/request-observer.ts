@@ -6,13 +6,16 @@ import { newRequestOutcome, type RequestOutcome } from "../resolvers/request-out
 /** A GraphQL request that is over. */
 export interface ObservedRequest {
   readonly requestId: string;
-  /** Its name where that is a documented one, else `other`: callers invent as many as they like. */
+  /** Its name where that is a documented one, else OTHER_OPERATION. */
   readonly operation: string;
   readonly code: ErrorCode | "OK" | "CLIENT_GONE";
   /** From its headers to the end of the answer. */
   readonly durationMs: number;
   readonly ranOutOfTime: boolean;
 }
+
+/** Every operation that is not documented: callers invent as many names as they like. */
+export const OTHER_OPERATION = "other";
 
 const outcomes = new WeakMap<FastifyRequest, RequestOutcome>();
 
@@ -39,7 +42,7 @@ export function createRequestObserver(deps: {
       onRequest({
         requestId,
         ranOutOfTime,
-        operation: operation !== null && documentedOperations.has(operation) ? operation : "other",
+        operation: operation !== null && documentedOperations.has(operation) ? operation : OTHER_OPERATION,
         code: code ?? (reply.raw.writableFinished ? "OK" : "CLIENT_GONE"),
         durationMs: monotonicMs() - startedMs,
       });

@@ -160,7 +160,7 @@ describe("workers on a store that fails", () => {
   });
 
   test("while the dead letters are full, poison stays in the queue and the healthy flow goes on", async () => {
-    const { engine, faults, seen, send } = await workersOnFaultyEngine();
+    const { engine, faults, workers, seen, send } = await workersOnFaultyEngine();
     faults.deadLettersFull = true;
     await send("bad", ["null", "good neighbour"]);
     await send("fine", ["p"]);
@@ -171,6 +171,12 @@ describe("workers on a store that fails", () => {
     faults.deadLettersFull = false;
     await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
     expect(await engine.queue.deadLetters.count()).toBe(1);
+    // The good neighbour was written at each try, and counts once.
+    await expect.poll(() => workers.counts().stored, { timeout: 60_000 }).toBe(2);
+    const { acknowledged, givenBack, lettersFailed, deadLettered } = workers.counts();
+    expect({ acknowledged, letters: deadLettered.INVALID_POST_ID }).toEqual({ acknowledged: 2, letters: 1 });
+    expect(givenBack).toBeGreaterThan(0);
+    expect(lettersFailed).toBe(givenBack);
   });
 
   test("stopping finishes what is in hand: nothing that was stored is delivered again", async () => {
