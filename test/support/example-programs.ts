@@ -1,14 +1,12 @@
 import { execFile } from "node:child_process";
-import { createHash, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { pythonEnvironment } from "./python.ts";
 import { run } from "./servers/command.ts";
-import { cacheDirectory } from "./servers/directories.ts";
 import { messageOf } from "./servers/wait.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../../examples");
-// A dozen small packages, or Go's standard library compiled for the first time, on a slow and busy machine.
+// Go's standard library compiled for the first time, on a slow and busy machine.
 const PREPARE_TIMEOUT_MS = 5 * 60_000;
 const RUN_TIMEOUT_MS = 100_000;
 
@@ -22,7 +20,11 @@ export interface ExampleProgram {
 }
 
 export const EXAMPLE_PROGRAMS: readonly ExampleProgram[] = [
-  { name: "python", command: ["python", "recommender.py"], prepare: pythonWithRequirements },
+  {
+    name: "python",
+    command: ["python", "recommender.py"],
+    prepare: async (cwd) => [await pythonEnvironment(join(cwd, "requirements.txt"))],
+  },
   {
     name: "typescript",
     command: ["node", "recommender.ts"],
@@ -57,34 +59,6 @@ export async function installExample({ name, command, prepare }: ExampleProgram)
       return stdout.trimEnd().split("\n");
     },
   };
-}
-
-/** A virtual environment with exactly the packages of requirements.txt, outside the checkout. */
-async function pythonWithRequirements(cwd: string): Promise<readonly string[]> {
-  const requirements = join(cwd, "requirements.txt");
-  const digest = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 16);
-  const path = join(cacheDirectory(), `python-${digest}`);
-  // A link to an interpreter that is gone does not count.
-  if (existsSync(join(path, "bin/python"))) return [join(path, "bin")];
-  const building = join(cacheDirectory(), "building", `python-${randomUUID()}`);
-  mkdirSync(dirname(building), { recursive: true });
-  try {
-    await run("python3", ["-m", "venv", building], { timeoutMs: PREPARE_TIMEOUT_MS });
-    const install = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"];
-    await run(join(building, "bin/python"), [...install, "--requirement", requirements], {
-      timeoutMs: PREPARE_TIMEOUT_MS,
-    });
-    rmSync(path, { recursive: true, force: true });
-    renameSync(building, path);
-  } catch (error) {
-    throw new Error(
-      `The Python example needs python3 (3.10 or newer) with venv and pip (Debian: python3-venv), and once a package index: ${messageOf(error)}`,
-      { cause: error },
-    );
-  } finally {
-    rmSync(building, { recursive: true, force: true });
-  }
-  return [join(path, "bin")];
 }
 
 /** The packages that the program imports, compiled: `go run` then has its own file left. */

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { validate } from "dockerfile-utils";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import packageJson from "../../package.json" with { type: "json" };
@@ -70,6 +71,11 @@ describe("deploy/compose.yaml", () => {
 });
 
 describe("deploy/Dockerfile", () => {
+  test("is one, by the checks of Docker's language server", () => {
+    expect(validate(dockerfile)).toEqual([]);
+    expect(validate(dockerfile.replace("WORKDIR /app", "WORKDIRS /app"))).not.toEqual([]);
+  });
+
   test("has the Node that the tests run on", () => {
     const [, version] = /^ARG NODE_IMAGE=node:([\d.]+)-/m.exec(dockerfile) ?? [];
     expect(version).toBe(packageJson.devDependencies.node);
