@@ -1,5 +1,6 @@
 import cors from "@fastify/cors";
 import type { FastifyInstance } from "fastify";
+import { REQUEST_ID_HEADER } from "./fastify-server.ts";
 import { PREFLIGHT_S_MAX } from "./limits.ts";
 import { REQUEST_TIMEOUT_HEADER } from "./request-timeout.ts";
 
@@ -12,8 +13,14 @@ export async function registerCors(fastify: FastifyInstance, origins: readonly s
   await fastify.register(cors, {
     origin: [...origins],
     methods: ["GET", "POST"],
-    allowedHeaders: ["authorization", "content-type", "apollo-require-preflight", REQUEST_TIMEOUT_HEADER],
-    exposedHeaders: ["retry-after", "www-authenticate"],
+    allowedHeaders: [
+      "authorization",
+      "content-type",
+      "apollo-require-preflight",
+      REQUEST_TIMEOUT_HEADER,
+      REQUEST_ID_HEADER,
+    ],
+    exposedHeaders: ["retry-after", "www-authenticate", REQUEST_ID_HEADER],
     maxAge: PREFLIGHT_S_MAX,
     strictPreflight: false,
   });

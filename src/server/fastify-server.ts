@@ -27,7 +27,7 @@ export interface HttpServer {
 }
 
 /** The caller's own id of the request where that is one, and in the answer the id that stands in the log. */
-const REQUEST_ID_HEADER = "x-request-id";
+export const REQUEST_ID_HEADER = "x-request-id";
 /** What a caller may send into our log: no more, and no other characters. */
 const REQUEST_ID = /^[\w.:-]{1,64}$/;
 
