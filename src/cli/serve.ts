@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type Config, logSettingsOf } from "../config.ts";
 import { createLogger, type Logger } from "../telemetry/logger.ts";
-import type { CliDependencies, Role } from "./dependencies.ts";
+import type { CliDependencies, Role, RunningService } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 import { onShutdownSignal } from "./shutdown-signals.ts";
 
@@ -29,14 +29,16 @@ async function run(role: Role, { clock, loadConfig, startService }: CliDependenc
     );
   }
   const logger = createLogger(config.LOG_LEVEL, logSettingsOf(config));
-  const service = await startService(role, config, logger);
+  let service: RunningService | undefined;
+  // First: a start may wait for NATS for long, and process 1 of a container ignores signals that it does not handle. A start
+  // that is interrupted has nothing to finish.
   onShutdownSignal({
-    stop: service.stop,
+    stop: async () => service?.stop(),
     timeoutMs: config.SHUTDOWN_DELAY_MS + config.SHUTDOWN_TIMEOUT_MS,
     clock,
     logger,
   });
-  // Last: whoever waits for it may stop the service at once.
+  service = await startService(role, config, logger);
   announce(role, service.url, config, logger);
 }
 

@@ -1,7 +1,9 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { createInterface } from "node:readline";
+import { expect, onTestFinished, test } from "vitest";
 import packageJson from "../../package.json" with { type: "json" };
 import { createTemporaryDirectory } from "../support/directory.ts";
 
@@ -59,4 +61,19 @@ test("libraries run in their production mode, unless something else is asked for
     }).stderr.trim();
   expect(shown({})).toBe("production");
   expect(shown({ NODE_ENV: "development" })).toBe("development");
+});
+
+test("a start that waits for a server ends when it is told to", async () => {
+  const child = spawn(process.execPath, [MAIN, "serve"], {
+    // Nobody listens there.
+    env: { ENGINE: "cluster", NATS_SERVERS: "127.0.0.1:1", PORT: "0" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  for await (const line of createInterface({ input: child.stderr })) {
+    if (line.includes("waiting for a NATS server")) break;
+  }
+  child.stderr.resume();
+  child.kill("SIGTERM");
+  expect(await once(child, "exit")).toEqual([0, null]);
 });
