@@ -3,6 +3,8 @@ import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { submissionOf, type Traffic } from "../support/traffic.ts";
 
+/** What group commit makes of 64 connections. */
+export const IMPRESSIONS_PER_MESSAGE = 300;
 const PUBLISHES_AT_ONCE = 64;
 
 /** Which mutations, of which traffic. */

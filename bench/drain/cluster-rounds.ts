@@ -6,12 +6,10 @@ import type { ServiceProcess } from "../../test/support/service-process.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { median } from "../support/statistics.ts";
 import type { Traffic } from "../support/traffic.ts";
-import { fillQueue, type Mutations } from "./backlog.ts";
+import { fillQueue, IMPRESSIONS_PER_MESSAGE, type Mutations } from "./backlog.ts";
 import type { WriteOrder } from "./baselines/raw-driver.ts";
 import type { ClusterBench } from "./installations.ts";
 
-/** What group commit makes of 64 connections. */
-const IMPRESSIONS_PER_MESSAGE = 300;
 /** How many statements at once the raw driver is tried with. */
 const CONCURRENCIES = [64, 128, 256, 512] as const;
 const POLL_MS = 20;
@@ -36,7 +34,7 @@ export async function startContestants(
 ): Promise<Contestants> {
   const worker = await bench.startWorker(environment);
   const raw = fork(join(import.meta.dirname, "baselines/raw-driver.ts"), {
-    env: { ...process.env, ...bench.environment },
+    env: { ...process.env, ...bench.installation.environment },
     stdio: "inherit",
   });
   await once(raw, "message");
@@ -66,7 +64,7 @@ export async function measureDrain(
   // The first round warms the worker up, and is not counted.
   for (let round = 0; round <= rounds; round++) {
     const theirs = await writeRaw(raw, { ...next(count), concurrency: best.concurrency });
-    const ours = await drain(bench, worker, next(count));
+    const ours = await drainQueue(bench, [worker], next(count));
     if (round > 0) measured.push({ ours, raw: theirs });
   }
   return { traffic, rawConcurrency: best.concurrency, rounds: measured };
@@ -83,15 +81,19 @@ async function writeRaw(raw: ChildProcess, order: WriteOrder): Promise<number> {
 }
 
 /**
- * From a full queue to an empty one. The worker's process is stopped (SIGSTOP) while the queue fills, and not ended: what
- * is measured is a process that has run for a while, as in production.
+ * From a full queue to an empty one, in impressions a second. The workers' processes are stopped (SIGSTOP) while the queue
+ * fills, and not ended: what is measured are processes that have run for a while, as in production.
  */
-async function drain(bench: ClusterBench, worker: ServiceProcess, mutations: Mutations): Promise<number> {
-  process.kill(worker.pid, "SIGSTOP");
+export async function drainQueue(
+  bench: ClusterBench,
+  workers: readonly ServiceProcess[],
+  mutations: Mutations,
+): Promise<number> {
+  for (const { pid } of workers) process.kill(pid, "SIGSTOP");
   try {
     await bench.whileStopped((queue) => fillQueue(queue, mutations, IMPRESSIONS_PER_MESSAGE));
   } finally {
-    process.kill(worker.pid, "SIGCONT");
+    for (const { pid } of workers) process.kill(pid, "SIGCONT");
   }
   const startedMs = performance.now();
   while ((await bench.pending()) > 0) await sleep(POLL_MS);

@@ -4,13 +4,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createTemporaryDirectory } from "../../test/support/directory.ts";
 import type { EventLoopDelay } from "../support/event-loop-probe.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
-import { fillQueue } from "./backlog.ts";
+import { fillQueue, IMPRESSIONS_PER_MESSAGE } from "./backlog.ts";
 import { openEmbeddedBench } from "./installations.ts";
 
 const PROBE = new URL("../support/event-loop-probe.ts", import.meta.url).href;
 const POLL_MS = 50;
-/** Full messages: what the embedded queue holds after a burst. */
-const IMPRESSIONS_PER_MESSAGE = 300;
 /** Measured is what lies between: before it the process has just started, after it little is left to do at once. */
 const FROM_SHARE_LEFT = 0.85;
 const TO_SHARE_LEFT = 0.05;

@@ -4,12 +4,14 @@ import { PipelineDocument } from "../../src/generated/operations.ts";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { WorkerReport } from "../../src/ports/worker-board.ts";
-import { createClusterInstallation } from "../../test/support/cluster-installation.ts";
 import { engineOptions } from "../../test/support/embedded.ts";
 import { query } from "../../test/support/graphql-request.ts";
-import { startCassandra } from "../../test/support/servers/cassandra.ts";
-import { startNats } from "../../test/support/servers/nats.ts";
 import { type ServiceProcess, startServiceProcess } from "../../test/support/service-process.ts";
+import {
+  type BenchInstallation,
+  type InstallationOptions,
+  openInstallation,
+} from "../support/installation.ts";
 
 const GIB = 1_024 ** 3;
 const quiet = { info() {}, warn: console.warn, error: console.error };
@@ -54,29 +56,16 @@ export async function openEmbeddedBench(dataDir: string): Promise<Bench> {
 
 /** The same on servers of its own. */
 export interface ClusterBench extends Bench {
-  /** What a process needs to reach them. */
-  readonly environment: Readonly<Record<string, string>>;
+  readonly installation: BenchInstallation;
   /** Messages left. */
   pending(): Promise<number>;
 }
 
-export async function openClusterBench(): Promise<ClusterBench> {
-  const [nats, cassandra] = await Promise.all([
-    startNats({ config: { syncAlways: true } }),
-    // A benchmark runs long enough to be worth the compiler's while.
-    startCassandra({ jvmOptions: ["-XX:TieredStopAtLevel=4"] }),
-  ]);
-  const installation = createClusterInstallation({
-    natsServers: nats.servers,
-    contactPoints: cassandra.contactPoints,
-    localDataCenter: cassandra.localDataCenter,
-  });
-  const { code, stderr } = await installation.migrate("--create-keyspace", "1");
-  if (code !== 0) throw new Error(stderr);
-  const namespace = installation.environment.NATS_NAMESPACE;
+export async function openClusterBench(options: InstallationOptions = {}): Promise<ClusterBench> {
+  const installation = await openInstallation(options);
   const { queue, workerBoard } = await openJetStreamQueue({
-    servers: nats.servers,
-    namespace,
+    servers: installation.nats.servers,
+    namespace: installation.environment.NATS_NAMESPACE,
     queueMaxBytes: 4 * GIB,
     queueReplicas: 1,
     deadLetterDays: 30,
@@ -86,7 +75,7 @@ export async function openClusterBench(): Promise<ClusterBench> {
     logger: quiet,
   });
   return {
-    environment: installation.environment,
+    installation,
     pending: async () => (await queue.stats()).pending,
     whileStopped: (run) => run(queue),
     startWorker: (environment) =>
@@ -102,7 +91,6 @@ export async function openClusterBench(): Promise<ClusterBench> {
     async dispose() {
       await queue.close();
       await installation.dispose();
-      await Promise.all([nats.stop(), cassandra.stop()]);
     },
   };
 }

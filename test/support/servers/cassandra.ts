@@ -25,7 +25,7 @@ const PROBE_TIMEOUT_MS = 5_000;
 
 /** Which Cassandra to start. */
 export interface CassandraOptions {
-  nodes?: 1 | 3;
+  nodes?: 1 | 2 | 3;
   /**
    * Clients connect here, on 127.0.0.1 to 127.0.0.3; nodes talk to each other at 2042 less. Free ones unless
    * given.

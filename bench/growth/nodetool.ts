@@ -1,0 +1,60 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Client } from "cassandra-driver";
+import { run } from "../../test/support/servers/command.ts";
+import { cassandraJars, java17 } from "../../test/support/servers/toolchain.ts";
+
+const TIMEOUT_MS = 10 * 60_000;
+const TABLES = ["posts_by_user", "views_by_user_post", "viewers_by_post", "viewer_slices"] as const;
+
+/** The JVM option that lets nodetool in, on this machine only. */
+export function jmxOption(port: number): string {
+  return `-Dcassandra.jmx.local.port=${port}`;
+}
+
+/** Runs one of Cassandra's operator commands on a keyspace. */
+export async function nodetool(port: number, command: "flush" | "compact", keyspace: string): Promise<void> {
+  const [java, jars] = await Promise.all([java17(), cassandraJars()]);
+  const main = "org.apache.cassandra.tools.NodeTool";
+  await run(java, ["-cp", join(jars, "*"), main, "-p", String(port), command, keyspace], {
+    timeoutMs: TIMEOUT_MS,
+  });
+}
+
+/** Bytes of a table in SSTables: as they lie there, and all that were written to come there. */
+export interface StoredBytes {
+  readonly live: number;
+  /** Flushed and compacted, without the commit log. */
+  readonly written: number;
+}
+
+/** Of each table of the keyspace; everything in memory is flushed by then. */
+export async function storedBytes(
+  client: Client,
+  nodeDirectory: string,
+  keyspace: string,
+): Promise<Record<(typeof TABLES)[number], StoredBytes>> {
+  const { rows } = await client.execute(
+    "SELECT keyspace_name, columnfamily_name, bytes_in FROM system.compaction_history",
+  );
+  const entries = TABLES.map((table) => {
+    const compacted = rows
+      .filter((row) => row.keyspace_name === keyspace && row.columnfamily_name === table)
+      .reduce((sum, row) => sum + Number(row.bytes_in), 0);
+    const live = bytesIn(join(nodeDirectory, "data", keyspace), table);
+    // What lies there or went into a compaction was written once; what a compaction wrote lies there or went into the next.
+    return [table, { live, written: live + compacted }] as const;
+  });
+  return Object.fromEntries(entries) as Record<(typeof TABLES)[number], StoredBytes>;
+}
+
+function bytesIn(keyspaceDirectory: string, table: string): number {
+  return readdirSync(keyspaceDirectory)
+    .filter((name) => name.startsWith(`${table}-`))
+    .flatMap((name) =>
+      readdirSync(join(keyspaceDirectory, name), { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => statSync(join(keyspaceDirectory, name, entry.name)).size),
+    )
+    .reduce((sum, bytes) => sum + bytes, 0);
+}

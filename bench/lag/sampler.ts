@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { RecordImpressionsDocument, UnseenPostsDocument } from "../../src/generated/operations.ts";
+import { query } from "../../test/support/graphql-request.ts";
+
+/** How often a sample looks whether it is there: its lag is told to this much. */
+const POLL_MS = 5;
+const LAG_MS_MAX = 60_000;
+
+/** Something that a user saw, and how long after its acknowledgement a recommender could know. */
+export interface Sample {
+  /** When it was acknowledged, from the start. */
+  readonly atMs: number;
+  readonly lagMs: number;
+}
+
+/**
+ * Records views of users of its own, `perSecond` of them, and asks for each until it is seen.
+ *
+ * @throws Error one is not there within a minute.
+ */
+export async function sampleLag(
+  url: string,
+  { perSecond, seconds }: { readonly perSecond: number; readonly seconds: number },
+): Promise<Sample[]> {
+  const startMs = performance.now();
+  const samples: Promise<Sample>[] = [];
+  for (let index = 0; index < perSecond * seconds; index++) {
+    const dueMs = (index * 1_000) / perSecond;
+    await sleep(Math.max(0, dueMs - (performance.now() - startMs)));
+    samples.push(sampleOnce(url, `sample-${index}`, startMs));
+  }
+  return Promise.all(samples);
+}
+
+async function sampleOnce(url: string, userId: string, startMs: number): Promise<Sample> {
+  const postId = "sampled";
+  const impressions = [{ postId, viewedAt: new Date().toISOString() }];
+  await query(url, RecordImpressionsDocument, { input: { userId, impressions } });
+  const acknowledgedMs = performance.now();
+  for (;;) {
+    const { unseenPosts } = await query(url, UnseenPostsDocument, { userId, candidates: [postId] });
+    const lagMs = performance.now() - acknowledgedMs;
+    if (unseenPosts.length === 0) return { atMs: acknowledgedMs - startMs, lagMs };
+    if (lagMs > LAG_MS_MAX) throw new Error(`${userId} is not there after ${LAG_MS_MAX / 1_000} s`);
+    await sleep(POLL_MS);
+  }
+}

@@ -1,0 +1,55 @@
+import {
+  type ClusterInstallation,
+  createClusterInstallation,
+} from "../../test/support/cluster-installation.ts";
+import {
+  type CassandraOptions,
+  type CassandraServers,
+  startCassandra,
+} from "../../test/support/servers/cassandra.ts";
+import { type NatsServers, startNats } from "../../test/support/servers/nats.ts";
+import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/support/servers/toolchain.ts";
+
+/** An installation on servers of the bench's own, each a node unless told otherwise. */
+export interface BenchInstallation extends ClusterInstallation {
+  readonly nats: NatsServers;
+  readonly cassandra: CassandraServers;
+  /** For the report. */
+  readonly servers: Readonly<Record<string, string>>;
+}
+
+export type InstallationOptions = Pick<CassandraOptions, "nodes" | "jvmOptions">;
+
+/** Starts the servers and makes the tables. Acknowledged messages are synced, as the deploy files have it. */
+export async function openInstallation(options: InstallationOptions = {}): Promise<BenchInstallation> {
+  const { nodes = 1, jvmOptions = [] } = options;
+  const [nats, cassandra] = await Promise.all([
+    startNats({ config: { syncAlways: true } }),
+    // A benchmark runs long enough to be worth the compiler's while.
+    startCassandra({ nodes, jvmOptions: ["-XX:TieredStopAtLevel=4", ...jvmOptions] }),
+  ]);
+  const installation = createClusterInstallation({
+    natsServers: nats.servers,
+    contactPoints: cassandra.contactPoints,
+    localDataCenter: cassandra.localDataCenter,
+  });
+  const dispose = async () => {
+    await installation.dispose();
+    await Promise.all([nats.stop(), cassandra.stop()]);
+  };
+  const { code, stderr } = await installation.migrate("--create-keyspace", String(nodes));
+  if (code !== 0) {
+    await dispose();
+    throw new Error(stderr);
+  }
+  return {
+    ...installation,
+    nats,
+    cassandra,
+    servers: {
+      nats: `${NATS_VERSION}, one node, sync_interval always`,
+      cassandra: `${CASSANDRA_VERSION}, ${nodes === 1 ? "one node" : `${nodes} nodes`}`,
+    },
+    dispose,
+  };
+}
