@@ -45,17 +45,17 @@ interface LoadProcess<Order, Result> {
 async function startProcess<Order extends object, Result>(file: string): Promise<LoadProcess<Order, Result>> {
   const child = fork(join(import.meta.dirname, file), { stdio: "inherit", serialization: "advanced" });
   await once(child, "message");
+  const ended = once(child, "exit").then(([code]): never => {
+    throw new Error(`${file} ended with ${code}`);
+  });
+  // Stopped, it ends, and nobody waits for it.
+  ended.catch(() => undefined);
   return {
     async run(order) {
       child.send(order);
-      const [result] = (await Promise.race([once(child, "message"), ended()])) as [Result];
+      const [result] = (await Promise.race([once(child, "message"), ended])) as [Result];
       return result;
     },
     stop: () => child.disconnect(),
   };
-
-  async function ended(): Promise<never> {
-    const [code] = await once(child, "exit");
-    throw new Error(`${file} ended with ${code}`);
-  }
 }
