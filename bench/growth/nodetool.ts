@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Client } from "cassandra-driver";
+import { moduleArguments } from "../../test/support/servers/cassandra-config.ts";
 import { run } from "../../test/support/servers/command.ts";
 import { cassandraJars, java17 } from "../../test/support/servers/toolchain.ts";
 
@@ -16,7 +17,9 @@ export function jmxOption(port: number): string {
 export async function nodetool(port: number, command: "flush" | "compact", keyspace: string): Promise<void> {
   const [java, jars] = await Promise.all([java17(), cassandraJars()]);
   const main = "org.apache.cassandra.tools.NodeTool";
-  await run(java, ["-cp", join(jars, "*"), main, "-p", String(port), command, keyspace], {
+  // Tools use a bit more of sun.nio.ch than the server does.
+  const modules = [...moduleArguments(), "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED"];
+  await run(java, [...modules, "-cp", join(jars, "*"), main, "-p", String(port), command, keyspace], {
     timeoutMs: TIMEOUT_MS,
   });
 }

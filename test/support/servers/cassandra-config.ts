@@ -140,6 +140,13 @@ const MODULE_OPTIONS = {
   ],
 };
 
+/** What Cassandra's programs reach for inside a Java of today. */
+export function moduleArguments(): string[] {
+  return Object.entries(MODULE_OPTIONS).flatMap(([option, names]) =>
+    names.map((name) => `${option}=${name}=ALL-UNNAMED`),
+  );
+}
+
 /**
  * The arguments of `java` for one node: what Cassandra's own start script for Java 17 gives, and a quick
  * start.
@@ -156,9 +163,7 @@ export function cassandraArguments(options: {
 }): string[] {
   const { configDirectory, jarDirectory, directory, heapMb, jvmOptions } = options;
   return [
-    ...Object.entries(MODULE_OPTIONS).flatMap(([option, names]) =>
-      names.map((name) => `${option}=${name}=ALL-UNNAMED`),
-    ),
+    ...moduleArguments(),
     "-Djdk.attach.allowAttachSelf=true",
     "-Dio.netty.tryReflectionSetAccessible=true",
     `-javaagent:${join(jarDirectory, "jamm-0.4.0.jar")}`,
