@@ -36,7 +36,11 @@ export function watchEngine(
     };
     readonly store: { health(): Promise<Health> };
   },
+  answerMsMax: number = ANSWER_MS_MAX,
 ): void {
+  const within = <Answer>(asked: Promise<Answer>) => answerWithin(answerMsMax, asked);
+  const upOf = async (port: { health(): Promise<Health> }) =>
+    (await within(port.health()))?.healthy === true ? 1 : 0;
   let stats: Promise<QueueStats | null> | null = null;
   /** The gauges of one scrape are collected side by side, and share one answer. */
   function statsOfScrape(): Promise<QueueStats | null> {
@@ -72,14 +76,10 @@ function askedGauge(registers: Registry[], name: string, help: string, ask: () =
   });
 }
 
-async function upOf(port: { health(): Promise<Health> }): Promise<number> {
-  return (await within(port.health()))?.healthy === true ? 1 : 0;
-}
-
 /** The answer; null where it fails or takes too long. */
-async function within<Answer>(asked: Promise<Answer>): Promise<Answer | null> {
+async function answerWithin<Answer>(timeoutMs: number, asked: Promise<Answer>): Promise<Answer | null> {
   const answered = new AbortController();
-  const silence = sleep(ANSWER_MS_MAX, null, { signal: answered.signal }).catch(() => null);
+  const silence = sleep(timeoutMs, null, { signal: answered.signal }).catch(() => null);
   try {
     return await Promise.race([asked.catch(() => null), silence]);
   } finally {
