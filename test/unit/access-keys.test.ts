@@ -24,9 +24,11 @@ async function open(keys: KeySource) {
   const startMs = Date.now();
   const clock = { nowMs: () => startMs + time.ms, monotonicMs: () => time.ms };
   const settings = { keys, issuer: ISSUER, audience: AUDIENCE, userClaim: "sub" };
-  const deps = { clock, random: () => 0, logger: createLogger("silent") };
+  const log: string[] = [];
+  const logger = createLogger("debug", { destination: { write: (line) => void log.push(line) } });
+  const deps = { clock, random: () => 0, logger };
   const authenticator = (await openAuthenticator(settings, deps)) as Authenticator;
-  return { authenticator, time };
+  return { authenticator, time, log };
 }
 
 /** "ok", or the code of the refusal. */
@@ -121,6 +123,22 @@ test("a secret verifies HS256 alone", async () => {
   const issuer = await createTokenIssuer();
   expect(await outcomeOf(authenticator, await issuer.sign(GOOD))).toBe("UNAUTHENTICATED");
   expect(await outcomeOf(authenticator, unsignedToken(GOOD))).toBe("UNAUTHENTICATED");
+});
+
+test("the log says why a token was refused, and neither the token nor whose it is", async () => {
+  const { authenticator, log } = await open({ kind: "secret", secret: SECRET });
+  const tokens = await Promise.all(
+    [{ iss: "https://else.example" }, { exp: seconds(-120) }, { aud: "billing" }].map((claims) =>
+      signWith(SECRET, "HS256", { ...GOOD, sub: "a-user-id", ...claims }),
+    ),
+  );
+  for (const token of tokens) expect(await outcomeOf(authenticator, token)).toBe("UNAUTHENTICATED");
+  expect(log.map((line) => (JSON.parse(line) as { err: { message: string } }).err.message)).toEqual([
+    expect.stringContaining('"iss"'),
+    expect.stringContaining('"exp"'),
+    expect.stringContaining('"aud"'),
+  ]);
+  for (const secret of ["a-user-id", SECRET, ...tokens]) expect(log.join()).not.toContain(secret);
 });
 
 test("a token that was verified is known until its end, half a minute of tolerance included", async () => {
