@@ -114,7 +114,6 @@ export async function handlePull(
       deps.onSettled(done);
     },
     async giveBack(failed) {
-      for (const delivery of failed) tallies.drop(delivery);
       counts.givenBack += failed.length;
       pull.givenBack += failed.length;
       await quietly("give back", () => giveBack(failed));

@@ -2,15 +2,16 @@ import type { DeadLetterReason } from "../domain/dead-letter.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
 import type { WorkerCounts } from "./counts.ts";
 
-/** What became of the impressions of each message in hand, kept back until the message is acknowledged. */
+/**
+ * What became of the impressions of a pull, message by message, kept back until the message is acknowledged. One that is
+ * given back comes again with another pull, and its impressions count then.
+ */
 export interface Tallies {
   stored(delivery: Delivery): void;
   expired(delivery: Delivery): void;
   deadLettered(delivery: Delivery, reason: DeadLetterReason): void;
   /** The message is acknowledged: its impressions count. */
   count(delivery: Delivery, counts: WorkerCounts): void;
-  /** The message is given back: it comes again, and its impressions count then. */
-  drop(delivery: Delivery): void;
 }
 
 interface Tally {
@@ -40,8 +41,6 @@ export function createTallies(): Tallies {
       counts.stored += stored;
       counts.expired += expired;
       for (const reason of deadLettered) counts.deadLettered[reason]++;
-      tallies.delete(delivery);
     },
-    drop: (delivery) => void tallies.delete(delivery),
   };
 }
