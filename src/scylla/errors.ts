@@ -11,11 +11,14 @@ import type { ScyllaSettings } from "./settings.ts";
  */
 export function toStoreError(error: unknown): StoreUnavailableError | StoreRefusedError {
   if (error instanceof StoreUnavailableError || error instanceof StoreRefusedError) return error;
-  const message = `the database: ${messageOf(error)}`;
+  const message = `the database: ${errorWithNodes(error)}`;
   return isAboutTheRow(error)
     ? new StoreRefusedError(message, { cause: error })
     : new StoreUnavailableError(message, { cause: error });
 }
+
+/** Nodes whose errors one message has. */
+const NODES_TOLD_MAX = 5;
 
 /** What Cassandra (first) and ScyllaDB (second) say of a key that they cannot hold. */
 const KEY_PROBLEMS = [
@@ -113,6 +116,18 @@ const TLS_CODE = /CERT|^ERR_(SSL|OSSL|TLS)_|UNABLE_TO_(VERIFY|GET_ISSUER)|^EPROT
 /** Node's code for what happened to a socket; "" where there is none. */
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+/** The driver's own line where no node has served a request has the stack of one node's error in it, or nothing at all. */
+function errorWithNodes(error: unknown): string {
+  if (!(error instanceof errors.NoHostAvailableError) || !error.message.startsWith("All host(s) tried"))
+    return messageOf(error);
+  const tried = Object.entries(error.innerErrors ?? {});
+  // The driver does not try those of which it knows that they are down.
+  if (tried.length === 0) return "no node can be reached";
+  const told = tried.slice(0, NODES_TOLD_MAX).map(([node, problem]) => `${node}: ${messageOf(problem)}`);
+  const more = tried.length - told.length;
+  return `no node has served the request (${told.join("; ")}${more > 0 ? `; and ${more} more` : ""})`;
 }
 
 /** What each host said, where several were tried. */

@@ -4,7 +4,7 @@ import { EngineStartError } from "../ports/errors.ts";
 
 /** Where the database is and how to reach it. */
 export interface ScyllaSettings {
-  /** `host:port` each. */
+  /** `host:port` each. The nodes that the driver finds from them are connected to at the port of the first one. */
   readonly contactPoints: readonly string[];
   readonly localDataCenter: string;
   readonly keyspace: string;
@@ -48,6 +48,8 @@ export function clientOptions(settings: ScyllaSettings, keyspace: string | null)
   }
   return {
     contactPoints: [...settings.contactPoints],
+    // The database tells the driver addresses without ports: the other nodes would be looked for at 9042.
+    protocolOptions: { port: portOf(settings.contactPoints[0]) },
     localDataCenter: settings.localDataCenter,
     ...(keyspace === null ? {} : { keyspace }),
     ...(user === undefined || password === undefined
@@ -78,6 +80,10 @@ export function clientOptions(settings: ScyllaSettings, keyspace: string | null)
     pooling: { heartBeatInterval: HEARTBEAT_INTERVAL_MS },
     socketOptions: { connectTimeout: CONNECT_TIMEOUT_MS, readTimeout: requestTimeoutMs },
   };
+}
+
+function portOf(contactPoint = ""): number {
+  return Number(contactPoint.slice(contactPoint.lastIndexOf(":") + 1));
 }
 
 function checkKeyspaceName(keyspace: string): void {

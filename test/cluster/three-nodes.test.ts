@@ -5,6 +5,7 @@ import {
   UnseenPostsDocument,
 } from "../../src/generated/operations.ts";
 import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import { runDoctor } from "../support/doctor.ts";
 import { query } from "../support/graphql-request.ts";
 import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
 import { type NatsServers, startNats } from "../support/servers/nats.ts";
@@ -72,6 +73,11 @@ test("from the mutation to the reads on three nodes of each", async () => {
       candidates: ["own-9", "own-8", "shared", "new"],
     }),
   ).toEqual({ unseenPosts: ["own-8", "new"] });
+});
+
+test("every node is reached at the port of the contact points", async () => {
+  const { findings } = await runDoctor(installation.environment);
+  expect(findings.store).toMatch(/^ok: 3 nodes of version /);
 });
 
 test("one Cassandra node and one NATS node dead: writes and reads go on", async () => {

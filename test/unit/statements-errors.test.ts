@@ -48,6 +48,26 @@ describe("what the driver throws", () => {
     expect(toStoreError(error).cause).toBe(error);
   });
 
+  it("says of each node why it did not serve, without the driver's stacks", () => {
+    const closed = new Error("Socket was closed");
+    const refused = new Error("connect ECONNREFUSED 127.0.0.2:9042");
+    const tried = { "127.0.0.1:9042": closed, "127.0.0.2:9042": refused };
+    expect(toStoreError(new errors.NoHostAvailableError(tried)).message).toBe(
+      "the database: no node has served the request (127.0.0.1:9042: Socket was closed; " +
+        "127.0.0.2:9042: connect ECONNREFUSED 127.0.0.2:9042)",
+    );
+    const many = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`10.0.0.${i}:9042`, closed]));
+    expect(toStoreError(new errors.NoHostAvailableError(many)).message).toMatch(
+      /10\.0\.0\.4:9042: Socket was closed; and 2 more\)$/,
+    );
+    expect(toStoreError(new errors.NoHostAvailableError({})).message).toBe(
+      "the database: no node can be reached",
+    );
+    expect(toStoreError(new errors.NoHostAvailableError({}, "No host could be resolved")).message).toBe(
+      "the database: No host could be resolved",
+    );
+  });
+
   it("is left as it is where it is the port's already", () => {
     for (const error of [new StoreUnavailableError("x"), new StoreRefusedError("y")])
       expect(toStoreError(error)).toBe(error);
