@@ -1,7 +1,7 @@
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
-import { submissionOf, type Traffic } from "../support/traffic.ts";
+import { submissionOf, type Traffic, type Users } from "../support/traffic.ts";
 
 /** What group commit makes of 64 connections. */
 export const IMPRESSIONS_PER_MESSAGE = 300;
@@ -14,12 +14,14 @@ export interface Mutations {
   readonly count: number;
   /** Everything was viewed before it, epoch milliseconds. */
   readonly endMs: number;
+  /** EVERYBODY unless given. */
+  readonly users?: Users;
 }
 
 /** Queues them, so many impressions a message, as group commit would have. */
 export async function fillQueue(
   queue: Pick<ImpressionQueue, "publish">,
-  { traffic, first, count, endMs }: Mutations,
+  { traffic, first, count, endMs, users }: Mutations,
   impressionsPerMessage: number,
 ): Promise<void> {
   const perMessage = Math.max(1, Math.floor(impressionsPerMessage / IMPRESSIONS_PER_MUTATION));
@@ -30,7 +32,7 @@ export async function fillQueue(
       const start = next;
       next = Math.min(end, start + perMessage);
       const submissions = Array.from({ length: next - start }, (_, index) =>
-        encodeSubmission(submissionOf(start + index, traffic, endMs)),
+        encodeSubmission(submissionOf(start + index, traffic, endMs, users)),
       );
       await queue.publish({ id: `drain-${endMs}-${start}`, body: joinSubmissions(submissions) });
     }

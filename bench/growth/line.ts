@@ -49,6 +49,8 @@ const SIZES: Record<Size, GrowthSize> = {
   },
 };
 
+/** So many has a user on average who has been there for a while. */
+const VIEWS_PER_USER = 100;
 /** Beyond those of the growing data. */
 const FIRST_MUTATION = 1_000_000;
 
@@ -107,9 +109,14 @@ async function growData(
       first: stored / IMPRESSIONS_PER_MUTATION,
       count: (impressions - stored) / IMPRESSIONS_PER_MUTATION,
       endMs: Date.now(),
+      // More users, not more views of the same: that would change what a partition holds.
+      users: { first: stored / VIEWS_PER_USER, count: (impressions - stored) / VIEWS_PER_USER },
     });
     stored = impressions;
-    const { unseenP50Ms, viewersP50Ms } = await askQuestions(api.url, questions);
+    const { unseenP50Ms, viewersP50Ms } = await askQuestions(api.url, questions, {
+      first: 0,
+      count: base / VIEWS_PER_USER,
+    });
     speed[`${factor}x: ${impressions} impressions`] = {
       "drained/s": perSecond,
       "unseenPosts of 100, p50 ms": unseenP50Ms,

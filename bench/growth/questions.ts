@@ -1,7 +1,7 @@
 import { PostViewersDocument, UnseenPostsDocument } from "../../src/generated/operations.ts";
 import { query } from "../../test/support/graphql-request.ts";
 import { median, timeMs } from "../support/statistics.ts";
-import { submissionOf } from "../support/traffic.ts";
+import { submissionOf, type Users } from "../support/traffic.ts";
 
 const CANDIDATES = 100;
 const PAGE = 50;
@@ -10,11 +10,12 @@ const PAGE = 50;
 export async function askQuestions(
   url: string,
   count: number,
+  users: Users,
 ): Promise<{ readonly unseenP50Ms: number; readonly viewersP50Ms: number }> {
   const unseenMs: number[] = [];
   const viewersMs: number[] = [];
   for (let index = 0; index < count; index++) {
-    const { userId } = submissionOf(index, "uniform", 0);
+    const { userId } = submissionOf(index, "uniform", 0, users);
     const postOf = (number: number) => submissionOf(number, "uniform", 0).impressions[0]?.postId ?? "";
     const candidates = Array.from({ length: CANDIDATES }, (_, at) => postOf(index + at));
     unseenMs.push(await timeMs(() => query(url, UnseenPostsDocument, { userId, candidates })));

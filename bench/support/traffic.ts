@@ -7,15 +7,26 @@ import { IMPRESSIONS_PER_MUTATION } from "./mutations.ts";
  */
 export type Traffic = "uniform" | "campaign";
 
-const USERS = 20_000;
+/** Those who take part: numbers from `first` on. */
+export interface Users {
+  readonly first: number;
+  readonly count: number;
+}
+
+export const EVERYBODY: Users = { first: 0, count: 20_000 };
 const POSTS = 5_000;
 const CAMPAIGN_SHARE = 0.6;
 
 /** The mutation of that number, ten views of one user: always the same for the same arguments. */
-export function submissionOf(mutation: number, traffic: Traffic, endMs: number): Submission {
+export function submissionOf(
+  mutation: number,
+  traffic: Traffic,
+  endMs: number,
+  users: Users = EVERYBODY,
+): Submission {
   const lastViewMs = endMs - mutation;
   return {
-    userId: `user-${String(mixed(mutation) % USERS).padStart(7, "0")}`,
+    userId: `user-${String(users.first + (mixed(mutation) % users.count)).padStart(7, "0")}`,
     receivedAtUs: endMs * 1_000 + mutation,
     impressions: Array.from({ length: IMPRESSIONS_PER_MUTATION }, (_, index): Impression => {
       const chance = mixed(mutation * IMPRESSIONS_PER_MUTATION + index);

@@ -15,30 +15,31 @@ export function createPublisher(deps: {
   /** For all attempts together. */
   readonly timeoutMs: number;
 }): (message: OutgoingMessage) => Promise<void> {
-  async function attempts(message: OutgoingMessage, deadline: AbortSignal): Promise<void> {
+  /** A flag and no AbortSignal: aborting captures a stack, on every message. */
+  async function attempts(message: OutgoingMessage, deadline: { isOver: boolean }): Promise<void> {
     for (;;) {
       try {
         return await deps.queue.publish(message);
       } catch (error) {
-        if (!(error instanceof QueueUnavailableError) || deadline.aborted) throw error;
+        if (!(error instanceof QueueUnavailableError) || deadline.isOver) throw error;
       }
       await sleep(RETRY_DELAY_MS);
-      if (deadline.aborted) return;
+      if (deadline.isOver) return;
     }
   }
 
   return async (message) => {
-    const deadline = new AbortController();
+    const deadline = { isOver: false };
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      deadline.abort();
+      deadline.isOver = true;
       late.reject(new QueueUnavailableError(`the queue did not confirm within ${deps.timeoutMs} ms`));
     }, deps.timeoutMs);
     try {
-      await Promise.race([attempts(message, deadline.signal), late.promise]);
+      await Promise.race([attempts(message, deadline), late.promise]);
     } finally {
       clearTimeout(timer);
-      deadline.abort();
+      deadline.isOver = true;
     }
   };
 }

@@ -87,8 +87,17 @@ export function priceOperation(
   operation: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
 ): Price {
+  return pricedOperation(schema, document, operation, variables).price;
+}
+
+function pricedOperation(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Readonly<Record<string, unknown>>,
+): { readonly price: Price; readonly isFixed: boolean } {
   const root = schema.getRootType(operation.operation);
-  if (!root) return { cost: 0, depth: 0, selections: 0 };
+  if (!root) return { price: NOTHING, isFixed: true };
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
@@ -98,10 +107,35 @@ export function priceOperation(
     if (defaultValue !== undefined && given[variable.name.value] === undefined)
       given[variable.name.value] = sizeOf(defaultValue, {});
   }
-  return new Pricing(fragments, given).selectionSet(operation.selectionSet, root, 0);
+  const pricing = new Pricing(fragments, given);
+  const price = pricing.selectionSet(operation.selectionSet, root, 0);
+  return { price, isFixed: !pricing.asksVariables };
+}
+
+/**
+ * Prices the operations of one schema, and those whose price no variable changes only once: recordImpressions, the hot
+ * path, is one. (Documents that keep coming are the same objects each time.)
+ */
+export function createPricer(
+  schema: GraphQLSchema,
+): (
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Readonly<Record<string, unknown>>,
+) => Price {
+  const fixed = new WeakMap<OperationDefinitionNode, Price>();
+  return (document, operation, variables) => {
+    const known = fixed.get(operation);
+    if (known !== undefined) return known;
+    const { price, isFixed } = pricedOperation(schema, document, operation, variables);
+    if (isFixed) fixed.set(operation, price);
+    return price;
+  };
 }
 
 class Pricing {
+  /** Whether some size was asked of a variable. */
+  asksVariables = false;
   private readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   private readonly variables: Readonly<Record<string, unknown>>;
   /** A selection set has one price for each page size around it: a fragment is priced once, however often it is spread. */
@@ -181,6 +215,7 @@ class Pricing {
     const definition = field.args.find((argument) => argument.name === name);
     if (definition === undefined) return null;
     const argument = node.arguments?.find((given) => given.name.value === name);
+    if (argument?.value.kind === Kind.VARIABLE) this.asksVariables = true;
     let value: unknown = argument === undefined ? undefined : sizeOf(argument.value, this.variables);
     value ??= definition.defaultValue;
     // A single id stands for a list of one.

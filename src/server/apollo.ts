@@ -11,7 +11,7 @@ import { ERROR_CATALOGUE, type ErrorCode } from "../errors.ts";
 import type { RequestContext } from "../resolvers/context.ts";
 import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import { OneMutationRule } from "../resolvers/one-mutation-rule.ts";
-import { checkPrice, priceOperation, type QueryLimits } from "../resolvers/query-cost.ts";
+import { checkPrice, createPricer, type QueryLimits } from "../resolvers/query-cost.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { compiledExecution, type ReportErrors } from "./compiled-execution.ts";
 import { createDocumentStore } from "./document-store.ts";
@@ -85,11 +85,12 @@ function requestRules(
   limits: QueryLimits,
   report: ReportErrors,
 ): ApolloServerPlugin<RequestContext> {
+  const priceOf = createPricer(schema);
   const listener = {
     async didResolveOperation({ document, operation, request, contextValue }) {
       if (!operation) return;
       contextValue.outcome.operation = operation.name?.value ?? null;
-      checkPrice(priceOperation(schema, document, operation, request.variables ?? {}), limits);
+      checkPrice(priceOf(document, operation, request.variables ?? {}), limits);
     },
     async didEncounterErrors({ errors, contextValue }) {
       report(errors, contextValue);

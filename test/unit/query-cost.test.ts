@@ -15,6 +15,7 @@ import { describe, expect, test } from "vitest";
 import { DOCUMENT_LIMITS } from "../../src/resolvers/document-limits.ts";
 import {
   checkPrice,
+  createPricer,
   INTROSPECTION_LIST_LENGTH,
   priceOperation,
   READ_COST,
@@ -233,4 +234,27 @@ describe("any query", () => {
       { numRuns: 50 },
     );
   });
+});
+
+test("a pricer asks variables anew each time, and forgets nothing else", () => {
+  const price = createPricer(schema);
+  const priced = (query: string) => {
+    const document = parse(query);
+    const [operation] = document.definitions as [OperationDefinitionNode];
+    return (variables: Record<string, unknown>) => {
+      const first = price(document, operation, variables);
+      expect(first).toEqual(priceOperation(schema, document, operation, variables));
+      return first.cost;
+    };
+  };
+  const page = priced('query ($n: Int = 7) { seenPosts(userId: "u", first: $n) { nodes { views } } }');
+  expect(new Set([page({ n: 10 }), page({ n: 90 }), page({}), page({ n: 10 })]).size).toBe(3);
+  const fragment = priced(
+    'query ($n: Int) { ...Q } fragment Q on Query { seenPosts(userId: "u", first: $n) { nodes { views } } }',
+  );
+  expect(fragment({ n: 90 })).toBeGreaterThan(fragment({ n: 10 }));
+  const fixed = priced(
+    "mutation ($i: RecordImpressionsInput!) { recordImpressions(input: $i) { accepted } }",
+  );
+  expect(fixed({ i: {} })).toBe(fixed({ i: null }));
 });
