@@ -4,6 +4,7 @@
 //   -- --quick           fewer and shorter rounds: an indication, in 2 minutes
 //   -- --only 1,7        these lines
 //   -- --out DIR         where JSON and plots go: bench/results/ unless given (bench-output/ with --quick)
+//   -- --minutes N       how long line 4 lasts: 5 unless given
 //   -- --cpu-prof DIR    the service's processes leave their CPU profiles there
 //
 // Prints each goal with its figure, and whether it is met. A missed goal is a finding, not a failure.
@@ -15,6 +16,8 @@ import { type Goal, goalLines, verdictOn } from "./support/goals.ts";
 import type { Line, Size } from "./support/line.ts";
 import { tableLines, writeResult } from "./support/report.ts";
 
+const MINUTES_MAX = 24 * 60;
+
 const { values } = parseArgs({
   options: {
     long: { type: "boolean", default: false },
@@ -23,6 +26,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     out: { type: "string" },
     "cpu-prof": { type: "string" },
+    minutes: { type: "string" },
   },
 });
 const size: Size = values.smoke ? "smoke" : values.quick ? "quick" : "full";
@@ -39,6 +43,7 @@ for (const line of chosen) {
     size,
     say: (text) => console.log(`${seconds()}  ${text}`),
     profileDirectory: values["cpu-prof"] ?? null,
+    minutes: values.minutes === undefined ? null : minutesOf(values.minutes),
   });
   for (const table of measured.tables) console.log(`\n${tableLines(table).join("\n")}`);
   console.log(`\n${goalLines(measured.goals).join("\n")}`);
@@ -54,6 +59,12 @@ const count = (verdict: string) => verdicts.filter((one) => one === verdict).len
 console.log(
   `\n${count("met")} met, ${count("missed")} missed, ${count("not measured")} not measured; JSON and plots in ${directory}/`,
 );
+
+function minutesOf(text: string): number {
+  const minutes = Number(text);
+  if (!(minutes > 0 && minutes <= MINUTES_MAX)) throw new Error(`--minutes takes up to ${MINUTES_MAX}`);
+  return minutes;
+}
 
 function chosenLines(lines: readonly Line[], only: string | undefined): readonly Line[] {
   if (only === undefined) return lines;

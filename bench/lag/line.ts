@@ -23,8 +23,9 @@ export const lag: Line = {
   number: 4,
   name: "lag",
   title: "End to end: API, workers, NATS and Cassandra on one machine",
-  async measure({ size, say }) {
-    const { seconds, perSecond } = SIZES[size];
+  async measure({ size, say, minutes }) {
+    const { perSecond, ...standard } = SIZES[size];
+    const seconds = minutes === null ? standard.seconds : Math.ceil(minutes * 60);
     const load = await startOpenLoad();
     const installation = await openInstallation();
     try {
