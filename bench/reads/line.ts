@@ -13,7 +13,7 @@ const SIZES: Record<
   Size,
   { readonly impressions: number; readonly rounds: number; readonly roundMs: number }
 > = {
-  full: { impressions: 200_000, rounds: 5, roundMs: 600 },
+  full: { impressions: 200_000, rounds: 5, roundMs: 400 },
   quick: { impressions: 40_000, rounds: 3, roundMs: 200 },
   smoke: { impressions: 4_000, rounds: 1, roundMs: 50 },
 };
