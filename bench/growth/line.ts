@@ -3,6 +3,7 @@ import { drainQueue } from "../drain/cluster-rounds.ts";
 import { type ClusterBench, openClusterBench } from "../drain/installations.ts";
 import type { Line, LineOptions, Size, Table } from "../support/line.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
+import { tableLines } from "../support/report.ts";
 import { jmxOption, nodetool, storedBytes } from "./nodetool.ts";
 import { askQuestions } from "./questions.ts";
 import { measureWireBytes } from "./wire.ts";
@@ -62,14 +63,19 @@ export const growth: Line = {
   async measure(options) {
     const size = SIZES[options.size];
     const tables: Table[] = [];
+    // Each at once: the whole takes minutes, and a later part may fail.
+    const found = (table: Table) => {
+      tables.push(table);
+      options.say(`found\n${tableLines(table).join("\n")}`);
+    };
     const jmxPort = await freeBasePort(["127.0.0.1"], [0]);
     const bench = await openClusterBench({ jvmOptions: [jmxOption(jmxPort)] });
     const { servers } = bench.installation;
     try {
-      tables.push(...(await growData(bench, jmxPort, size, options)));
-      tables.push(await growWorkers(bench, size, options));
+      for (const table of await growData(bench, jmxPort, size, options)) found(table);
+      found(await growWorkers(bench, size, options));
       options.say("bytes on the wire");
-      tables.push({
+      found({
         title: `bytes on the wire for an impression, both directions, at ${size.wire.perSecond} mutations/s`,
         rows: Object.fromEntries(
           Object.entries(await measureWireBytes(bench.installation, size.wire)).map(([name, bytes]) => [
@@ -81,7 +87,7 @@ export const growth: Line = {
     } finally {
       await bench.dispose();
     }
-    tables.push(await growNodes(size, options));
+    found(await growNodes(size, options));
     return { goals: [], tables, charts: [], servers };
   },
 };
