@@ -40,7 +40,7 @@ export const addresses = (fallback: string) =>
     .string()
     .transform((list) => list.split(",").map((address) => address.trim()))
     .refine(
-      (list) => list.every((address) => /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(address)),
+      (list) => list.every((address) => /^(\[[0-9a-fA-F:]+\]|[^\s:/@]+):\d{1,5}$/.test(address)),
       "must be host:port, or several with commas between them",
     )
     .prefault(fallback);

@@ -129,6 +129,14 @@ const SECRETS: ReadonlySet<keyof typeof SETTINGS> = new Set<keyof typeof SETTING
   "NATS_PASSWORD",
   "SCYLLA_PASSWORD",
 ]);
+/** Settings that begin with a login elsewhere. */
+const ADDRESSES: ReadonlySet<keyof typeof SETTINGS> = new Set<keyof typeof SETTINGS>([
+  "IMPRESSIONS_URL",
+  "JWT_JWKS_URL",
+  "NATS_SERVERS",
+  "SCYLLA_CONTACT_POINTS",
+]);
+const NOT_SHOWN = "(not shown)";
 
 type Settings = z.output<typeof schema>;
 
@@ -169,7 +177,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => {
       const name = issue.path[0] as keyof Settings;
-      return `${name}=${SECRETS.has(name) ? "(not shown)" : given[name]}: ${issue.message}`;
+      return `${name}=${SECRETS.has(name) ? NOT_SHOWN : withoutSecrets(name, given[name] ?? "")}: ${issue.message}`;
     });
     throw new ConfigError(lines.join("\n"));
   }
@@ -238,7 +246,7 @@ export function describeConfig(config: Config): string[] {
   return SETTING_NAMES.map((name) => {
     const value = config[name];
     if (value === undefined) return `${name}=`;
-    return `${name}=${SECRETS.has(name) ? "(set)" : printable(value)}`;
+    return `${name}=${SECRETS.has(name) ? "(set)" : printable(name, value)}`;
   });
 }
 
@@ -253,8 +261,15 @@ export function logSettingsOf(config: Config) {
   };
 }
 
-function printable(value: string | number | boolean | readonly string[]): string {
+function printable(name: keyof Settings, value: string | number | boolean | readonly string[]): string {
   if (value === false || value === true) return value ? "on" : "off";
   // A PEM text has lines of its own; it may be set with \n in their place.
-  return typeof value === "object" ? value.join(",") : String(value).replaceAll("\n", "\\n");
+  const text = typeof value === "object" ? value.join(",") : String(value);
+  return withoutSecrets(name, text).replaceAll("\n", "\\n");
+}
+
+/** What people put where it does not belong: a login in front of an address, the private key in place of the public one. */
+function withoutSecrets(name: keyof Settings, text: string): string {
+  if (text.includes("PRIVATE KEY")) return NOT_SHOWN;
+  return ADDRESSES.has(name) ? text.replaceAll(/\S*@/g, `${NOT_SHOWN}@`) : text;
 }

@@ -63,6 +63,8 @@ export async function openTokenKeys(
 }
 
 async function readPublicKey(pemOrPath: string): Promise<KeyObject> {
+  // Looked for first: what cannot be read is repeated.
+  refusePrivateKey(pemOrPath);
   const isPem = pemOrPath.startsWith("-----BEGIN ");
   // A file for environments writes line ends as \n.
   const pem = isPem
@@ -72,13 +74,17 @@ async function readPublicKey(pemOrPath: string): Promise<KeyObject> {
           `JWT_PUBLIC_KEY=${pemOrPath}: cannot be read (${code}); it must be a PEM text or the path of a PEM file`,
         );
       });
-  if (pem.includes("PRIVATE KEY"))
-    throw new TokenKeyError("JWT_PUBLIC_KEY holds a private key: give this service the public one alone");
+  refusePrivateKey(pem);
   try {
     return createPublicKey(pem);
   } catch {
     throw new TokenKeyError("JWT_PUBLIC_KEY must hold a public key or a certificate in PEM");
   }
+}
+
+function refusePrivateKey(pem: string): void {
+  if (pem.includes("PRIVATE KEY"))
+    throw new TokenKeyError("JWT_PUBLIC_KEY holds a private key: give this service the public one alone");
 }
 
 function algorithmsOf(key: KeyObject): readonly string[] {

@@ -102,6 +102,7 @@ describe("a public key", () => {
       ["/nowhere/key.pem", /^JWT_PUBLIC_KEY=\/nowhere\/key.pem: cannot be read \(ENOENT\)/],
       ["-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", /public key or a certificate in PEM/],
       [privatePem, /holds a private key/],
+      [`"${privatePem}"`, /holds a private key/],
       [short.export({ type: "spki", format: "pem" }).toString(), /at least 2048 bits/],
     ];
     for (const [pemOrPath, message] of refused) {

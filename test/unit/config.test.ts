@@ -43,6 +43,27 @@ describe("configuration", () => {
     );
   });
 
+  test.each<[Record<string, string>]>([
+    [{ IMPRESSIONS_URL: "http://me:hush@shop.example" }],
+    [{ AUTH: "jwt", JWT_PUBLIC_KEY: "-----BEGIN PRIVATE KEY-----hush-----END PRIVATE KEY-----" }],
+    [{ JWT_JWKS_URL: "https://me:hush@login.example" }],
+    [{ NATS_SERVERS: "nats://me:hush@10.0.0.1:4222" }],
+    [{ NATS_SERVERS: "hush@10.0.0.1:4222" }],
+    [{ SCYLLA_CONTACT_POINTS: "me:hush,hush@10.0.0.1:9042" }],
+  ])("a secret in the wrong place is not repeated: %j", (environment) => {
+    const told = () => {
+      try {
+        return describeConfig(readConfig({ JWT_ISSUER: "me", JWT_AUDIENCE: "me", ...environment })).join(
+          "\n",
+        );
+      } catch (error) {
+        return (error as ConfigError).message;
+      }
+    };
+    expect(told()).toContain("(not shown)");
+    expect(told()).not.toContain("hush");
+  });
+
   test("every wrong setting is named", () => {
     expect(() => readConfig({ PORT: "x", WORKERS: "y" })).toThrow(/^PORT=x: .*\nWORKERS=y: /);
   });
