@@ -1,7 +1,7 @@
 import type { Clock } from "../domain/time.ts";
 import { RateLimitedError } from "./errors.ts";
 
-/** 100 bytes each. Beyond it the sender that was heard longest ago is forgotten, and may send a minute's worth anew. */
+/** 100 bytes each. Beyond it those that were not heard of late are forgotten, and may send a minute's worth anew. */
 export const SENDERS_MAX = 100_000;
 const WINDOW_MS = 60_000;
 
@@ -30,20 +30,29 @@ function createImpressionLimit(
   { monotonicMs }: Pick<Clock, "monotonicMs">,
 ): ImpressionLimit {
   const eachMs = WINDOW_MS / perMinute;
-  /** The sender heard longest ago first. */
-  const emptyAtMs = new Map<string, number>();
+  // In two ages, so that who is silent is forgotten without a look at anybody: to find the oldest of one map, its deleted
+  // entries are passed over, which took 70 to 130 us a list with 20,000 senders and more (measured).
+  let emptyAtMs = new Map<string, number>();
+  let olderEmptyAtMs = new Map<string, number>();
+  let sinceMs = monotonicMs();
+
+  /** A bucket is empty after a minute: who was not heard for so long need not be remembered. */
+  function forget(nowMs: number): void {
+    if (nowMs - sinceMs < WINDOW_MS && emptyAtMs.size < SENDERS_MAX / 2) return;
+    olderEmptyAtMs = emptyAtMs;
+    emptyAtMs = new Map();
+    sinceMs = nowMs;
+  }
+
   return {
     take(sender, impressions) {
       const nowMs = monotonicMs();
-      const filledUntilMs = Math.max(emptyAtMs.get(sender) ?? nowMs, nowMs) + impressions * eachMs;
+      const lastMs = emptyAtMs.get(sender) ?? olderEmptyAtMs.get(sender) ?? nowMs;
+      const filledUntilMs = Math.max(lastMs, nowMs) + impressions * eachMs;
       const overMs = filledUntilMs - nowMs - WINDOW_MS;
       if (overMs > 0) throw new RateLimitedError(Math.ceil(overMs));
-      emptyAtMs.delete(sender);
+      if (!emptyAtMs.has(sender)) forget(nowMs);
       emptyAtMs.set(sender, filledUntilMs);
-      for (const oldest of emptyAtMs.keys()) {
-        if (emptyAtMs.size <= SENDERS_MAX) break;
-        emptyAtMs.delete(oldest);
-      }
     },
   };
 }

@@ -45,16 +45,33 @@ describe("the limit of impressions", () => {
     expect([waitMs("maria", 600), waitMs("josef", 600), waitMs("maria", 1)]).toEqual([0, 0, 100]);
   });
 
-  test("remembers a bounded number of senders, and forgets the one heard longest ago", () => {
+  test("remembers a bounded number of senders, and forgets those that were not heard of late", () => {
     const { waitMs } = limitAt();
-    waitMs("first", 300);
-    waitMs("second", 600);
-    waitMs("first", 300);
-    for (let sender = 2; sender < SENDERS_MAX; sender++) waitMs(`s${sender}`, 1);
+    const others = (from: number, to: number) => {
+      for (let sender = from; sender < to; sender++) waitMs(`s${sender}`, 1);
+    };
+    waitMs("heard again", 300);
+    waitMs("silent", 600);
+    others(2, SENDERS_MAX / 2);
+    waitMs("one that makes the others old", 1);
+    waitMs("heard again", 300);
+    others(0, SENDERS_MAX / 2 - 2);
     // A refusal is no hearing.
-    expect([waitMs("second", 1), waitMs("first", 1)]).toEqual([100, 100]);
+    expect([waitMs("silent", 1), waitMs("heard again", 1)]).toEqual([100, 100]);
     waitMs("one too many", 1);
-    expect([waitMs("first", 1), waitMs("second", 600)]).toEqual([100, 0]);
+    expect([waitMs("heard again", 1), waitMs("silent", 600)]).toEqual([100, 0]);
+  });
+
+  test("forgets nobody whose minute is not over", () => {
+    const { time, waitMs } = limitAt();
+    time.ms += 59_000;
+    waitMs("maria", 600);
+    time.ms += 1_000;
+    waitMs("josef", 600);
+    time.ms += 58_000;
+    expect([waitMs("maria", 600), waitMs("josef", 600)]).toEqual([1_000, 2_000]);
+    time.ms += 2_000;
+    expect([waitMs("maria", 600), waitMs("josef", 600)]).toEqual([0, 0]);
   });
 
   test("is none for 0, and says what it refuses", () => {
