@@ -89,7 +89,8 @@ export function createRemoteKeys(
   };
 }
 
-async function fetchKeySet(url: string): Promise<JSONWebKeySet> {
+/** @throws an Error: it cannot be fetched within FETCH_MS_MAX, or is no JSON; whether it is a key set is not looked at. */
+export async function fetchKeySet(url: string): Promise<JSONWebKeySet> {
   const response = await fetch(url, {
     headers: { accept: "application/jwk-set+json, application/json" },
     redirect: "error",

@@ -1,8 +1,12 @@
 import type { Command } from "commander";
+import { diagnoseTokenKeys } from "../access/doctor.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { isLoopback } from "../config-values.ts";
 import { type Finding, failed, ok, spaceFinding, warning } from "../domain/finding.ts";
 import { PipelineDocument } from "../generated/operations.ts";
+import { buildGraphQLSchema } from "../resolvers/schema.ts";
+import { readTrustedDocuments, TrustedDocumentsError } from "../server/trusted-documents.ts";
+import { createLogger } from "../telemetry/logger.ts";
 import { findRunningService } from "./admin-api.ts";
 import type { AdminApi, CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
@@ -35,7 +39,7 @@ export function registerDoctor(program: Command, dependencies: CliDependencies):
     });
 }
 
-async function* diagnose({ loadConfig, diagnoseEngine }: CliDependencies): AsyncGenerator<Finding> {
+async function* diagnose({ clock, loadConfig, diagnoseEngine }: CliDependencies): AsyncGenerator<Finding> {
   let config: Config;
   try {
     config = loadConfig();
@@ -45,6 +49,10 @@ async function* diagnose({ loadConfig, diagnoseEngine }: CliDependencies): Async
     return;
   }
   yield* configurationFindings(config);
+  // The doctor says by itself what it meets.
+  if (config.tokens !== null)
+    yield await diagnoseTokenKeys(config.tokens.keys, { clock, logger: createLogger("silent") });
+  yield* await documentsFindings(config);
   if (config.ENGINE === "cluster") return yield* await diagnoseEngine(config, false);
   const { findings, isServedHere } = await askService(config);
   yield* findings;
@@ -74,6 +82,21 @@ function* configurationFindings(config: Config): Generator<Finding> {
     if (config[password] !== undefined && config[authority] === undefined && isRemote) {
       yield warning(check, `${password} may go over the network in the clear: set ${authority}`);
     }
+  }
+}
+
+/** The operator's own list: a start refuses one that cannot be used. */
+async function documentsFindings({
+  TRUSTED_DOCUMENTS: mode,
+  TRUSTED_DOCUMENTS_FILE: file,
+}: Config): Promise<Finding[]> {
+  if (file === undefined) return [];
+  try {
+    await readTrustedDocuments({ mode, file, schema: buildGraphQLSchema() });
+    return [ok("documents", `${file} fits the schema`)];
+  } catch (error) {
+    if (!(error instanceof TrustedDocumentsError)) throw error;
+    return [failed("documents", error.message)];
   }
 }
 

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { runDoctor, troubleIn } from "../support/doctor.ts";
 import { startServiceProcess } from "../support/service-process.ts";
+import { AUDIENCE, createTokenIssuer, ISSUER } from "../support/tokens.ts";
 
 /** Nothing listens there. */
 const NOBODY = { PORT: "1" };
@@ -136,5 +137,29 @@ describe("impressions doctor on the embedded engine", () => {
     onTestFinished(remove);
     const open = await runDoctor({ ...NOBODY, DATA_DIR: path, HOST: "0.0.0.0", ALLOW_INSECURE: "1" });
     expect(open.findings.configuration).toMatch(/^warning: ALLOW_INSECURE=1: whoever reaches/m);
+  });
+
+  test("says whether tokens could be verified, and whether the list of documents can be used", async () => {
+    const { path, remove } = createTemporaryDirectory();
+    onTestFinished(remove);
+    const jwt = { ...NOBODY, DATA_DIR: path, AUTH: "jwt", JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE };
+    const issuer = await createTokenIssuer();
+    const missing = join(path, "missing");
+    expect(
+      await runDoctor({ ...jwt, JWT_PUBLIC_KEY: missing, TRUSTED_DOCUMENTS_FILE: missing }),
+    ).toMatchObject({
+      code: 1,
+      findings: {
+        "token keys": expect.stringMatching(/^failed: JWT_PUBLIC_KEY=.*: cannot be read \(ENOENT\)/),
+        documents: expect.stringMatching(/^failed: TRUSTED_DOCUMENTS_FILE=.* must hold a JSON object/),
+      },
+    });
+    const documents = join(path, "documents.json");
+    writeFileSync(documents, JSON.stringify({ mine: "{ __typename }" }));
+    const good = { JWT_PUBLIC_KEY: issuer.publicPem, TRUSTED_DOCUMENTS_FILE: documents };
+    expect((await runDoctor({ ...jwt, ...good })).findings).toMatchObject({
+      "token keys": expect.stringMatching(/^ok: tokens are signed with RS256/),
+      documents: `ok: ${documents} fits the schema`,
+    });
   });
 });
