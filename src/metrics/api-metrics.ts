@@ -14,6 +14,7 @@ export interface ApiMetrics {
 
 /** What alerts look for: these begin at 0, or the first one of each would not be seen as an increase. */
 const ALARMING_CODES: readonly ErrorCode[] = [
+  "AUTH_UNAVAILABLE",
   "INTERNAL_SERVER_ERROR",
   "OVERLOADED",
   "QUEUE_UNAVAILABLE",
