@@ -1,24 +1,37 @@
 import { type ApolloServerPlugin, HeaderMap } from "@apollo/server";
-import { GraphQLError, type GraphQLFormattedError, type GraphQLSchema } from "graphql";
+import { type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError } from "graphql";
 import type { RequestContext } from "../resolvers/context.ts";
-import { createCompiledQueries } from "./compiled-queries.ts";
+import type { CompiledOperation, CompiledQueries } from "./compiled-queries.ts";
+import type { Variables } from "./compiled-variables.ts";
+import { type ReportErrors, toPublic } from "./graphql-errors.ts";
 
-/** The error as the caller sees it, of the error as Apollo Server would format it. */
-export type FormatError = (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
+/** Runs a compiled operation and says what to answer: its errors are reported, and as the caller sees them. */
+export type RunCompiled = (
+  query: CompiledOperation,
+  context: RequestContext,
+  /** As the operation's `prepare` returned them. */
+  variables: Variables,
+) => Promise<FormattedExecutionResult>;
 
-/** Told of the errors that a request ran into. */
-export type ReportErrors = (errors: readonly unknown[], context: RequestContext) => void;
+export function createRunCompiled(report: ReportErrors): RunCompiled {
+  return async (query, context, variables) => {
+    const { data, errors } = await query.run(context, variables);
+    if (errors !== undefined) report(errors.map(asWhole), context);
+    return {
+      ...(errors === undefined ? {} : { errors: errors.map(format) }),
+      data: data ?? null,
+    };
+  };
+}
 
 /**
  * Runs operations that keep coming by their compiled form, everything else by Apollo Server's own execution
  * (graphql-js). What a request is answered must not depend on which of the two ran it.
  */
 export function compiledExecution(
-  schema: GraphQLSchema,
-  formatError: FormatError,
-  report: ReportErrors,
+  compiled: CompiledQueries,
+  run: RunCompiled,
 ): ApolloServerPlugin<RequestContext> {
-  const compiled = createCompiledQueries(schema);
   const listener = {
     async responseForOperation({ document, operation, request, contextValue }) {
       // Missing where the request names none, or one that is not there, whatever the type says.
@@ -27,18 +40,8 @@ export function compiledExecution(
       // graphql-js has the standard words for variables that don't fit.
       const variables = query?.prepare(request.variables ?? {}) ?? null;
       if (query === null || variables === null) return null;
-      const { data, errors } = await query.run(contextValue, variables);
-      if (errors !== undefined) report(errors.map(asWhole), contextValue);
-      return {
-        http: { headers: new HeaderMap() },
-        body: {
-          kind: "single",
-          singleResult: {
-            ...(errors === undefined ? {} : { errors: errors.map((error) => format(error, formatError)) }),
-            data: data ?? null,
-          },
-        },
-      };
+      const singleResult = await run(query, contextValue, variables);
+      return { http: { headers: new HeaderMap() }, body: { kind: "single", singleResult } };
     },
   } satisfies Awaited<ReturnType<NonNullable<ApolloServerPlugin<RequestContext>["requestDidStart"]>>>;
   return { requestDidStart: async () => listener };
@@ -53,9 +56,9 @@ function asWhole({ message, path, originalError, extensions }: GraphQLError): Gr
   });
 }
 
-function format(error: GraphQLError, formatError: FormatError): GraphQLFormattedError {
+function format(error: GraphQLError): GraphQLFormattedError {
   const { message, locations, path } = error;
-  return formatError(
+  return toPublic(
     {
       message,
       ...(locations === undefined ? {} : { locations }),

@@ -13,7 +13,9 @@ export interface CompiledOperation {
 
 /** The compiled form of operations that keep coming, a bounded number of them; the least recently used leave first. */
 export interface CompiledQueries {
-  /** Null where the operation is to be run by graphql-js: seen too seldom, too large, or not compilable. */
+  /** Null where the operation is not compiled. */
+  known(operation: OperationDefinitionNode): CompiledOperation | null;
+  /** As `known`, and counts the sighting: what was seen often enough is compiled, unless it is too large or cannot be. */
   find(document: DocumentNode, operation: OperationDefinitionNode): CompiledOperation | null;
 }
 
@@ -38,14 +40,19 @@ export function createCompiledQueries(schema: GraphQLSchema): CompiledQueries {
     };
   }
 
+  function known(operation: OperationDefinitionNode): CompiledOperation | null {
+    const query = compiled.get(operation);
+    if (query === undefined) return null;
+    compiled.delete(operation);
+    compiled.set(operation, query);
+    return query;
+  }
+
   return {
+    known,
     find(document, operation) {
-      const known = compiled.get(operation);
-      if (known !== undefined) {
-        compiled.delete(operation);
-        compiled.set(operation, known);
-        return known;
-      }
+      const query = known(operation);
+      if (query !== null) return query;
       const seen = (sightings.get(operation) ?? 0) + 1;
       sightings.set(operation, seen);
       if (seen !== SIGHTINGS_TO_COMPILE) return null;

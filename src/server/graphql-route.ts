@@ -1,14 +1,15 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
-import { type ApolloServer, HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
+import { HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticator.ts";
 import { ANYBODY, type Caller } from "../domain/caller.ts";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
-import type { ContextFactory, RequestContext } from "../resolvers/context.ts";
+import type { ContextFactory } from "../resolvers/context.ts";
 import type { RequestBudget } from "../resolvers/request-budget.ts";
 import { newRequestOutcome } from "../resolvers/request-outcome.ts";
+import type { GraphQLServer } from "./apollo.ts";
 import { NotUtf8Error, sendFailure } from "./http-errors.ts";
 import { addressOf, requestLimit } from "./rate-limit.ts";
 import { createDocumentResolver } from "./request-document.ts";
@@ -32,7 +33,7 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
  */
 export async function registerGraphQL(
   fastify: FastifyInstance,
-  apollo: ApolloServer<RequestContext>,
+  { apollo, documents, answerUsual }: GraphQLServer,
   options: {
     readonly newContext: ContextFactory;
     readonly startBudget: (headers: IncomingHttpHeaders) => RequestBudget;
@@ -46,7 +47,7 @@ export async function registerGraphQL(
   },
 ): Promise<void> {
   const { newContext, startBudget, trusted, authenticator, requestsPerMinuteMax, random } = options;
-  const resolveDocument = createDocumentResolver(trusted);
+  const resolveDocument = createDocumentResolver(trusted, documents);
   acceptJsonOnly(fastify);
   fastify.decorateRequest("caller", null);
   fastify.route({
@@ -85,11 +86,12 @@ export async function registerGraphQL(
       // over as soon as its body was read.)
       reply.raw.once("close", budget.end);
       const outcome = outcomeOf(request) ?? newRequestOutcome(request.id);
-      const response = await apollo.executeHTTPGraphQLRequest({
-        httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
-        context: async () =>
-          newContext({ caller, address: () => addressOf(request) }, budget.signal, outcome),
-      });
+      const context = newContext({ caller, address: () => addressOf(request) }, budget.signal, outcome);
+      const response = await (answerUsual({ method, headers, body: parts.body }, context) ??
+        apollo.executeHTTPGraphQLRequest({
+          httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
+          context: async () => context,
+        }));
       outcome.ranOutOfTime = budget.ranOut();
       // Where a field failed, others may still be reading for an answer that will not hold them.
       budget.end();

@@ -69,7 +69,7 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
   const { clock, logger, trustProxy, closeDelayMs, drainMs, arrival } = deps;
   const schema = buildGraphQLSchema();
   const trusted = await readTrustedDocuments({ ...deps.trustedDocuments, schema });
-  const apollo = await startApollo({
+  const graphql = await startApollo({
     schema,
     introspection: deps.introspection,
     limits: deps.queryLimits,
@@ -85,9 +85,9 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     drainMs,
     arrival,
   });
-  fastify.addHook("onClose", () => apollo.stop());
+  fastify.addHook("onClose", () => graphql.apollo.stop());
   await registerCors(fastify, deps.corsOrigins);
-  await registerGraphQL(fastify, apollo, {
+  await registerGraphQL(fastify, graphql, {
     newContext: createContextFactory(deps),
     authenticator: deps.authenticator,
     requestsPerMinuteMax: deps.requestsPerMinuteMax,

@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { systemClock } from "../../src/domain/time.ts";
-import { SIGHTINGS_TO_COMPILE } from "../../src/server/limits.ts";
-import { type Api, type HttpAnswer, readAnswer, startApi } from "../support/api.ts";
+import type { HttpAnswer } from "../support/api.ts";
+import { type ComparedApis, startCompared } from "../support/compared-apis.ts";
 import { arbitraryQuery } from "../support/random-queries.ts";
 
 /**
@@ -13,7 +12,6 @@ import { arbitraryQuery } from "../support/random-queries.ts";
  */
 
 const NOW_MS = Date.now();
-const clock = { ...systemClock, nowMs: () => NOW_MS };
 const SECRET = "connect ECONNREFUSED 10.1.2.3 password=hunter2";
 
 interface Request {
@@ -23,57 +21,51 @@ interface Request {
   readonly extensions?: unknown;
 }
 
-/** Compiled and interpreted. */
-let both: Api[];
+let compared: ComparedApis;
 beforeAll(async () => {
-  both = await Promise.all(
-    ["on", "off"].map((jit) =>
-      startApi({
-        clock,
-        environment: { GRAPHQL_JIT: jit },
-        override: ({ recorder, store, erasures }) => ({
-          recorder: {
-            async record(submission) {
-              if (submission.userId === "broken") throw new Error(SECRET);
-              if (submission.userId === "lying") return { receivedAtMs: NOW_MS } as never;
-              await recorder.record(submission);
-              return {
-                accepted: submission.impressions.length,
-                receivedAtMs: NOW_MS,
-                flushAfterMs: 0,
-              } as never;
-            },
-          },
-          store: new Proxy(store, {
-            get(target, name) {
-              const value = Reflect.get(target, name) as unknown;
-              if (typeof value !== "function") return value;
-              if (name === "postViewers") {
-                return async (request: { ownerId: string }) => {
-                  if (request.ownerId === "broken") throw new Error(SECRET);
-                  return value.call(target, request);
-                };
-              }
-              return value.bind(target);
-            },
-          }),
-          erasures: {
-            ...erasures,
-            request: async (userId: string) =>
-              ({
-                id: "e",
-                userId,
-                requestedAtMs: NOW_MS,
-                status: "NO_SUCH_STATUS",
-                rowsDeleted: 0,
-                finishedAtMs: null,
-              }) as never,
-          },
-        }),
+  compared = await startCompared({
+    nowMs: NOW_MS,
+    override: ({ recorder, store, erasures }) => ({
+      recorder: {
+        async record(submission) {
+          if (submission.userId === "broken") throw new Error(SECRET);
+          if (submission.userId === "lying") return { receivedAtMs: NOW_MS } as never;
+          await recorder.record(submission);
+          return {
+            accepted: submission.impressions.length,
+            receivedAtMs: NOW_MS,
+            flushAfterMs: 0,
+          } as never;
+        },
+      },
+      store: new Proxy(store, {
+        get(target, name) {
+          const value = Reflect.get(target, name) as unknown;
+          if (typeof value !== "function") return value;
+          if (name === "postViewers") {
+            return async (request: { ownerId: string }) => {
+              if (request.ownerId === "broken") throw new Error(SECRET);
+              return value.call(target, request);
+            };
+          }
+          return value.bind(target);
+        },
       }),
-    ),
-  );
-  for (const api of both) {
+      erasures: {
+        ...erasures,
+        request: async (userId: string) =>
+          ({
+            id: "e",
+            userId,
+            requestedAtMs: NOW_MS,
+            status: "NO_SUCH_STATUS",
+            rowsDeleted: 0,
+            finishedAtMs: null,
+          }) as never,
+      },
+    }),
+  });
+  for (const api of compared.apis) {
     await api.store(
       Array.from({ length: 40 }, (_, index) => ({
         userId: `u${index % 4}`,
@@ -84,30 +76,10 @@ beforeAll(async () => {
     );
   }
 });
-afterAll(() => Promise.all(both.map((api) => api.stop())));
+afterAll(() => compared.stop());
 
-/** Retries are jittered. */
-function comparable({ status, headers, text }: HttpAnswer) {
-  return {
-    status,
-    contentType: headers.get("content-type"),
-    allow: headers.get("allow"),
-    text: text.replaceAll(/"retryAfterMs":\d+/g, '"retryAfterMs":0'),
-  };
-}
-
-async function expectSame(request: Request, headers: Record<string, string> = {}): Promise<HttpAnswer> {
-  const [compiled, interpreted] = await Promise.all(
-    both.map(async (api) => {
-      // The last one runs compiled.
-      for (let sighting = 1; sighting < SIGHTINGS_TO_COMPILE; sighting++) await api.post(request, headers);
-      return api.post(request, headers);
-    }),
-  );
-  if (compiled === undefined || interpreted === undefined) throw new Error("two servers were asked");
-  expect(comparable(compiled)).toEqual(comparable(interpreted));
-  return compiled;
-}
+const expectSame = (request: Request, headers?: Record<string, string>): Promise<HttpAnswer> =>
+  compared.expectSamePost(request, headers);
 
 const RECORD =
   "mutation Record($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted receivedAt flushAfterMs } }";
@@ -302,20 +274,13 @@ describe("a bad request", () => {
 
   test("a mutation by GET", async () => {
     const query = encodeURIComponent('mutation { eraseUser(userId: "u") { id } }');
-    const answers = await Promise.all(
-      both.map(async (api) => {
-        const ask = async () =>
-          readAnswer(
-            await fetch(new URL(`/graphql?query=${query}`, api.url), {
-              headers: { "apollo-require-preflight": "1" },
-            }),
-          );
-        for (let sighting = 1; sighting < SIGHTINGS_TO_COMPILE; sighting++) await ask();
-        return comparable(await ask());
-      }),
-    );
-    expect(answers[0]).toEqual(answers[1]);
-    expect(answers[0]?.status).toBe(405);
+    const answer = await compared.expectSame({
+      method: "GET",
+      search: `?query=${query}`,
+      headers: { "apollo-require-preflight": "1" },
+    });
+    expect(answer.status).toBe(405);
+    expect(answer.headers.get("allow")).toBe("POST");
   });
 });
 

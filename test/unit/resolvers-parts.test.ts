@@ -1,10 +1,8 @@
 import { Kind, parse } from "graphql";
 import { describe, expect, test } from "vitest";
-import { QueryTooComplexError } from "../../src/errors.ts";
 import { createCandidates } from "../../src/resolvers/candidates.ts";
 import { limitConcurrency } from "../../src/resolvers/limit-concurrency.ts";
 import { buildGraphQLSchema } from "../../src/resolvers/schema.ts";
-import { createDocumentCheck } from "../../src/server/admitted-texts.ts";
 import { createCompiledQueries } from "../../src/server/compiled-queries.ts";
 import { createDocumentStore } from "../../src/server/document-store.ts";
 import {
@@ -62,6 +60,27 @@ describe("the document store", () => {
     expect(await store.get("d2")).toBeDefined();
   });
 
+  test("finds a document by its text as long as it is there, which counts as a use", async () => {
+    const store = createDocumentStore();
+    const textOf = (index: number) => `{ a${index} }`;
+    const put = (index: number) => store.set(`d${index}`, parse(textOf(index)));
+    for (let index = 0; index < DOCUMENTS_MAX; index++) await put(index);
+    expect(store.ofText(textOf(0))).toBe(await store.get("d0"));
+    expect(store.ofText(textOf(1))).toBeDefined();
+    expect(store.ofText(`${textOf(0)} `)).toBeUndefined();
+    await put(DOCUMENTS_MAX);
+    await put(DOCUMENTS_MAX + 1);
+    expect([0, 1, 2, 3, 4].map((index) => store.ofText(textOf(index)) !== undefined)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      true,
+    ]);
+    await store.delete("d4");
+    expect(store.ofText(textOf(4))).toBeUndefined();
+  });
+
   test("keeps within its size, and no giant at all", async () => {
     const store = createDocumentStore();
     await store.set("giant", documentOf(STORED_DOCUMENT_CHARACTERS_MAX + 1));
@@ -76,22 +95,6 @@ describe("the document store", () => {
       expect(await store.get(`d${index}`), `d${index}`).toBeDefined();
     await store.delete("d1");
     expect(await store.get("d1")).toBeUndefined();
-  });
-});
-
-describe("the check that remembers texts", () => {
-  test("lets through what it knows, refuses the rest, and forgets before it grows too large", () => {
-    const check = createDocumentCheck();
-    const refused = `{ ${"a ".repeat(501)} }`;
-    for (let round = 0; round < 2; round++) {
-      expect(() => check("{ a }")).not.toThrow();
-      expect(() => check(refused)).toThrow(QueryTooComplexError);
-    }
-    for (let index = 0; index < DOCUMENTS_MAX + 10; index++) check(`{ a${index} }`);
-    for (let index = 0; index < 100; index++)
-      check(`{ a(b: "${"x".repeat(STORED_DOCUMENT_CHARACTERS_MAX - 20)}${index}") }`);
-    expect(() => check("{ a }")).not.toThrow();
-    expect(() => check(refused)).toThrow(QueryTooComplexError);
   });
 });
 

@@ -1,0 +1,104 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
+import { type DocumentNode, getOperationAST, type OperationDefinitionNode } from "graphql";
+import type { RequestContext } from "../resolvers/context.ts";
+import type { RunCompiled } from "./compiled-execution.ts";
+import type { CompiledOperation, CompiledQueries } from "./compiled-queries.ts";
+import type { Variables } from "./compiled-variables.ts";
+import type { DocumentStore } from "./document-store.ts";
+import { concludeAnswer } from "./graphql-errors.ts";
+import { isRecord } from "./request-document.ts";
+
+/** An HTTP request to /graphql, its document named by its text. */
+export interface HttpRequest {
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: unknown;
+}
+
+/** Answers a usual request as Apollo Server would; null where it is not a usual one, and then nothing has run. */
+export type AnswerUsual = (
+  request: HttpRequest,
+  context: RequestContext,
+) => Promise<HTTPGraphQLResponse> | null;
+
+/** @throws where the operation costs too much. */
+export type CheckOperation = (
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Variables,
+) => void;
+
+/** A web page of another origin cannot send these without being allowed to (CSRF): no page sends them by a form. */
+const USUAL_CONTENT_TYPES: ReadonlySet<unknown> = new Set([
+  "application/json",
+  "application/json; charset=utf-8",
+  "application/json;charset=UTF-8",
+]);
+/** For these Apollo Server chooses JSON_TYPE. */
+const USUAL_ACCEPTS: ReadonlySet<unknown> = new Set([undefined, "*/*", "application/json"]);
+const JSON_TYPE = "application/json; charset=utf-8";
+
+interface UsualOperation {
+  readonly operation: OperationDefinitionNode;
+  readonly query: CompiledOperation;
+  readonly variables: Variables;
+}
+
+/**
+ * The short way of what apps and recommenders send all day: a POST of JSON whose document is validated and compiled
+ * already, whose variables fit and whose price is within the limits. Everything else is left to Apollo Server, refusals
+ * above all, so that there is one place that words them. An answer must not depend on the way.
+ */
+export function createAnswerUsual(deps: {
+  readonly documents: DocumentStore;
+  readonly compiled: CompiledQueries;
+  readonly check: CheckOperation;
+  readonly run: RunCompiled;
+}): AnswerUsual {
+  const { documents, compiled, check, run } = deps;
+
+  function find({ method, headers, body }: HttpRequest): UsualOperation | null {
+    if (method !== "POST" || !USUAL_CONTENT_TYPES.has(headers["content-type"])) return null;
+    if (!USUAL_ACCEPTS.has(headers.accept) || !isRecord(body)) return null;
+    const { query: text, operationName = null, extensions = null } = body;
+    // Null, like none, asks for the defaults.
+    const given = body.variables ?? {};
+    if (typeof text !== "string" || extensions !== null || !isRecord(given)) return null;
+    if (operationName !== null && typeof operationName !== "string") return null;
+    const document = documents.ofText(text);
+    if (document === undefined) return null;
+    const operation = getOperationAST(document, operationName);
+    const query = operation && compiled.known(operation);
+    const variables = query?.prepare(given) ?? null;
+    if (!operation || !query || variables === null) return null;
+    try {
+      check(document, operation, given);
+    } catch {
+      // Apollo Server comes to the same, and says why.
+      return null;
+    }
+    return { operation, query, variables };
+  }
+
+  async function answer(
+    { operation, query, variables }: UsualOperation,
+    context: RequestContext,
+  ): Promise<HTTPGraphQLResponse> {
+    context.outcome.operation = operation.name?.value ?? null;
+    const result = await run(query, context, variables);
+    const { status, retryAfterS } = concludeAnswer(result, context.outcome);
+    const headers = new HeaderMap([["content-type", JSON_TYPE]]);
+    if (retryAfterS > 0) headers.set("retry-after", String(retryAfterS));
+    return {
+      ...(status > 0 ? { status } : {}),
+      headers,
+      body: { kind: "complete", string: `${JSON.stringify(result)}\n` },
+    };
+  }
+
+  return (request, context) => {
+    const usual = find(request);
+    return usual === null ? null : answer(usual, context);
+  };
+}
