@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { HttpServerDependencies } from "../../src/server/http-server.ts";
 import { type ComparedApis, startCompared } from "../support/compared-apis.ts";
 import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
 
@@ -14,34 +15,44 @@ const SECRET = "a secret of thirty-two bytes, at least";
 let compared: ComparedApis;
 /** Asks for tokens, and limits impressions. */
 let guarded: ComparedApis;
-beforeAll(async () => {
-  const starting = {
-    nowMs: NOW_MS,
-    override: ({ store }: { store: import("../../src/ports/impression-store.ts").ImpressionStore }) => ({
-      store: new Proxy(store, {
-        get(target, name) {
-          const value = Reflect.get(target, name) as unknown;
-          if (typeof value !== "function") return value;
-          if (name !== "postViewers") return value.bind(target);
-          return (request: { ownerId: string }, ...more: unknown[]) =>
-            request.ownerId === "never" ? new Promise(() => undefined) : value.call(target, request, ...more);
-        },
-      }),
-    }),
-  };
-  [compared, guarded] = await Promise.all([
-    startCompared(starting),
-    startCompared({
-      ...starting,
-      environment: {
-        AUTH: "jwt",
-        JWT_SECRET: SECRET,
-        JWT_ISSUER: ISSUER,
-        JWT_AUDIENCE: AUDIENCE,
-        IMPRESSIONS_PER_MINUTE_MAX: "500",
+/** How often each of the four was asked to record. */
+const recorded: number[] = [];
+
+/** Counts what is recorded; who viewed the post "never" takes forever. */
+function observing({ store, recorder }: HttpServerDependencies): Partial<HttpServerDependencies> {
+  const server = recorded.push(0) - 1;
+  return {
+    recorder: {
+      record(submission) {
+        recorded[server] = (recorded[server] ?? 0) + 1;
+        return recorder.record(submission);
+      },
+    },
+    store: new Proxy(store, {
+      get(target, name) {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        if (name !== "postViewers") return value.bind(target);
+        return (request: { ownerId: string }, ...more: unknown[]) =>
+          request.ownerId === "never" ? new Promise(() => undefined) : value.call(target, request, ...more);
       },
     }),
-  ]);
+  };
+}
+
+beforeAll(async () => {
+  compared = await startCompared({ nowMs: NOW_MS, override: observing });
+  guarded = await startCompared({
+    nowMs: NOW_MS,
+    override: observing,
+    environment: {
+      AUTH: "jwt",
+      JWT_SECRET: SECRET,
+      JWT_ISSUER: ISSUER,
+      JWT_AUDIENCE: AUDIENCE,
+      IMPRESSIONS_PER_MINUTE_MAX: "500",
+    },
+  });
 });
 afterAll(() => Promise.all([compared.stop(), guarded.stop()]));
 
@@ -232,4 +243,12 @@ describe("who may", () => {
     await expectStatus(200, record(1, null), await bearer({ sub: "ada", scope }));
     await expectStatus(429, record(500, "carl"), await bearer({ sub: "carl", scope }));
   });
+});
+
+test("every mutation has run once", () => {
+  const [open, alsoOpen, closed, alsoClosed] = recorded;
+  expect(open).toBeGreaterThan(50);
+  expect(open).toBe(alsoOpen);
+  expect(closed).toBeGreaterThan(0);
+  expect(closed).toBe(alsoClosed);
 });
