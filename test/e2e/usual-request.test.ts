@@ -241,7 +241,7 @@ describe("who may", () => {
     await expectStatus(403, record(1, "ada"), await bearer({ sub: "ada", scope: "impressions:read" }));
     await expectStatus(403, record(1, "bert"), await bearer({ sub: "ada", scope }));
     await expectStatus(200, record(1, null), await bearer({ sub: "ada", scope }));
-    await expectStatus(429, record(500, "carl"), await bearer({ sub: "carl", scope }));
+    await expectStatus(429, record(300, "carl"), await bearer({ sub: "carl", scope }));
   });
 });
 
