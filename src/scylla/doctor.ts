@@ -10,6 +10,8 @@ import type { ScyllaSettings } from "./settings.ts";
 
 /** Deletes a receipt that nobody has, as of 1970: a write that changes nothing. */
 const HARMLESS_WRITE = "DELETE FROM erasure_receipts USING TIMESTAMP 1 WHERE id = '-'";
+/** How often the nodes may come in turn until each has told its time. */
+const CLOCK_TURNS = 5;
 /** Cassandra's and ScyllaDB's, of every version. */
 const READ_CLOCK = "SELECT toTimestamp(now()) AS now FROM system.local";
 
@@ -28,10 +30,11 @@ export async function diagnoseScylla(options: ScyllaDoctorOptions): Promise<Find
     // Without a keyspace first: whether there is one is a finding of its own.
     await withClient(settings, null, logger, async (client) => {
       const hosts = client.hosts.values().filter(({ datacenter }) => datacenter === settings.localDataCenter);
+      const { readings, silent } = await readClocks(client, hosts, clock);
       findings.push(
-        hostFinding(settings, hosts),
+        hostFinding(settings, hosts, silent),
         await keyspaceFinding(client, settings, hosts.length),
-        clockFinding("store clock", await readClocks(client, hosts, clock)),
+        clockFinding("store clock", readings),
       );
     });
   } catch (error) {
@@ -51,14 +54,17 @@ export async function diagnoseScylla(options: ScyllaDoctorOptions): Promise<Find
   return findings;
 }
 
-function hostFinding({ localDataCenter }: ScyllaSettings, hosts: readonly Host[]): Finding {
-  const down = hosts.filter((host) => !host.isUp()).map(({ address }) => address);
+function hostFinding(
+  { localDataCenter }: ScyllaSettings,
+  hosts: readonly Host[],
+  silent: readonly string[],
+): Finding {
   const detail = `${hosts.length} ${hosts.length === 1 ? "node" : "nodes"} of version ${hosts[0]?.cassandraVersion} in ${localDataCenter}`;
-  return down.length === 0
+  return silent.length === 0
     ? ok("store", detail)
     : warning(
         "store",
-        `${detail}, of which ${down.join(", ")} cannot be reached: start them, or remove them from the cluster`,
+        `${detail}, of which ${silent.join(", ")} does not answer: start it, or remove it from the cluster`,
       );
 }
 
@@ -108,17 +114,24 @@ async function schemaFinding(client: Client, { retentionDays }: ScyllaDoctorOpti
   }
 }
 
-/** Each node's own: they stamp what is compared later. */
-async function readClocks(client: Client, hosts: readonly Host[], clock: WallClock): Promise<ClockReading[]> {
-  const up = hosts.filter((host) => host.isUp());
-  return Promise.all(
-    up.map(async (host) => {
-      const beforeMs = clock.nowMs();
-      const { rows } = await client.execute(READ_CLOCK, [], { prepare: false, host });
-      const afterMs = clock.nowMs();
-      return { who: host.address, beforeMs, theirsMs: Number(rows[0]?.get("now")), afterMs };
-    }),
-  );
+/**
+ * Each node's own: they stamp what is compared later. The driver asks the nodes in turn and passes over those that do not
+ * answer; silent are those that told nothing after some turns.
+ */
+async function readClocks(
+  client: Client,
+  hosts: readonly Host[],
+  clock: WallClock,
+): Promise<{ readonly readings: readonly ClockReading[]; readonly silent: readonly string[] }> {
+  const readings = new Map<string, ClockReading>();
+  for (let left = CLOCK_TURNS * hosts.length; left > 0 && readings.size < hosts.length; left--) {
+    const beforeMs = clock.nowMs();
+    const { rows, info } = await client.execute(READ_CLOCK, [], { prepare: false });
+    const who = info.queriedHost;
+    readings.set(who, { who, beforeMs, theirsMs: Number(rows[0]?.get("now")), afterMs: clock.nowMs() });
+  }
+  const silent = hosts.map(({ address }) => address).filter((address) => !readings.has(address));
+  return { readings: [...readings.values()], silent };
 }
 
 function isForbidden(error: unknown): boolean {
