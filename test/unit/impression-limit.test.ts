@@ -40,6 +40,14 @@ describe("the limit of impressions", () => {
     expect(waitMs("maria", 500)).toBe(0);
   });
 
+  test("lets exactly a minute's worth pass whenever it comes, and no impression more", () => {
+    for (let at = 0; at < 200; at++) {
+      const { time, waitMs } = limitAt();
+      time.ms = 100_000 + at * 12.3457;
+      expect([waitMs("maria", 600), waitMs("maria", 1)], `at ${time.ms} ms`).toEqual([0, 100]);
+    }
+  });
+
   test("counts each sender alone", () => {
     const { waitMs } = limitAt();
     expect([waitMs("maria", 600), waitMs("josef", 600), waitMs("maria", 1)]).toEqual([0, 0, 100]);
