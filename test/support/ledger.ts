@@ -170,7 +170,9 @@ export async function walkDeadLetters(url: string) {
   const letters: DeadLettersQuery["deadLetters"]["nodes"][number][] = [];
   let after: string | null = null;
   for (;;) {
-    const page: DeadLettersQuery = await query(url, DeadLettersDocument, { first: PAGE, after });
+    const page: DeadLettersQuery = await patiently(() =>
+      query(url, DeadLettersDocument, { first: PAGE, after }),
+    );
     letters.push(...page.deadLetters.nodes);
     if (!page.deadLetters.pageInfo.hasNextPage) return letters;
     after = page.deadLetters.pageInfo.endCursor ?? null;
@@ -195,7 +197,7 @@ function identityIn(payload: unknown): string | null {
   return `${keyOf(userId, impression.postId)}\n${new Date(impression.viewedAtMs).toISOString()}`;
 }
 
-/** A store that has just come back, or a machine that is busy, may answer STORE_UNAVAILABLE for a moment. */
+/** A server that has just come back, or a machine that is busy, may be answered for with a 503 for a moment. */
 function patiently<Read>(read: () => Promise<Read>): Promise<Read> {
   return vi.waitFor(read, READ_PATIENCE);
 }
