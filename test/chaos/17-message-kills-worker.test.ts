@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { expect, inject, onTestFinished, vi } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import { openScyllaStore } from "../../src/scylla/store.ts";
 import { pullCount } from "../contract/queue/fixture.ts";
-import { createClusterInstallation } from "../support/cluster-installation.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { FREEZES } from "../support/fatal-posts.ts";
 import {
@@ -16,7 +15,7 @@ import {
 } from "../support/isolation.ts";
 import { jetStreamOptions } from "../support/jetstream.ts";
 import { storeOptions } from "../support/scylla.ts";
-import type {} from "../support/servers/global-setup.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 import { scenario } from "./support/scenario.ts";
 
 const ACK_WAIT_MS = 1_000;
@@ -57,11 +56,7 @@ scenario(
 );
 
 async function newInstallation(): Promise<IsolationEngine> {
-  const installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
+  const installation = createSharedInstallation();
   onTestFinished(installation.dispose);
   expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
   const { environment, keyspace } = installation;

@@ -1,7 +1,6 @@
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { provesBackpressure, QUEUE_LIMIT } from "../support/backpressure.ts";
-import { createClusterInstallation } from "../support/cluster-installation.ts";
-import type {} from "../support/servers/global-setup.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 import { startSilentServer } from "../support/silent-server.ts";
 
 /** Many processes one after the other, on a machine that may be slow. */
@@ -10,11 +9,7 @@ const TIMEOUT_MS = 600_000;
 test(
   "cluster: a store that hangs is felt at the client, and nothing acknowledged is lost",
   async () => {
-    const installation = createClusterInstallation({
-      natsServers: inject("natsServers"),
-      contactPoints: inject("scyllaContactPoints"),
-      localDataCenter: inject("scyllaLocalDc"),
-    });
+    const installation = createSharedInstallation();
     onTestFinished(installation.dispose);
     expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
     const hung = await installation.start("serve", {

@@ -1,8 +1,9 @@
 import { connect } from "nats";
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
-import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../support/cluster-installation.ts";
 import { runDoctor, troubleIn } from "../support/doctor.ts";
 import type {} from "../support/servers/global-setup.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 
 /** Nothing listens there. */
 const NOBODY = "127.0.0.1:1";
@@ -11,11 +12,7 @@ describe("impressions doctor on the cluster engine", () => {
   let installation: ClusterInstallation;
 
   beforeEach(() => {
-    installation = createClusterInstallation({
-      natsServers: inject("natsServers"),
-      contactPoints: inject("scyllaContactPoints"),
-      localDataCenter: inject("scyllaLocalDc"),
-    });
+    installation = createSharedInstallation();
   });
   afterEach(() => installation.dispose());
 

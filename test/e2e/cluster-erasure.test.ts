@@ -1,7 +1,6 @@
-import { expect, inject, onTestFinished, test } from "vitest";
-import { createClusterInstallation } from "../support/cluster-installation.ts";
+import { expect, onTestFinished, test } from "vitest";
 import { provesResumableErasure } from "../support/erasures.ts";
-import type {} from "../support/servers/global-setup.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const TABLES = ["posts_by_user", "views_by_user_post", "viewers_by_post"];
 
@@ -11,11 +10,7 @@ const TIMEOUT_MS = 600_000;
 test(
   "cluster: an erasure that is killed at every stage ends with no row in any table",
   async () => {
-    const installation = createClusterInstallation({
-      natsServers: inject("natsServers"),
-      contactPoints: inject("scyllaContactPoints"),
-      localDataCenter: inject("scyllaLocalDc"),
-    });
+    const installation = createSharedInstallation();
     onTestFinished(installation.dispose);
     expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
     const client = installation.client();

@@ -1,10 +1,10 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, inject, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type HttpAnswer, postTo } from "../support/api.ts";
-import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
-import type {} from "../support/servers/global-setup.ts";
+import type { ClusterInstallation } from "../support/cluster-installation.ts";
 import { startNats } from "../support/servers/nats.ts";
 import { runCommand, type ServiceProcess } from "../support/service-process.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 import { startSilentServer } from "../support/silent-server.ts";
 import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
 
@@ -37,11 +37,7 @@ let token: string;
 const sentTokens: string[] = [];
 
 beforeAll(async () => {
-  installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
+  installation = createSharedInstallation();
   expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
   const scope = "impressions:write impressions:read impressions:admin";
   token = await signWith(SECRETS.JWT_SECRET, "HS256", { sub: "operator", scope });

@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../support/cluster-installation.ts";
 import { expectDocumented } from "../support/documented-metrics.ts";
 import { metricValue } from "../support/exposition.ts";
 import { query } from "../support/graphql-request.ts";
 import { createLedger } from "../support/ledger.ts";
 import { expectAgreement, scrape, sendAll } from "../support/metrics.ts";
-import type {} from "../support/servers/global-setup.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const DAY_MS = 86_400_000;
 /** How long a view that is all but expired still lives when it is accepted. */
@@ -15,11 +15,7 @@ const LEFT_MS = 5_000;
 let installation: ClusterInstallation;
 
 beforeAll(async () => {
-  installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
+  installation = createSharedInstallation();
   expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
 });
 afterAll(() => installation.dispose());

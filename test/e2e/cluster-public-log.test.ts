@@ -1,18 +1,13 @@
-import { expect, inject } from "vitest";
-import { createClusterInstallation } from "../support/cluster-installation.ts";
+import { expect } from "vitest";
 import { describePublicLog } from "../support/public-log/suite.ts";
-import type {} from "../support/servers/global-setup.ts";
 import { runCommand } from "../support/service-process.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 
 describePublicLog({
   engine: "cluster",
   importsBesideService: true,
   async createInstallation() {
-    const installation = createClusterInstallation({
-      natsServers: inject("natsServers"),
-      contactPoints: inject("scyllaContactPoints"),
-      localDataCenter: inject("scyllaLocalDc"),
-    });
+    const installation = createSharedInstallation();
     expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
     return {
       // The least there is: most posts go on in finer slices in the middle of the log, so that walks have to merge them.

@@ -1,14 +1,9 @@
-import { expect, inject, onTestFinished, test } from "vitest";
-import { createClusterInstallation } from "../support/cluster-installation.ts";
+import { expect, onTestFinished, test } from "vitest";
 import { readmeSessions, replaySessions } from "../support/readme-session.ts";
-import type {} from "../support/servers/global-setup.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 
 test("the README's sessions give the README's output on the cluster engine", async () => {
-  const installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
+  const installation = createSharedInstallation();
   onTestFinished(installation.dispose);
   expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
   const { url } = await installation.start("serve");

@@ -1,20 +1,16 @@
-import { afterAll, beforeAll, describe, expect, inject } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import type { Engine } from "../../src/engine.ts";
-import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../support/cluster-installation.ts";
 import { openEngineOf } from "../support/open-engine.ts";
 import { replaySuite } from "../support/replay.ts";
-import type {} from "../support/servers/global-setup.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 
 describe("replay on the cluster engine", () => {
   let installation: ClusterInstallation;
   let engine: Engine;
 
   beforeAll(async () => {
-    installation = createClusterInstallation({
-      natsServers: inject("natsServers"),
-      contactPoints: inject("scyllaContactPoints"),
-      localDataCenter: inject("scyllaLocalDc"),
-    });
+    installation = createSharedInstallation();
     expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
     engine = await openEngineOf(installation.environment);
   });

@@ -1,12 +1,12 @@
-import { afterEach, expect, inject, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type Balancer, startBalancer } from "../support/balancer.ts";
-import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../support/cluster-installation.ts";
 import { createLedger } from "../support/ledger.ts";
 import { createRandom } from "../support/random.ts";
 import { startSenders } from "../support/senders.ts";
-import type {} from "../support/servers/global-setup.ts";
 import { freeBasePort } from "../support/servers/ports.ts";
 import type { ServiceProcess } from "../support/service-process.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const PATIENCE = { timeout: 120_000, interval: 50 };
 /** Far longer than the balancer takes to notice, on a busy machine as well. */
@@ -22,11 +22,7 @@ afterEach(async () => {
 });
 
 test("a rolling restart under load: no mutation fails, nothing is lost", async () => {
-  const cluster = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
+  const cluster = createSharedInstallation();
   installation = cluster;
   await cluster.migrate("--create-keyspace", "1");
   const port = await freeBasePort(["127.0.0.1"], [0, 1, 2, 3]);

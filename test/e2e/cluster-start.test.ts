@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, inject, test } from "vitest";
 import { RecordImpressionsDocument, UnseenPostsDocument } from "../../src/generated/operations.ts";
-import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../support/cluster-installation.ts";
 import { query } from "../support/graphql-request.ts";
 import type {} from "../support/servers/global-setup.ts";
 import { runCommand } from "../support/service-process.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const closers: (() => Promise<void>)[] = [];
 
@@ -12,11 +13,7 @@ afterEach(async () => {
 });
 
 function installationHere(): ClusterInstallation {
-  const installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
+  const installation = createSharedInstallation();
   closers.push(installation.dispose);
   return installation;
 }

@@ -1,9 +1,8 @@
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { PipelineDocument, RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import { createClusterInstallation } from "../support/cluster-installation.ts";
 import { query, request } from "../support/graphql-request.ts";
 import { createRandom } from "../support/random.ts";
-import type {} from "../support/servers/global-setup.ts";
+import { createSharedInstallation } from "../support/shared-installation.ts";
 import { walkPostViewers } from "../support/walks.ts";
 
 /** 300,000 by hand: `VIRAL_VIEWERS=300000 npx vitest run --project servers test/e2e/cluster-viral-post.test.ts`. */
@@ -17,11 +16,7 @@ const POST = "viral";
 test("a viral post: every viewer exactly once, newest first, and no partition grows beyond its bound", {
   timeout: 30 * 60_000,
 }, async () => {
-  const installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
+  const installation = createSharedInstallation();
   onTestFinished(installation.dispose);
   expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
   const { url } = await installation.start("api");

@@ -1,7 +1,6 @@
-import { expect, inject } from "vitest";
+import { expect } from "vitest";
 import { type Api, type ApiOptions, startApi } from "./api.ts";
-import { createClusterInstallation } from "./cluster-installation.ts";
-import type {} from "./servers/global-setup.ts";
+import { createSharedInstallation } from "./shared-installation.ts";
 
 export interface ClusterApi {
   readonly api: Api;
@@ -12,11 +11,7 @@ export interface ClusterApi {
 
 /** The API in this process over the cluster engine on the run's NATS and Cassandra, with names of its own. */
 export async function startClusterApi(options: ApiOptions = {}): Promise<ClusterApi> {
-  const installation = createClusterInstallation({
-    natsServers: inject("natsServers"),
-    contactPoints: inject("scyllaContactPoints"),
-    localDataCenter: inject("scyllaLocalDc"),
-  });
+  const installation = createSharedInstallation();
   expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
   const apis: Api[] = [];
   async function start({ environment, ...more }: ApiOptions): Promise<Api> {

@@ -1,0 +1,12 @@
+import { inject } from "vitest";
+import { type ClusterInstallation, createClusterInstallation } from "./cluster-installation.ts";
+import type {} from "./servers/global-setup.ts";
+
+/** An installation on the run's shared servers; its keyspace is not made yet. */
+export function createSharedInstallation(): ClusterInstallation {
+  return createClusterInstallation({
+    natsServers: inject("natsServers"),
+    contactPoints: inject("scyllaContactPoints"),
+    localDataCenter: inject("scyllaLocalDc"),
+  });
+}
