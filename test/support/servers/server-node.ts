@@ -24,7 +24,10 @@ export interface ServerNode {
    * the same time.
    */
   restart(): Promise<void>;
-  /** Freezes the process (SIGSTOP): it keeps its connections and answers nothing. */
+  /**
+   * Freezes the process (SIGSTOP): it keeps its connections and, once this resolves, answers nothing (under
+   * Docker or without a /proc it may answer for a moment yet).
+   */
   pause(): Promise<void>;
   /** Ends a pause (SIGCONT). */
   resume(): Promise<void>;
@@ -98,7 +101,7 @@ export function createNode(spec: ServerNodeSpec): ManagedNode {
       return current.pid;
     },
     kill,
-    pause: () => kill("SIGSTOP"),
+    pause: async () => current?.freeze(),
     resume: () => kill("SIGCONT"),
     restart: async () => {
       if (isRunning()) await stopNode({ kill, isRunning });

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { frozen } from "./frozen.ts";
 import type { SupervisorReport, SupervisorRequest, SupervisorSpec } from "./supervisor.ts";
 
 const SUPERVISOR = fileURLToPath(new URL("supervisor.ts", import.meta.url));
@@ -25,6 +26,8 @@ export interface SupervisedProcess {
   exited(): Promise<void>;
   /** Resolves when the signal has been sent, or the command had already ended. */
   signal(signal: NodeJS.Signals): Promise<void>;
+  /** Sends SIGSTOP and resolves once no thread of the command runs; see ServerNode.pause for where it can't tell. */
+  freeze(): Promise<void>;
 }
 
 /**
@@ -80,11 +83,18 @@ export async function startSupervised(
       });
     });
 
+  const signal = async (name: NodeJS.Signals): Promise<void> => {
+    if (!end.signal.aborted) await awake((launch.sendSignal ?? send)(name));
+  };
+
   return {
     pid,
     ended: end.signal,
-    signal: async (signal) => {
-      if (!end.signal.aborted) await awake((launch.sendSignal ?? send)(signal));
+    signal,
+    freeze: async () => {
+      await signal("SIGSTOP");
+      // Through an engine the signal goes to a process of which `pid` says nothing.
+      if (launch.sendSignal === undefined && !end.signal.aborted) await frozen(pid);
     },
     exited: () => awake(exited),
   };
