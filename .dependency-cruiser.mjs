@@ -4,7 +4,7 @@
  *   domain <- ports <- (ingest, workers, admin, transfer) <- resolvers <- server <- cli
  *   domain <- access <- server
  *   adapters (embedded, jetstream, scylla) -> ports, domain, telemetry
- *   only app.ts imports adapters
+ *   only app.ts (through engines/) imports adapters
  */
 
 /** @param {string} name @param {string} from @param {string[]} allowed @param {string} comment */
@@ -86,8 +86,14 @@ export default {
     {
       name: "only-the-composition-root-names-adapters",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(app\\.ts|embedded/|jetstream/|scylla/)" },
+      from: { path: "^src/", pathNot: "^src/(engines/|embedded/|jetstream/|scylla/)" },
       to: { path: "^src/(embedded|jetstream|scylla)/" },
+    },
+    {
+      name: "only-the-composition-root-names-engines",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(app\\.ts|engines/)" },
+      to: { path: "^src/engines/" },
     },
     {
       name: "nats-stays-in-jetstream",

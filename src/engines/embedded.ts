@@ -1,0 +1,51 @@
+import type { Config } from "../config.ts";
+import type { Clock } from "../domain/time.ts";
+import { diagnoseEmbedded } from "../embedded/doctor.ts";
+import { openEmbeddedEngine } from "../embedded/engine.ts";
+import type { OnStatement } from "../ports/impression-store.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { createInMemoryBoard } from "../workers/in-memory-board.ts";
+import type { Adapters, EngineKind } from "./engine-kind.ts";
+
+/** Queue and store in files of one process. */
+export const embedded: EngineKind = {
+  open,
+
+  diagnose: async (config, _logger, { isServed }) =>
+    diagnoseEmbedded({
+      dataDir: config.DATA_DIR,
+      queueMaxBytes: config.QUEUE_MAX_BYTES,
+      deadLetterMaxBytes: config.DEAD_LETTER_MAX_BYTES,
+      isHeld: isServed,
+    }),
+
+  async migrate(config, logger, { dryRun, clock }) {
+    if (dryRun) return [];
+    const { close } = await open(config, logger, { clock });
+    await close();
+    return [];
+  },
+};
+
+async function open(
+  config: Config,
+  logger: Logger,
+  { clock, onStatement }: { readonly clock: Clock; readonly onStatement?: OnStatement },
+): Promise<Adapters> {
+  const { queue, store, close } = await openEmbeddedEngine({
+    dataDir: config.DATA_DIR,
+    queueMaxBytes: config.QUEUE_MAX_BYTES,
+    deadLetterMaxBytes: config.DEAD_LETTER_MAX_BYTES,
+    deadLetterDays: config.DEAD_LETTER_DAYS,
+    ackWaitMs: config.QUEUE_ACK_WAIT_MS,
+    retentionMs: config.retentionMs,
+    clock,
+    onStatement,
+    // It would answer 503 for ever. Nothing is lost that a stop in good order could save: nothing can be written.
+    onFatal(reason) {
+      logger.fatal({ reason }, "the embedded engine can write no more; this process ends, start it again");
+      process.exit(1);
+    },
+  });
+  return { queue, store, workerBoard: createInMemoryBoard(clock), close };
+}

@@ -1,0 +1,49 @@
+import type { Config } from "../config.ts";
+import type { Finding } from "../domain/finding.ts";
+import type { Clock } from "../domain/time.ts";
+import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
+import type { WorkerBoard } from "../ports/worker-board.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** The opened adapters of an engine. */
+export interface Adapters {
+  readonly queue: ImpressionQueue;
+  readonly store: ImpressionStore;
+  readonly workerBoard: WorkerBoard;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** While the cluster's store is down: wait for it, or open all the same and fail its calls until it is there. */
+  readonly waitForStore: boolean;
+  readonly clock: Clock;
+  readonly onStatement?: OnStatement;
+}
+
+export interface DiagnoseOptions {
+  /** Whether a running service has the embedded engine's directory. */
+  readonly isServed: boolean;
+  readonly clock: Clock;
+}
+
+export interface MigrateOptions {
+  readonly dryRun: boolean;
+  /** Where the keyspace is missing, makes it with so many replicas; null refuses. */
+  readonly replicationFactor: number | null;
+  readonly clock: Clock;
+}
+
+/** One of the engines that ENGINE can name: which adapters it is made of, and how the configuration reaches them. */
+export interface EngineKind {
+  /** @throws EngineStartError */
+  open(config: Config, logger: Logger, options: OpenOptions): Promise<Adapters>;
+  /** Looks at everything that the engine stands on, and changes nothing. */
+  diagnose(config: Config, logger: Logger, options: DiagnoseOptions): Promise<Finding[]>;
+  /**
+   * Brings the store's schema up to date.
+   *
+   * @returns what was done (or would be, in a dry run), a line each. @throws EngineStartError
+   */
+  migrate(config: Config, logger: Logger, options: MigrateOptions): Promise<string[]>;
+}
