@@ -1,4 +1,4 @@
-import type { Impression, Submission } from "./impression.ts";
+import type { Submission } from "./impression.ts";
 import type { UnjudgedImpression } from "./validation.ts";
 
 /**
@@ -15,12 +15,21 @@ export const MESSAGE_VERSION = 1;
 const HEAD = `{"v":${MESSAGE_VERSION},"submissions":[`;
 const TAIL = "]}";
 
-/** One submission as it stands in a message. Fields that the client left out stay out. */
+/**
+ * One submission as it stands in a message. Fields that the client left out stay out: what is undefined is none in JSON.
+ * (Every object with the same fields, instead of leaving some out, is what V8 serializes fastest.)
+ */
 export function encodeSubmission(submission: Submission): string {
   return JSON.stringify({
     userId: submission.userId,
     receivedAtUs: submission.receivedAtUs,
-    impressions: submission.impressions.map(withoutNulls),
+    impressions: submission.impressions.map(({ postId, viewedAtMs, surface, position, dwellMs }) => ({
+      postId,
+      viewedAtMs,
+      surface: surface ?? undefined,
+      position: position ?? undefined,
+      dwellMs: dwellMs ?? undefined,
+    })),
   });
 }
 
@@ -76,16 +85,6 @@ export function decodeMessage(body: Uint8Array): DecodedMessage {
     });
   }
   return { kind: "message", submissions };
-}
-
-function withoutNulls(impression: Impression): Partial<Impression> {
-  return {
-    postId: impression.postId,
-    viewedAtMs: impression.viewedAtMs,
-    ...(impression.surface === null ? {} : { surface: impression.surface }),
-    ...(impression.position === null ? {} : { position: impression.position }),
-    ...(impression.dwellMs === null ? {} : { dwellMs: impression.dwellMs }),
-  };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -107,11 +107,13 @@ export function createFastifyServer(options: {
   let closed: Promise<void> | undefined;
   let inFlight = 0;
   fastify.setErrorHandler((error, { id }, reply) => sendFailure(reply, failureOf(error, id, logger)));
-  fastify.addHook("onRequest", async (request, reply) => {
+  fastify.decorateRequest("outcome", null);
+  fastify.addHook("onRequest", (request, reply, done) => {
     inFlight++;
     // Fires once, whether the answer was sent or the client went away.
     reply.raw.once("close", () => inFlight--);
     reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
+    done();
   });
   // Without this, a connection whose request was in flight when closing began would stay open for KEEP_ALIVE_MS.
   fastify.addHook("onSend", (_request, reply, payload, done) => {

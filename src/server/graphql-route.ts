@@ -13,7 +13,6 @@ import type { GraphQLServer } from "./apollo.ts";
 import { NotUtf8Error, sendFailure } from "./http-errors.ts";
 import { addressOf, requestLimit } from "./rate-limit.ts";
 import { createDocumentResolver } from "./request-document.ts";
-import { outcomeOf } from "./request-observer.ts";
 import type { TrustedDocuments } from "./trusted-documents.ts";
 
 declare module "fastify" {
@@ -57,20 +56,29 @@ export async function registerGraphQL(
     // The rate limit is one more hook behind this one: it doesn't count admins that are known already, and what is too
     // much is refused before its token is verified.
     ...(await requestLimit(fastify, requestsPerMinuteMax, random)),
-    async onRequest(request, reply) {
+    onRequest(request, reply, done) {
       options.observe(request, reply);
       // Answers are about people, and made for one caller.
       reply.header("cache-control", "no-store");
       request.caller = authenticator === null ? ANYBODY : authenticator.known(request.headers.authorization);
-      if (request.method === "GET" || request.method === "POST") return;
+      if (request.method === "GET" || request.method === "POST") {
+        done();
+        return;
+      }
       const error = badUserInput("Send GraphQL requests with GET (queries) or POST.");
       reply.header("allow", "GET, POST");
-      return sendFailure(reply, { status: 405, error });
+      sendFailure(reply, { status: 405, error });
     },
     // Before the body is read: who may not speak is not listened to.
-    async preParsing(request) {
-      if (request.caller === null && authenticator !== null)
-        request.caller = await authenticator.authenticate(request.headers.authorization);
+    preParsing(request, _reply, payload, done) {
+      if (request.caller !== null || authenticator === null) {
+        done(null, payload);
+        return;
+      }
+      authenticator.authenticate(request.headers.authorization).then((caller) => {
+        request.caller = caller;
+        done(null, payload);
+      }, done);
     },
     async handler(request, reply) {
       const { method, headers } = request;
@@ -85,7 +93,7 @@ export async function registerGraphQL(
       // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
       // over as soon as its body was read.)
       reply.raw.once("close", budget.end);
-      const outcome = outcomeOf(request) ?? newRequestOutcome(request.id);
+      const outcome = request.outcome ?? newRequestOutcome(request.id);
       const context = newContext({ caller, address: () => addressOf(request) }, budget.signal, outcome);
       const response = await (answerUsual({ method, headers, body: parts.body }, context) ??
         apollo.executeHTTPGraphQLRequest({

@@ -5,7 +5,6 @@ import { badUserInput } from "../resolvers/arguments.ts";
 import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { HEADER_BYTES_MAX } from "./limits.ts";
-import { outcomeOf } from "./request-observer.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 const GRAPHQL_RESPONSE_TYPE = "application/graphql-response+json; charset=utf-8";
@@ -20,8 +19,9 @@ interface HttpFailure {
 export function sendFailure(reply: FastifyReply, { status, error }: HttpFailure): FastifyReply {
   const told = publicErrorOf(error);
   const { code, message, retryAfterMs } = told;
-  const outcome = outcomeOf(reply.request);
-  if (outcome !== null) outcome.code = code;
+  const { outcome } = reply.request;
+  // Missing, too, where Fastify could not even read the URL.
+  if (outcome) outcome.code = code;
   if (code === "UNAUTHENTICATED")
     reply.header("www-authenticate", challenge(reply.request.headers.authorization));
   if (retryAfterMs !== undefined) reply.header("retry-after", String(Math.ceil(retryAfterMs / 1_000)));

@@ -17,11 +17,11 @@ export interface ObservedRequest {
 /** Every operation that is not documented: callers invent as many names as they like. */
 export const OTHER_OPERATION = "other";
 
-const outcomes = new WeakMap<FastifyRequest, RequestOutcome>();
-
-/** What is known of the request; null where nobody observes it. */
-export function outcomeOf(request: FastifyRequest): RequestOutcome | null {
-  return outcomes.get(request) ?? null;
+declare module "fastify" {
+  interface FastifyRequest {
+    /** What is known of it; null where nobody observes it. */
+    outcome: RequestOutcome | null;
+  }
 }
 
 /** Makes the function that begins to observe a request; `onRequest` is called once for each, however it ends. */
@@ -34,7 +34,7 @@ export function createRequestObserver(deps: {
   const { monotonicMs } = deps.clock;
   return (request, reply) => {
     const outcome = newRequestOutcome(request.id);
-    outcomes.set(request, outcome);
+    request.outcome = outcome;
     const startedMs = monotonicMs();
     // Fires once, whether the answer was sent or the client went away.
     reply.raw.once("close", () => {
