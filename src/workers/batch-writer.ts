@@ -8,8 +8,12 @@ export type Outcomes = ReadonlyMap<PlannedView, Outcome>;
 /** One of the store's two writes. */
 export type StoreWrite = (owner: string, views: readonly View[]) => Promise<void>;
 
-/** Writes one partition's batch and tells what became of each row. Never throws. */
-export type BatchWriter = (batch: PlannedBatch) => Promise<Outcomes>;
+/**
+ * Writes one partition's batch and tells what became of each row. Never throws.
+ *
+ * @param rank see ConcurrencyLimit.run.
+ */
+export type BatchWriter = (batch: PlannedBatch, rank: number) => Promise<Outcomes>;
 
 /**
  * A writer of one of the store's two tables of partitions. Where the store refuses a batch it writes the rows one by
@@ -22,12 +26,12 @@ export function createBatchWriter(
   table: Table,
   storeWrite: StoreWrite,
 ): BatchWriter {
-  async function writeBatch({ owner, views }: PlannedBatch): Promise<Outcomes> {
+  async function writeBatch({ owner, views }: PlannedBatch, rank: number): Promise<Outcomes> {
     const rows = views.map(({ view }) => view);
-    const outcome = await writes.write(partitionOf(table, owner), () => storeWrite(owner, rows));
+    const outcome = await writes.write(partitionOf(table, owner), () => storeWrite(owner, rows), rank);
     if (outcome.kind !== "refused" || views.length === 1)
       return new Map(views.map((planned) => [planned, outcome]));
-    const alone = await Promise.all(views.map((planned) => writeBatch({ owner, views: [planned] })));
+    const alone = await Promise.all(views.map((planned) => writeBatch({ owner, views: [planned] }, rank)));
     return new Map(alone.flatMap((outcomes) => [...outcomes]));
   }
 

@@ -1,5 +1,5 @@
 import { StoreRefusedError } from "../ports/errors.ts";
-import { createFifo } from "./fifo.ts";
+import { createRankedQueue } from "./ranked-queue.ts";
 import type { Turnstile } from "./turnstile.ts";
 
 /** Writes slower than this tell that the store is falling behind. */
@@ -15,12 +15,18 @@ const CUT_FACTOR = 0.7;
  * multiplicative decrease). Shared by the worker loops of a process.
  */
 export interface ConcurrencyLimit {
-  /** Runs the write when a slot is free; slots are given in the order of asking. */
-  run<T>(write: () => Promise<T>): Promise<T>;
+  /**
+   * Runs the write when a slot is free.
+   *
+   * @param rank slots go to the lowest one that waits, 0 unless given; among equals in the order of asking.
+   */
+  run<T>(write: () => Promise<T>, rank?: number): Promise<T>;
   /** The same for a write to a partition that is known to be in trouble: it says nothing about the rest of the store. */
-  runProbe<T>(write: () => Promise<T>): Promise<T>;
+  runProbe<T>(write: () => Promise<T>, rank?: number): Promise<T>;
   /** Writes that may run at once now. */
   current(): number;
+  /** Whether writes wait for a slot: the store has as much to do as it may have. */
+  isBusy(): boolean;
 }
 
 export function createConcurrencyLimit(options: {
@@ -35,7 +41,7 @@ export function createConcurrencyLimit(options: {
   let running = 0;
   let fastWrites = 0;
   let lastCutMs = Number.NEGATIVE_INFINITY;
-  const waiting = createFifo<() => void>();
+  const waiting = createRankedQueue<() => void>();
 
   function learn(fast: boolean, wasFull: boolean): void {
     if (!fast) {
@@ -50,9 +56,9 @@ export function createConcurrencyLimit(options: {
     }
   }
 
-  async function inSlot<T>(write: () => Promise<T>): Promise<T> {
+  async function inSlot<T>(write: () => Promise<T>, rank = 0): Promise<T> {
     if (running < limit) running++;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
+    else await new Promise<void>((resolve) => waiting.push(resolve, rank));
     try {
       return await options.turnstile.together(write);
     } finally {
@@ -65,7 +71,7 @@ export function createConcurrencyLimit(options: {
   }
 
   return {
-    run: (write) =>
+    run: (write, rank) =>
       inSlot(async () => {
         const wasFull = running >= limit;
         const startedMs = options.monotonicMs();
@@ -79,8 +85,9 @@ export function createConcurrencyLimit(options: {
         } finally {
           learn(!failed && options.monotonicMs() - startedMs <= SLOW_WRITE_MS, wasFull);
         }
-      }),
+      }, rank),
     runProbe: inSlot,
     current: () => limit,
+    isBusy: () => waiting.size() > 0,
   };
 }

@@ -21,9 +21,12 @@ import { within } from "./within.ts";
  */
 export interface Lanes {
   /**
-   * Never throws, and always ends. @param partition names the partition among all tables.
+   * Never throws, and always ends.
+   *
+   * @param partition names the partition among all tables.
+   * @param rank see ConcurrencyLimit.run.
    */
-  write(partition: string, write: () => Promise<void>): Promise<Outcome>;
+  write(partition: string, write: () => Promise<void>, rank: number): Promise<Outcome>;
   /** Whether the partition's newest write failed or was slow, and that is not long ago. */
   isSick(partition: string): boolean;
   /** Gives up what waits in sick lanes. */
@@ -55,6 +58,7 @@ const SWEEP_INTERVAL_MS = 1_000;
 
 interface Job {
   readonly write: () => Promise<void>;
+  readonly rank: number;
   readonly sinceMs: number;
   readonly end: (outcome: Outcome) => void;
 }
@@ -115,7 +119,7 @@ export function createLanes(deps: LanesDeps): Lanes {
     const failuresBefore = lane.failures;
     const run = isSick(lane) ? limit.runProbe : limit.run;
     try {
-      await run(() => timed(lane, job.write));
+      await run(() => timed(lane, job.write), job.rank);
       lane.failures = 0;
       job.end(STORED);
     } catch (error) {
@@ -185,11 +189,11 @@ export function createLanes(deps: LanesDeps): Lanes {
   }
 
   return {
-    write(partition, write) {
+    write(partition, write, rank) {
       if (phase === "closed") return Promise.resolve(UNAVAILABLE);
       return new Promise((end) => {
         const lane = laneOf(partition);
-        lane.waiting.push({ write, sinceMs: monotonicMs(), end });
+        lane.waiting.push({ write, rank, sinceMs: monotonicMs(), end });
         pump(lane);
       });
     },

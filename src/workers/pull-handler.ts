@@ -10,6 +10,7 @@ import type { WorkerCounts } from "./counts.ts";
 import type { Lanes, Outcome } from "./lanes.ts";
 import { writeLetters } from "./letter-writer.ts";
 import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts";
+import { partitionOf } from "./partition.ts";
 import type { Plan, PlannedView, Planner } from "./plan.ts";
 import { createSettlement } from "./settlement.ts";
 import { createTallies } from "./tallies.ts";
@@ -18,10 +19,11 @@ import type { Turnstile } from "./turnstile.ts";
 /** Planning lets the event loop go on after this: mutations of the same process wait no longer for it. */
 const PLAN_SLICE_MS = 5;
 /**
- * How long the views of a user wait for each other's viewers rows, to be committed in one write. Then those that are
- * ready go on without the others: a post whose partition is in trouble must not hide the user's other views.
+ * The views of a user wait for each other's viewers rows, to be committed in one write, but not for those that wait for a
+ * partition in trouble: such a post must not hide the user's other views. It is looked for this often. (Not waiting for
+ * those that only wait their turn would make many small writes of one, just when the store is slow already.)
  */
-const VIEWERS_PATIENCE_MS = 1_000;
+const TROUBLE_CHECK_MS = 1_000;
 /** The queue hears of what is still in hand three times in its ackWait: two words may be lost. */
 export const EXTENSIONS_PER_ACK_WAIT = 3;
 
@@ -30,6 +32,9 @@ export interface PullHandlerDeps {
   readonly queue: ImpressionQueue;
   readonly writeViewers: BatchWriter;
   readonly writeHistory: BatchWriter;
+  readonly isSick: Lanes["isSick"];
+  /** Numbers the pulls, and what an older one has to write goes first: see `ranks` below. */
+  readonly nextPull: () => number;
   readonly newPlanner: (rules: PlanRules) => Planner;
   /** Around what is done with messages beside the store writes, which their writer lets through. */
   readonly turnstile: Pick<Turnstile, "together">;
@@ -103,6 +108,10 @@ export async function handlePull(
   const pull = nothingYet();
 
   const tallies = createTallies();
+  // What is begun is ended before more is begun: else a slow store would write a part of each of thousands of messages
+  // and end none.
+  const order = deps.nextPull();
+  const ranks = { history: 2 * order, viewers: 2 * order + 1 };
 
   const settlement = createSettlement(deliveries, {
     async ack(done) {
@@ -168,27 +177,31 @@ export async function handlePull(
     void addLetters(letters);
     const viewersWritten = new Map<PlannedView, Promise<Outcomes>>();
     for (const batch of viewerBatches) {
-      const outcomes = deps.writeViewers(batch);
+      const outcomes = deps.writeViewers(batch, ranks.viewers);
       for (const planned of batch.views) viewersWritten.set(planned, outcomes);
     }
-    const patience = sleep(VIEWERS_PATIENCE_MS, undefined, { ref: false });
     for (const { owner, views } of historyBatches) {
       const waiting = views.map((planned) => ({ planned, outcomes: viewersWritten.get(planned) }));
-      void storeHistory(owner, waiting, patience);
+      void storeHistory(owner, waiting);
     }
   }
 
-  /** Commits together what can be committed soon, and each other view as soon as its own viewers row is written. */
+  /** Commits views together, and each that waits for a partition in trouble as soon as its own viewers row is written. */
   async function storeHistory(
     owner: string,
     waiting: readonly { readonly planned: PlannedView; readonly outcomes: Promise<Outcomes> | undefined }[],
-    patience: Promise<void>,
   ): Promise<void> {
     const written = new Map<PlannedView, Outcome>();
     const writing = waiting.map(async ({ planned, outcomes }) => {
       written.set(planned, outcomeOf(await outcomes, planned));
     });
-    await Promise.race([Promise.all(writing), patience]);
+    const waitsItsTurn = ({ planned }: { readonly planned: PlannedView }) =>
+      !written.has(planned) && !deps.isSick(partitionOf("viewers", planned.view.postId));
+    const onlyTroubleLeft = async () => {
+      do await sleep(TROUBLE_CHECK_MS, undefined, { ref: false });
+      while (waiting.some(waitsItsTurn));
+    };
+    await Promise.race([Promise.all(writing), onlyTroubleLeft()]);
     const soon = new Map(written);
     void commit(owner, soon);
     for (const [index, { planned }] of waiting.entries()) {
@@ -205,7 +218,7 @@ export async function handlePull(
       else endView(planned, outcome);
     }
     if (ready.length === 0) return;
-    const outcomes = await deps.writeHistory({ owner, views: ready });
+    const outcomes = await deps.writeHistory({ owner, views: ready }, ranks.history);
     for (const planned of ready) endView(planned, outcomeOf(outcomes, planned));
   }
 

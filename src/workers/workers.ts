@@ -25,10 +25,10 @@ import { giveBackDelayMs } from "./verdict.ts";
  *     v                                                                              stored; it comes again later
  *   suspect (delivered more than 5 times) ----> tried alone ----> one of the two, or dead-lettered as CRASHED_WORKER
  *
- * Each message is settled by itself. A loop pulls again when what it pulled is settled, or after a second: what is left
- * then waits for a partition in trouble or for a retry, and stays in hand beside the next pulls. All loops share one
- * hand, which bounds the messages and bytes that are unsettled; where it is full, what waits for sick partitions is
- * given back first. They share the lanes, the concurrency limit and the breaker as well.
+ * Each message is settled by itself. A loop pulls again when what it pulled is settled, or after a second if no write
+ * waits for a slot: what is left then waits for a partition in trouble or for a retry, and stays in hand beside the next
+ * pulls. All loops share one hand, which bounds the messages and bytes that are unsettled; where it is full, what waits
+ * for sick partitions is given back first. They share the lanes, the concurrency limit and the breaker as well.
  *
  * While the store is down (the breaker is open) nothing is pulled, and what is in hand goes back to the queue.
  */
@@ -125,9 +125,12 @@ export function startWorkers(options: WorkersOptions): Workers {
     counts: createWorkerCounts(),
   }));
   const suspectCounts = createWorkerCounts();
+  let pullsBegun = 0;
   const pull: PullHandlerDeps = {
     ...options,
     ...createStoreWriters(lanes, store, breaker),
+    isSick: lanes.isSick,
+    nextPull: () => pullsBegun++,
     newPlanner: createPlanner,
     turnstile,
     giveBackDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : giveBackDelayMs(deliveries)),
@@ -182,7 +185,8 @@ export function startWorkers(options: WorkersOptions): Workers {
         if (deliveries.length === 0) continue;
         const handled = handle(deliveries, counts).finally(() => pulls.delete(handled));
         pulls.add(handled);
-        await Promise.race([handled, sleep(PULL_PATIENCE_MS)]);
+        do await Promise.race([handled, sleep(PULL_PATIENCE_MS)]);
+        while (pulls.has(handled) && limit.isBusy() && !stopping.aborted);
       } catch (error) {
         logger.warn({ err: error, retryDelayMs }, "could not pull from the queue");
         await sleep(retryDelayMs * (0.5 + random() / 2));

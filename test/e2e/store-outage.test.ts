@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { afterEach, describe, expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
@@ -19,8 +20,17 @@ afterEach(async () => {
   for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
 });
 
-/** A real engine whose store and dead letters fail where the test says so, with the workers running on it. */
-async function workersOnFaultyEngine() {
+/**
+ * A real engine whose store and dead letters fail where the test says so, with the workers running on it.
+ *
+ * @param options.queued users whose views, of these posts each, are in the queue before the workers start.
+ */
+async function workersOnFaultyEngine(
+  options: {
+    readonly concurrencyMax?: number;
+    readonly queued?: ReadonlyMap<string, readonly string[]>;
+  } = {},
+) {
   const directory = createTemporaryDirectory();
   closers.push(async () => directory.remove());
   const engine = await openEmbeddedEngine({
@@ -40,6 +50,10 @@ async function workersOnFaultyEngine() {
     unavailableViewersOf: null as string | null,
     deadLettersFull: false,
     writes: 0,
+    /** Every write waits for it. */
+    held: null as Promise<void> | null,
+    /** The users of each write, in the order of their beginning. */
+    began: [] as { readonly table: "viewers" | "history"; readonly userIds: readonly string[] }[],
   };
   const check = (postIds: readonly string[]) => {
     faults.writes++;
@@ -50,11 +64,15 @@ async function workersOnFaultyEngine() {
   const store: ImpressionStore = {
     ...engine.store,
     async writeViewers(postId, views) {
+      faults.began.push({ table: "viewers", userIds: views.map(({ userId }) => userId) });
+      await faults.held;
       check([postId]);
       if (postId === faults.unavailableViewersOf) throw new StoreUnavailableError("this partition is down");
       return engine.store.writeViewers(postId, views);
     },
     async writeHistory(userId, views) {
+      faults.began.push({ table: "history", userIds: [userId] });
+      await faults.held;
       check(views.map(({ postId }) => postId));
       return engine.store.writeHistory(userId, views);
     },
@@ -68,6 +86,7 @@ async function workersOnFaultyEngine() {
     },
   };
   const queue: ImpressionQueue = { ...engine.queue, deadLetters };
+  for (const [userId, postIds] of options.queued ?? []) await send(userId, postIds);
   const board = createInMemoryBoard(systemClock);
   const workers = startWorkers({
     queue,
@@ -80,7 +99,7 @@ async function workersOnFaultyEngine() {
     instanceId: randomUUID(),
     loops: 2,
     messagesPerPull: 100,
-    concurrencyMax: 64,
+    concurrencyMax: options.concurrencyMax ?? 64,
     retentionMs: RETENTION_MS,
     writeTimeoutMs: 60_000,
     drainTimeoutMs: 10_000,
@@ -92,8 +111,10 @@ async function workersOnFaultyEngine() {
     engine.store
       .seenAmong(userId, postIds, { minViews: 1, minDwellMs: 0, sinceMs: 0 })
       .then((found) => postIds.filter((postId) => found.has(postId)));
-  const send = (userId: string, postIds: readonly string[]) =>
-    engine.queue.publish({
+  return { engine, faults, workers, board, seen, send };
+
+  function send(userId: string, postIds: readonly string[]): Promise<void> {
+    return engine.queue.publish({
       id: randomUUID(),
       body: joinSubmissions([
         encodeSubmission({
@@ -109,7 +130,7 @@ async function workersOnFaultyEngine() {
         }),
       ]),
     });
-  return { engine, faults, workers, board, seen, send };
+  }
 }
 
 describe("workers on a store that fails", () => {
@@ -188,5 +209,26 @@ describe("workers on a store that fails", () => {
     for (const user of users) if ((await seen(user, ["p"])).length > 0) stored.push(user);
     expect((await engine.queue.stats()).pending).toBe(users.length - stored.length);
     expect((await engine.queue.stats()).inFlight).toBe(0);
+  });
+});
+
+describe("workers on a store that is slow", () => {
+  test("end what they have begun before they begin more, each user's views in one write", async () => {
+    const users = Array.from({ length: 50 }, (_, index) => `u${index}`);
+    const queued = new Map(users.map((user) => [user, ["a", "b", "c"].map((post) => `${post} of ${user}`)]));
+    const { engine, faults, workers } = await workersOnFaultyEngine({ concurrencyMax: 1, queued });
+    // Longer than it takes the workers to go on without what is in trouble; this only waits its turn.
+    faults.held = sleep(1_500);
+    await vi.waitFor(async () => expect((await engine.queue.stats()).pending).toBe(0), 60_000);
+    await workers.stop();
+
+    const begun = new Set<string>();
+    const ended: string[] = [];
+    for (const { table, userIds } of faults.began) {
+      if (table === "history") ended.push(...userIds);
+      else for (const userId of userIds) begun.add(userId);
+      expect(begun.size - ended.length).toBeLessThanOrEqual(2);
+    }
+    expect(ended).toEqual(users);
   });
 });

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
@@ -5,6 +6,7 @@ import { createBreaker } from "../../src/workers/breaker.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
 import { createFifo } from "../../src/workers/fifo.ts";
 import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
+import { createRankedQueue } from "../../src/workers/ranked-queue.ts";
 import { createSettlement } from "../../src/workers/settlement.ts";
 import { createTurnstile } from "../../src/workers/turnstile.ts";
 import { backoffMs, giveBackDelayMs, verdictOf } from "../../src/workers/verdict.ts";
@@ -119,6 +121,18 @@ describe("concurrency limit", () => {
     expect(started).toEqual(Array.from({ length: 20 }, (_, index) => index));
   });
 
+  test("gives slots to the lowest rank that waits, and among equals in order", async () => {
+    const limit = createConcurrencyLimit({ ...settings, min: 1, max: 1, monotonicMs: () => 0 });
+    const started: string[] = [];
+    const run = (name: string, rank?: number) => limit.run(async () => void started.push(name), rank);
+    expect(limit.isBusy()).toBe(false);
+    const running = [run("first", 9), run("5 a", 5), run("7", 7), run("3", 3), run("5 b", 5), run("0")];
+    expect(limit.isBusy()).toBe(true);
+    await Promise.all(running);
+    expect(started).toEqual(["first", "0", "3", "5 a", "5 b", "7"]);
+    expect(limit.isBusy()).toBe(false);
+  });
+
   test("grows by one after a full round of fast writes, up to the maximum", async () => {
     const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => 0 });
     const round = () =>
@@ -227,5 +241,26 @@ describe("what waits for a slot", () => {
       expect(fifo.size()).toBe(pushed - taken);
     }
     expect(fifo.take()).toBeUndefined();
+  });
+
+  test("is taken by rank where it has one, whatever the order in which ranks come and go", () => {
+    fc.assert(
+      fc.property(fc.array(fc.option(fc.integer({ min: -3, max: 6 }), { freq: 2, nil: null })), (steps) => {
+        const queue = createRankedQueue<{ readonly rank: number; readonly number: number }>();
+        const waiting: { readonly rank: number; readonly number: number }[] = [];
+        for (const [number, rank] of steps.entries()) {
+          if (rank === null) {
+            const [first] = waiting.toSorted((a, b) => a.rank - b.rank || a.number - b.number);
+            expect(queue.take()).toBe(first);
+            if (first !== undefined) waiting.splice(waiting.indexOf(first), 1);
+          } else {
+            const item = { rank, number };
+            queue.push(item, rank);
+            waiting.push(item);
+          }
+          expect(queue.size()).toBe(waiting.length);
+        }
+      }),
+    );
   });
 });
