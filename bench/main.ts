@@ -5,6 +5,7 @@
 //   -- --only 1,7        these lines
 //   -- --out DIR         where JSON and plots go: bench/results/ unless given (bench-output/ with --quick)
 //   -- --minutes N       how long line 4 lasts: 5 unless given
+//   -- --before DIR      line 1 also measures the service as built in that checkout, to tell what a change is worth
 //   -- --cpu-prof DIR    the service's processes leave their CPU profiles there
 //
 // Prints each goal with its figure, and whether it is met. A missed goal is a finding, not a failure.
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     out: { type: "string" },
     "cpu-prof": { type: "string" },
+    before: { type: "string" },
     minutes: { type: "string" },
   },
 });
@@ -43,6 +45,7 @@ for (const line of chosen) {
     size,
     say: (text) => console.log(`${seconds()}  ${text}`),
     profileDirectory: values["cpu-prof"] ?? null,
+    beforeDirectory: values.before ?? null,
     minutes: values.minutes === undefined ? null : minutesOf(values.minutes),
   });
   for (const table of measured.tables) console.log(`\n${tableLines(table).join("\n")}`);

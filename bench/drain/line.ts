@@ -1,4 +1,5 @@
 import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/support/servers/toolchain.ts";
+import { NODE_OPTIONS_OF_THE_IMAGE } from "../support/image.ts";
 import type { Line, LineOptions, Measured, Size } from "../support/line.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { median } from "../support/statistics.ts";
@@ -13,9 +14,6 @@ const SIZES: Record<Size, { readonly rounds: number; readonly cluster: number; r
     quick: { rounds: 3, cluster: 10_000, embedded: 50_000 },
     smoke: { rounds: 1, cluster: 600, embedded: 6_000 },
   };
-
-/** As in the image. */
-const HEAP = "--max-old-space-size=512";
 
 /** How fast workers empty a full queue. */
 export const drain: Line = {
@@ -94,7 +92,9 @@ async function measureCluster({
     const contestants = await startContestants(bench, {
       NODE_ENV: "production",
       NODE_OPTIONS:
-        profileDirectory === null ? HEAP : `${HEAP} --cpu-prof --cpu-prof-dir=${profileDirectory}`,
+        profileDirectory === null
+          ? NODE_OPTIONS_OF_THE_IMAGE
+          : `${NODE_OPTIONS_OF_THE_IMAGE} --cpu-prof --cpu-prof-dir=${profileDirectory}`,
     });
     try {
       say(`Cassandra, uniform: ${rounds} rounds of ${cluster} impressions`);
@@ -119,7 +119,7 @@ async function measureEmbedded({ size, say }: LineOptions): Promise<EmbeddedRoun
     measured.push(
       await measureEmbeddedDrain(embedded / IMPRESSIONS_PER_MUTATION, {
         NODE_ENV: "production",
-        NODE_OPTIONS: HEAP,
+        NODE_OPTIONS: NODE_OPTIONS_OF_THE_IMAGE,
       }),
     );
   }

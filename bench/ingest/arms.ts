@@ -11,21 +11,22 @@ export interface Arm extends ChildServer {
   headersOf(userId: string): Promise<Readonly<Record<string, string>>>;
 }
 
-export type ArmName = "service" | "jwt" | "bare" | "yoga" | "mercurius" | "grouped";
+export type ArmName = "service" | "before" | "jwt" | "bare" | "yoga" | "mercurius" | "grouped";
 
 const BASELINES = ["bare", "yoga", "mercurius", "grouped"] as const;
 /** Room for what is published in one round; it is purged after each. */
 const QUEUE_MAX_BYTES = "4GiB";
 
 /**
- * Starts what is named of the service's API, without authentication and with tokens signed by RS256, and of the four
- * baselines, each a process; none has a store to write to.
+ * Starts what is named of the service's API (without authentication, the same from another checkout, with tokens signed by
+ * RS256) and of the four baselines, each a process; none has a store to write to.
  */
 export async function startArms(options: {
   readonly natsServers: readonly string[];
   readonly replicas: number;
   readonly names: readonly ArmName[];
   readonly profileDirectory: string | null;
+  readonly beforeDirectory: string | null;
 }): Promise<Arm[]> {
   const environmentOf = (name: ArmName) => ({
     NODE_ENV: "production",
@@ -53,16 +54,19 @@ export async function startArms(options: {
       : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profileDirectory}` };
   const started: Arm[] = [];
   async function startApi(
-    name: "service" | "jwt",
+    name: "service" | "before" | "jwt",
     more: Readonly<Record<string, string>>,
     headersOf: Arm["headersOf"],
+    root?: string,
   ): Promise<void> {
-    const service = await startServiceProcess({ ...environmentOf(name), ...more }, "api");
+    const service = await startServiceProcess({ ...environmentOf(name), ...more }, "api", root);
     const stop = async () => void (await service.kill("SIGTERM"));
     started.push({ name, stream: streamOf(name), url: service.url, pid: service.pid, stop, headersOf });
   }
   try {
     await startApi("service", profiling, withoutHeaders);
+    if (options.beforeDirectory !== null)
+      await startApi("before", {}, withoutHeaders, options.beforeDirectory);
     if (options.names.includes("jwt"))
       await startApi("jwt", authentication, async (sub) => ({
         authorization: `Bearer ${await tokens.sign({ sub, scope: "impressions:write" })}`,

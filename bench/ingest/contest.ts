@@ -13,6 +13,7 @@ const SIZES: Record<Size, { readonly rounds: number; readonly roundMs: number }>
 
 export const NAMES: Record<ArmName, string> = {
   service: "this service",
+  before: "this service, as built in --before",
   jwt: "this service, AUTH=jwt",
   bare: "(a) bare Fastify, a message a request",
   yoga: "(b) GraphQL Yoga, a message a request",
@@ -31,7 +32,7 @@ export interface Contest {
 export async function runContests(
   natsOptions: NatsOptions,
   contests: readonly { readonly connections: number; readonly arms: readonly ArmName[] }[],
-  { size, say, profileDirectory }: LineOptions,
+  { size, say, profileDirectory, beforeDirectory }: LineOptions,
 ): Promise<Contest[]> {
   const nats = await startNats(natsOptions);
   const generator = await startLoadGenerator();
@@ -43,12 +44,14 @@ export async function runContests(
       replicas: nats.nodes.length,
       names: [...new Set(contests.flatMap(({ arms }) => arms))],
       profileDirectory,
+      beforeDirectory,
     });
     const found: Contest[] = [];
     for (const { connections, arms } of contests) {
-      say(`${connections} connections: ${arms.join(", ")}`);
+      const taking = started.filter(({ name }) => name === "before" || arms.includes(name));
+      say(`${connections} connections: ${taking.map(({ name }) => name).join(", ")}`);
       const all = await measureRounds({
-        arms: started.filter(({ name }) => arms.includes(name)),
+        arms: taking,
         connections,
         ...SIZES[size],
         generator,

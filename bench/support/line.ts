@@ -21,6 +21,8 @@ export interface LineOptions {
   readonly say: (text: string) => void;
   /** Where the service's processes leave their CPU profiles; null for none. Profiling costs a tenth of the speed. */
   readonly profileDirectory: string | null;
+  /** Another checkout with a build of the service, which takes turns with this one; null for none. */
+  readonly beforeDirectory: string | null;
   /** How long a line lasts that looks for growth; null for as long as its size says. */
   readonly minutes: number | null;
 }

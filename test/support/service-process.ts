@@ -16,12 +16,17 @@ export interface ServiceProcess {
   kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-/** Starts the built service on a free port and resolves when it says that it is ready. */
+/**
+ * Starts the built service on a free port and resolves when it says that it is ready.
+ *
+ * @param root the checkout whose build it is; this one unless given.
+ */
 export async function startServiceProcess(
   environment: Readonly<Record<string, string>>,
   role: "serve" | "api" | "worker" = "serve",
+  root = ROOT,
 ): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [join(ROOT, "dist/main.js"), role], {
+  const child = spawn(process.execPath, [join(root, "dist/main.js"), role], {
     env: { PATH: process.env.PATH, PORT: "0", ...environment },
     stdio: ["ignore", "ignore", "pipe"],
   });
