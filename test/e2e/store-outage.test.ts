@@ -14,6 +14,8 @@ import { startWorkers } from "../../src/workers/workers.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 
 const RETENTION_MS = 90 * DAY_MS;
+const LOOPS = 2;
+const MESSAGES_PER_PULL = 20;
 const closers: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -97,8 +99,8 @@ async function workersOnFaultyEngine(
     random: Math.random,
     processId: "test",
     instanceId: randomUUID(),
-    loops: 2,
-    messagesPerPull: 100,
+    loops: LOOPS,
+    messagesPerPull: MESSAGES_PER_PULL,
     concurrencyMax: options.concurrencyMax ?? 64,
     retentionMs: RETENTION_MS,
     writeTimeoutMs: 60_000,
@@ -167,11 +169,13 @@ describe("workers on a store that fails", () => {
   });
 
   test("a view is committed only after its viewers row; its neighbours don't wait for it", async () => {
-    const { engine, faults, seen, send } = await workersOnFaultyEngine();
+    const { engine, faults, workers, seen, send } = await workersOnFaultyEngine();
     faults.unavailableViewersOf = "stuck";
     await send("u", ["stuck", "fine"]);
     await send("v", ["other"]);
     await expect.poll(() => seen("u", ["stuck", "fine"]), { timeout: 60_000 }).toEqual(["fine"]);
+    // Not only once the stuck one was given up.
+    expect(workers.counts().givenBack).toBe(0);
     await expect.poll(() => seen("v", ["other"]), { timeout: 60_000 }).toEqual(["other"]);
     expect((await engine.queue.stats()).pending).toBe(1);
 
@@ -230,5 +234,16 @@ describe("workers on a store that is slow", () => {
       expect(begun.size - ended.length).toBeLessThanOrEqual(2);
     }
     expect(ended).toEqual(users);
+  });
+
+  test("take no more in hand than they can write", async () => {
+    const users = Array.from({ length: 3 * MESSAGES_PER_PULL }, (_, index) => `u${index}`);
+    const queued = new Map(users.map((user) => [user, [`of ${user}`]]));
+    const { engine, faults, workers } = await workersOnFaultyEngine({ concurrencyMax: 1, queued });
+    // Longer than a loop waits for what it pulled.
+    faults.held = sleep(2_500);
+    await faults.held;
+    expect(workers.state().messagesInHand).toBe(LOOPS * MESSAGES_PER_PULL);
+    await vi.waitFor(async () => expect((await engine.queue.stats()).pending).toBe(0), 60_000);
   });
 });
