@@ -26,8 +26,6 @@ export interface CompiledQueries {
 export function createCompiledQueries(schema: GraphQLSchema): CompiledQueries {
   const sightings = new WeakMap<OperationDefinitionNode, number>();
   const compiled = new Map<OperationDefinitionNode, CompiledOperation>();
-  /** The most recently used one is the last of them already. */
-  let last: OperationDefinitionNode | null = null;
 
   function compile(document: DocumentNode, operation: OperationDefinitionNode): CompiledOperation | null {
     if (priceOperation(schema, document, operation, {}).selections > COMPILED_SELECTIONS_MAX) return null;
@@ -45,8 +43,6 @@ export function createCompiledQueries(schema: GraphQLSchema): CompiledQueries {
   function known(operation: OperationDefinitionNode): CompiledOperation | null {
     const query = compiled.get(operation);
     if (query === undefined) return null;
-    if (operation === last) return query;
-    last = operation;
     compiled.delete(operation);
     compiled.set(operation, query);
     return query;
@@ -63,7 +59,6 @@ export function createCompiledQueries(schema: GraphQLSchema): CompiledQueries {
       const fresh = compile(document, operation);
       if (fresh === null) return null;
       // One that was pushed out is compiled again when it has come as often again.
-      last = operation;
       compiled.set(operation, fresh);
       sightings.delete(operation);
       for (const oldest of compiled.keys()) {

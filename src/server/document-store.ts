@@ -18,13 +18,10 @@ export function createDocumentStore(): DocumentStore {
   const documents = new Map<string, DocumentNode>();
   const keys = new Map<string, string>();
   let characters = 0;
-  /** Of the most recently used one, which is the last already: apps send the same all day. */
-  let lastKey: string | null = null;
 
   function use(key: string): DocumentNode | undefined {
     const document = documents.get(key);
-    if (document === undefined || key === lastKey) return document;
-    lastKey = key;
+    if (document === undefined) return undefined;
     documents.delete(key);
     documents.set(key, document);
     return document;
@@ -49,7 +46,6 @@ export function createDocumentStore(): DocumentStore {
       const text = textOf(document);
       if (text.length > STORED_DOCUMENT_CHARACTERS_MAX) return;
       remove(key);
-      lastKey = key;
       documents.set(key, document);
       keys.set(text, key);
       characters += text.length;
