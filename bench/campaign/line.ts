@@ -3,13 +3,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { ServiceProcess } from "../../test/support/service-process.ts";
 import { VIEWS_PER_USER } from "../reads/dataset.ts";
+import { startApiAndWorker } from "../support/api-and-worker.ts";
 import { type ChildServer, startChildServer } from "../support/child-server.ts";
 import type { Goal } from "../support/goals.ts";
-import { NODE_OPTIONS_OF_THE_IMAGE } from "../support/image.ts";
 import { type BenchInstallation, openInstallation } from "../support/installation.ts";
 import type { Line, Measured, Size } from "../support/line.ts";
 import { type OpenLoad, startOpenLoad } from "../support/load.ts";
-import { letAcknowledgementsGoFirst } from "../support/precedence.ts";
 import { median } from "../support/statistics.ts";
 import { type Campaign, campaignOf, type Plan, questionRatio } from "./figures.ts";
 import { BUFFER_POOL_MB, type MariaDb, startMariaDb } from "./mariadb.ts";
@@ -111,7 +110,7 @@ export const campaign: Line = {
   },
 };
 
-/** An API and a worker, each a process as the deploy files have it, with views in the store to ask about. @returns the API. */
+/** API and worker, with views in the store to ask about. @returns the API. */
 async function startService(
   installation: BenchInstallation,
   { storedImpressions }: CampaignSize,
@@ -121,13 +120,7 @@ async function startService(
     [join(import.meta.dirname, "../reads/load.ts"), "--impressions", String(storedImpressions)],
     { env: { ...process.env, ...installation.environment } },
   );
-  const environment = {
-    NODE_ENV: "production",
-    QUEUE_MAX_BYTES: "1GiB",
-    NODE_OPTIONS: NODE_OPTIONS_OF_THE_IMAGE,
-  };
-  letAcknowledgementsGoFirst(installation, await installation.start("worker", environment));
-  return installation.start("api", environment);
+  return (await startApiAndWorker(installation)).api;
 }
 
 /** A fifth of what the route inserts with 64 requests at once. */

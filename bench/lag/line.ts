@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineDocument } from "../../src/generated/operations.ts";
 import { query } from "../../test/support/graphql-request.ts";
-import { NODE_OPTIONS_OF_THE_IMAGE } from "../support/image.ts";
+import { startApiAndWorker } from "../support/api-and-worker.ts";
 import { openInstallation } from "../support/installation.ts";
 import type { Line, Measured, Size } from "../support/line.ts";
 import { type LoadSecond, startOpenLoad } from "../support/load.ts";
-import { letAcknowledgementsGoFirst } from "../support/precedence.ts";
 import { median, percentile } from "../support/statistics.ts";
 import { type Sample, sampleLag } from "./sampler.ts";
 import { type Watched, watchWhile } from "./watch.ts";
@@ -57,14 +56,7 @@ export const lag: Line = {
     const load = await startOpenLoad();
     const installation = await openInstallation();
     try {
-      const environment = {
-        NODE_ENV: "production",
-        QUEUE_MAX_BYTES: "1GiB",
-        NODE_OPTIONS: NODE_OPTIONS_OF_THE_IMAGE,
-      };
-      const api = await installation.start("api", environment);
-      const worker = await installation.start("worker", environment);
-      letAcknowledgementsGoFirst(installation, worker);
+      const { api, worker } = await startApiAndWorker(installation);
       const pids = [api.pid, worker.pid];
       let first = 0;
       const run = async (perSecond: number, seconds: number): Promise<Stage> => {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
@@ -223,7 +223,7 @@ describe("workers on a store that is slow", () => {
     const { engine, faults, workers } = await workersOnFaultyEngine({ concurrencyMax: 1, queued });
     // Longer than it takes the workers to go on without what is in trouble; this only waits its turn.
     faults.held = sleep(1_500);
-    await vi.waitFor(async () => expect((await engine.queue.stats()).pending).toBe(0), 60_000);
+    await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
     await workers.stop();
 
     const begun = new Set<string>();
@@ -244,6 +244,6 @@ describe("workers on a store that is slow", () => {
     faults.held = sleep(2_500);
     await faults.held;
     expect(workers.state().messagesInHand).toBe(LOOPS * MESSAGES_PER_PULL);
-    await vi.waitFor(async () => expect((await engine.queue.stats()).pending).toBe(0), 60_000);
+    await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
   });
 });
