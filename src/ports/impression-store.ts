@@ -25,7 +25,7 @@ export interface ImpressionStore {
    *
    * @param views at most 100, all of this post.
    */
-  writeViewers(postId: string, views: readonly View[]): Promise<void>;
+  writeViewers(postId: string, views: readonly View[], options?: WriteOptions): Promise<void>;
 
   /**
    * Second step, the commit point: enters the views of **one user** into the user's history. Views received before
@@ -33,7 +33,7 @@ export interface ImpressionStore {
    *
    * @param views at most 100, all of this user.
    */
-  writeHistory(userId: string, views: readonly View[]): Promise<void>;
+  writeHistory(userId: string, views: readonly View[], options?: WriteOptions): Promise<void>;
 
   /** A page of the posts that the user `ownerId` has seen; see domain/walk. */
   seenPosts(request: WalkRequest, signal?: AbortSignal): Promise<WalkPage<SeenPostRow>>;
@@ -82,6 +82,14 @@ export interface ImpressionStore {
 
   /** Releases everything. Repeated calls wait for the first. */
   close(): Promise<void>;
+}
+
+export interface WriteOptions {
+  /**
+   * Keeps the write out of requests that it would share with writes to other partitions: what is known to be in trouble
+   * must not take others with it. False unless given.
+   */
+  readonly apart?: boolean;
 }
 
 /**

@@ -5,6 +5,8 @@ import type { OnStatement } from "../ports/impression-store.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
 import { createInFlightLimit } from "./in-flight.ts";
+import { createPacker } from "./packer.ts";
+import { replicasIn } from "./replicas.ts";
 import { type ReadName, STATEMENTS, type StatementName, type WriteName } from "./statements.ts";
 
 /** One statement of a batch. */
@@ -33,8 +35,12 @@ export interface Database extends Reads {
   /** The same reads, for as long as the signal is not aborted: after that nothing is sent any more. */
   readsUntil(signal: AbortSignal | undefined): Reads;
   write(statement: WriteName, parameters: readonly unknown[]): Promise<void>;
-  /** Writes rows of **one partition key** together, as an unlogged batch: the driver routes a batch by its first row. */
-  writeBatch(rows: readonly BatchRow[]): Promise<void>;
+  /**
+   * Writes rows of **one partition key** together, as an unlogged batch: the driver routes a batch by its first row.
+   *
+   * @param options.apart in a request of its own; else it may share one with others that go to the same replicas.
+   */
+  writeBatch(rows: readonly BatchRow[], options: { readonly apart: boolean }): Promise<void>;
   /** Refuses what comes from now on, finishes what is on its way, and disconnects. */
   close(): Promise<void>;
 }
@@ -123,25 +129,35 @@ export function createDatabase(
     },
   });
 
+  /** Writes rows in one request. @param rows at least one. */
+  async function send(rows: readonly BatchRow[]): Promise<void> {
+    const queries = rows.map(({ statement, parameters }) => ({
+      query: STATEMENTS[statement].cql,
+      params: [...parameters],
+    }));
+    const [first] = rows;
+    const [query] = queries;
+    if (first === undefined || query === undefined) return;
+    await request(first.statement, () =>
+      queries.length === 1
+        ? connection.client().execute(query.query, query.params)
+        : connection.client().batch(queries, { prepare: true, logged: false }),
+    );
+  }
+
+  const packer = createPacker(send, () => replicasIn(connection.client()));
+
   return {
     ...readsUntil(undefined),
     readsUntil,
-    async write(statement, parameters) {
-      const { cql } = STATEMENTS[statement];
-      await request(statement, () => connection.client().execute(cql, [...parameters]));
-    },
-    async writeBatch(rows) {
-      const [only, ...others] = rows;
-      if (only === undefined) return;
-      if (others.length === 0) return this.write(only.statement, only.parameters);
-      const queries = rows.map(({ statement, parameters }) => ({
-        query: STATEMENTS[statement].cql,
-        params: [...parameters],
-      }));
-      const send = () => connection.client().batch(queries, { prepare: true, logged: false });
-      await request(only.statement, send);
+    write: (statement, parameters) => send([{ statement, parameters }]),
+    async writeBatch(rows, { apart }) {
+      if (rows.length === 0) return;
+      if (apart) await send(rows);
+      else await packer.write(rows);
     },
     close() {
+      packer.flush();
       closing ??= (async () => {
         await limit.idle();
         await connection.close();

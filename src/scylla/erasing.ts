@@ -54,10 +54,13 @@ export async function eraseUser(
     await deleteViewers(await withoutMembership(page.map(traceOf)));
   }
   await onCounted(rowsDeleted);
-  await database.writeBatch([
-    { statement: "deleteTimeline", parameters: [timestamp, userId] },
-    { statement: "deleteMembership", parameters: [timestamp, userId] },
-  ]);
+  await database.writeBatch(
+    [
+      { statement: "deleteTimeline", parameters: [timestamp, userId] },
+      { statement: "deleteMembership", parameters: [timestamp, userId] },
+    ],
+    { apart: true },
+  );
   return { rowsDeleted };
 
   async function deleteViewers(traces: readonly Trace[]): Promise<void> {
@@ -89,7 +92,7 @@ export async function eraseUser(
       }
     }
     const batches = [...partitions.values()].flatMap(cutIntoBatches);
-    await Promise.all(batches.map((batch) => database.writeBatch(batch)));
+    await Promise.all(batches.map((batch) => database.writeBatch(batch, { apart: true })));
   }
 
   async function withoutMembership(traces: readonly Trace[]): Promise<Trace[]> {

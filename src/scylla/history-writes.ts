@@ -1,9 +1,10 @@
 import type { View } from "../domain/impression.ts";
 import type { WallClock } from "../domain/time.ts";
+import type { WriteOptions } from "../ports/impression-store.ts";
 import { cutIntoBatches } from "./batches.ts";
 import type { BatchRow, Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
-import { checkKey, detailsOf, timestampOf, ttlSeconds } from "./rows.ts";
+import { checkKey, detailsOf, encoded, ttlSeconds } from "./rows.ts";
 
 export interface HistoryWritesOptions {
   readonly database: Database;
@@ -19,23 +20,28 @@ export interface HistoryWritesOptions {
  * to nobody.
  */
 export function createHistoryWrites({ database, erasedUsers, retentionMs, clock }: HistoryWritesOptions) {
-  return async (userId: string, views: readonly View[]): Promise<void> => {
+  return async (
+    userId: string,
+    views: readonly View[],
+    { apart = false }: WriteOptions = {},
+  ): Promise<void> => {
     checkKey("userId", userId);
     checkKey("postId", ...views.map(({ postId }) => postId));
     await erasedUsers.ready();
 
     const nowMs = clock.nowMs();
+    const user = encoded.text(userId);
     const groups: BatchRow[][] = [];
     for (const view of views) {
       const ttl = ttlSeconds(view.viewedAtMs, retentionMs, nowMs);
       if (ttl === null || erasedUsers.covers(view)) continue;
-      const key = [userId, timestampOf(view.viewedAtMs), view.postId];
-      const receivedAtUs = BigInt(view.receivedAtUs);
+      const key = [user, encoded.bigint(view.viewedAtMs), encoded.text(view.postId)];
+      const using = [encoded.bigint(view.receivedAtUs), encoded.int(ttl)];
       groups.push([
-        { statement: "insertTimelineRow", parameters: [...key, receivedAtUs, ttl] },
-        { statement: "insertMembershipRow", parameters: [...key, detailsOf(view), receivedAtUs, ttl] },
+        { statement: "insertTimelineRow", parameters: [...key, ...using] },
+        { statement: "insertMembershipRow", parameters: [...key, detailsOf(view), ...using] },
       ]);
     }
-    await Promise.all(cutIntoBatches(groups).map((batch) => database.writeBatch(batch)));
+    await Promise.all(cutIntoBatches(groups).map((batch) => database.writeBatch(batch, { apart })));
   };
 }

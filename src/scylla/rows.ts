@@ -14,6 +14,29 @@ export function timestampOf(epochMs: number): Date {
   return new Date(Math.max(-DATE_MS_MAX, Math.min(DATE_MS_MAX, epochMs)));
 }
 
+/**
+ * Columns as they go over the wire, which the driver passes on as they are: a view's rows share most of their columns, and
+ * the driver would encode each of them for each row.
+ */
+export const encoded = {
+  text: (text: string): Buffer => Buffer.from(text),
+
+  int(value: number): Buffer {
+    const bytes = Buffer.allocUnsafe(4);
+    bytes.writeInt32BE(value);
+    return bytes;
+  },
+
+  /** @param value a safe integer; also a timestamp, in epoch milliseconds. */
+  bigint(value: number): Buffer {
+    const high = Math.floor(value / 2 ** 32);
+    const bytes = Buffer.allocUnsafe(8);
+    bytes.writeInt32BE(high);
+    bytes.writeUInt32BE(value - high * 2 ** 32, 4);
+    return bytes;
+  },
+};
+
 /** Seconds that a row of this view still has to live; null where its time is over. (A TTL of 0 would mean for ever.) */
 export function ttlSeconds(viewedAtMs: number, retentionMs: number, nowMs: number): number | null {
   const leftMs = viewedAtMs + retentionMs - nowMs;

@@ -2,10 +2,11 @@ import type { View } from "../domain/impression.ts";
 import { shardOf } from "../domain/shard-hash.ts";
 import { type Slice, sliceKey } from "../domain/slices.ts";
 import type { WallClock } from "../domain/time.ts";
+import type { WriteOptions } from "../ports/impression-store.ts";
 import { cutIntoBatches } from "./batches.ts";
 import type { BatchRow, Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
-import { checkKey, timestampOf, ttlSeconds } from "./rows.ts";
+import { checkKey, encoded, timestampOf, ttlSeconds } from "./rows.ts";
 import { createSliceChooser } from "./slice-chooser.ts";
 import { createSliceMarkers } from "./slice-markers.ts";
 
@@ -36,12 +37,17 @@ export function createViewerWrites(options: ViewerWritesOptions) {
     },
   });
 
-  return async (postId: string, views: readonly View[]): Promise<void> => {
+  return async (
+    postId: string,
+    views: readonly View[],
+    { apart = false }: WriteOptions = {},
+  ): Promise<void> => {
     checkKey("postId", postId);
     checkKey("userId", ...views.map(({ userId }) => userId));
     await erasedUsers.ready();
 
     const nowMs = clock.nowMs();
+    const post = encoded.text(postId);
     const slices = new Map<string, Slice>();
     const partitions = new Map<string, BatchRow[][]>();
     for (const view of views) {
@@ -57,18 +63,21 @@ export function createViewerWrites(options: ViewerWritesOptions) {
         {
           statement: "insertViewer",
           parameters: [
-            ...viewerPartition(postId, slice, shard),
-            timestampOf(view.viewedAtMs),
-            view.userId,
-            BigInt(view.receivedAtUs),
-            ttl,
+            post,
+            encoded.int(slice.seconds),
+            encoded.bigint(slice.startMs),
+            encoded.int(shard),
+            encoded.bigint(view.viewedAtMs),
+            encoded.text(view.userId),
+            encoded.bigint(view.receivedAtUs),
+            encoded.int(ttl),
           ],
         },
       ]);
     }
     await Promise.all([...slices.values()].map((slice) => markers.ensure(postId, slice)));
     const batches = [...partitions.values()].flatMap(cutIntoBatches);
-    await Promise.all(batches.map((batch) => database.writeBatch(batch)));
+    await Promise.all(batches.map((batch) => database.writeBatch(batch, { apart })));
   };
 }
 

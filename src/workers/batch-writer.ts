@@ -1,19 +1,21 @@
 import type { View } from "../domain/impression.ts";
-import { type Lanes, type Outcome, UNAVAILABLE } from "./lanes.ts";
+import type { WriteOptions } from "../ports/impression-store.ts";
+import type { Lanes, Outcome } from "./lanes.ts";
 import { partitionOf, type Table } from "./partition.ts";
 import type { PlannedBatch, PlannedView } from "./plan.ts";
 
-export type Outcomes = ReadonlyMap<PlannedView, Outcome>;
-
 /** One of the store's two writes. */
-export type StoreWrite = (owner: string, views: readonly View[]) => Promise<void>;
+export type StoreWrite = (owner: string, views: readonly View[], options: WriteOptions) => Promise<void>;
+
+/** Told once for each row of a batch. Must not throw. */
+export type RowEnded = (planned: PlannedView, outcome: Outcome) => void;
 
 /**
  * Writes one partition's batch and tells what became of each row. Never throws.
  *
  * @param rank see ConcurrencyLimit.run.
  */
-export type BatchWriter = (batch: PlannedBatch, rank: number) => Promise<Outcomes>;
+export type BatchWriter = (batch: PlannedBatch, rank: number, ended: RowEnded) => void;
 
 /**
  * A writer of one of the store's two tables of partitions. Where the store refuses a batch it writes the rows one by
@@ -26,19 +28,18 @@ export function createBatchWriter(
   table: Table,
   storeWrite: StoreWrite,
 ): BatchWriter {
-  async function writeBatch({ owner, views }: PlannedBatch, rank: number): Promise<Outcomes> {
+  async function writeBatch({ owner, views }: PlannedBatch, rank: number, ended: RowEnded): Promise<void> {
     const rows = views.map(({ view }) => view);
-    const outcome = await writes.write(partitionOf(table, owner), () => storeWrite(owner, rows), rank);
-    if (outcome.kind !== "refused" || views.length === 1)
-      return new Map(views.map((planned) => [planned, outcome]));
-    const alone = await Promise.all(views.map((planned) => writeBatch({ owner, views: [planned] }, rank)));
-    return new Map(alone.flatMap((outcomes) => [...outcomes]));
+    const outcome = await writes.write(
+      partitionOf(table, owner),
+      (options) => storeWrite(owner, rows, options),
+      rank,
+    );
+    for (const planned of views) {
+      if (outcome.kind !== "refused" || views.length === 1) ended(planned, outcome);
+      else void writeBatch({ owner, views: [planned] }, rank, ended);
+    }
   }
 
-  return writeBatch;
-}
-
-/** What became of a row; one that no write answers for may be stored later. */
-export function outcomeOf(outcomes: Outcomes | undefined, planned: PlannedView): Outcome {
-  return outcomes?.get(planned) ?? UNAVAILABLE;
+  return (batch, rank, ended) => void writeBatch(batch, rank, ended);
 }

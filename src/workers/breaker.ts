@@ -1,4 +1,4 @@
-/** Failed writes in a row, over all loops of the process, after which pulling pauses. */
+/** Failed requests in a row, over all loops of the process, after which pulling pauses. */
 const FAILURES_TO_OPEN = 10;
 const PROBE_DELAY_MS_MIN = 500;
 const PROBE_DELAY_MS_MAX = 15_000;
@@ -9,7 +9,8 @@ const PROBE_DELAY_MS_MAX = 15_000;
  */
 export interface Breaker {
   succeeded(): void;
-  failed(): void;
+  /** @param error a failure that several writes share, since they were one request, is told by each and counts once. */
+  failed(error: unknown): void;
   isOpen(): boolean;
   /** Resolves when the store may be used again, or `signal` aborts. At once while the breaker is closed. */
   closed(signal: AbortSignal): Promise<void>;
@@ -23,6 +24,7 @@ export function createBreaker(deps: {
   readonly onChange: (open: boolean) => void;
 }): Breaker {
   let failures = 0;
+  let newest: unknown;
   let open = false;
 
   function close(): void {
@@ -34,7 +36,9 @@ export function createBreaker(deps: {
 
   return {
     succeeded: close,
-    failed() {
+    failed(error) {
+      if (error === newest) return;
+      newest = error;
       failures++;
       if (open || failures < FAILURES_TO_OPEN) return;
       open = true;

@@ -1,4 +1,5 @@
 import { StoreRefusedError } from "../ports/errors.ts";
+import type { WriteOptions } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ConcurrencyLimit } from "./concurrency.ts";
@@ -24,9 +25,10 @@ export interface Lanes {
    * Never throws, and always ends.
    *
    * @param partition names the partition among all tables.
+   * @param write is told to keep apart from others where the partition is in trouble.
    * @param rank see ConcurrencyLimit.run.
    */
-  write(partition: string, write: () => Promise<void>, rank: number): Promise<Outcome>;
+  write(partition: string, write: (options: WriteOptions) => Promise<void>, rank: number): Promise<Outcome>;
   /** Whether the partition's newest write failed or was slow, and that is not long ago. */
   isSick(partition: string): boolean;
   /** Gives up what waits in sick lanes. */
@@ -57,7 +59,7 @@ const SICK_MEMORY_MS = 30_000;
 const SWEEP_INTERVAL_MS = 1_000;
 
 interface Job {
-  readonly write: () => Promise<void>;
+  readonly write: (options: WriteOptions) => Promise<void>;
   readonly rank: number;
   readonly sinceMs: number;
   readonly end: (outcome: Outcome) => void;
@@ -132,7 +134,7 @@ export function createLanes(deps: LanesDeps): Lanes {
   }
 
   /** Runs a write and keeps an eye on how long it takes. */
-  async function timed(lane: Lane, write: () => Promise<void>): Promise<void> {
+  async function timed(lane: Lane, write: Job["write"]): Promise<void> {
     // It may have waited for its slot for long.
     if (breaker.isOpen() || phase === "closed") throw NOT_STARTED;
     const notice = setTimeout(() => {
@@ -141,7 +143,8 @@ export function createLanes(deps: LanesDeps): Lanes {
     }, SICK_WRITE_MS);
     const startedMs = monotonicMs();
     try {
-      await within(deps.writeTimeoutMs, write);
+      const apart = isSick(lane);
+      await within(deps.writeTimeoutMs, () => write({ apart }));
     } finally {
       clearTimeout(notice);
       lane.isSlow = monotonicMs() - startedMs > SICK_WRITE_MS;
@@ -149,7 +152,7 @@ export function createLanes(deps: LanesDeps): Lanes {
   }
 
   function failed(lane: Lane, job: Job, error: unknown, failuresBefore: number): void {
-    breaker.failed();
+    breaker.failed(error);
     lane.troubleMs = monotonicMs();
     // Writes that failed side by side are one failure.
     if (lane.failures === failuresBefore) lane.failures++;

@@ -1,12 +1,13 @@
-import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import type { DeadLetterReason } from "../domain/dead-letter.ts";
 import { microsToMillis, type WallClock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { type BatchWriter, createBatchWriter, type Outcomes, outcomeOf } from "./batch-writer.ts";
+import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
 import type { Breaker } from "./breaker.ts";
 import type { WorkerCounts } from "./counts.ts";
+import { createHistoryGroups } from "./history-groups.ts";
 import type { Lanes, Outcome } from "./lanes.ts";
 import { writeLetters } from "./letter-writer.ts";
 import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts";
@@ -18,12 +19,6 @@ import type { Turnstile } from "./turnstile.ts";
 
 /** Planning lets the event loop go on after this: mutations of the same process wait no longer for it. */
 const PLAN_SLICE_MS = 5;
-/**
- * The views of a user wait for each other's viewers rows, to be committed in one write, but not for those that wait for a
- * partition in trouble: such a post must not hide the user's other views. It is looked for this often. (Not waiting for
- * those that only wait their turn would make many small writes of one, just when the store is slow already.)
- */
-const TROUBLE_CHECK_MS = 1_000;
 /** The queue hears of what is still in hand three times in its ackWait: two words may be lost. */
 export const EXTENSIONS_PER_ACK_WAIT = 3;
 
@@ -61,8 +56,8 @@ export function createStoreWriters(
 ): Pick<PullHandlerDeps, "writeViewers" | "writeHistory"> {
   return {
     writeViewers: createBatchWriter(writes, "viewers", store.writeViewers),
-    writeHistory: createBatchWriter(writes, "history", async (userId, views) => {
-      await store.writeHistory(userId, views);
+    writeHistory: createBatchWriter(writes, "history", async (userId, views, writeOptions) => {
+      await store.writeHistory(userId, views, writeOptions);
       // Only the commit point tells that the store works: the first write may be nothing at all on some engine.
       breaker.succeeded();
     }),
@@ -175,51 +170,24 @@ export async function handlePull(
       return;
     }
     void addLetters(letters);
-    const viewersWritten = new Map<PlannedView, Promise<Outcomes>>();
-    for (const batch of viewerBatches) {
-      const outcomes = deps.writeViewers(batch, ranks.viewers);
-      for (const planned of batch.views) viewersWritten.set(planned, outcomes);
-    }
-    for (const { owner, views } of historyBatches) {
-      const waiting = views.map((planned) => ({ planned, outcomes: viewersWritten.get(planned) }));
-      void storeHistory(owner, waiting);
-    }
-  }
-
-  /** Commits views together, and each that waits for a partition in trouble as soon as its own viewers row is written. */
-  async function storeHistory(
-    owner: string,
-    waiting: readonly { readonly planned: PlannedView; readonly outcomes: Promise<Outcomes> | undefined }[],
-  ): Promise<void> {
-    const written = new Map<PlannedView, Outcome>();
-    const writing = waiting.map(async ({ planned, outcomes }) => {
-      written.set(planned, outcomeOf(await outcomes, planned));
+    const groups = createHistoryGroups(historyBatches, {
+      isInTrouble: ({ view }) => deps.isSick(partitionOf("viewers", view.postId)),
+      commit,
     });
-    const waitsItsTurn = ({ planned }: { readonly planned: PlannedView }) =>
-      !written.has(planned) && !deps.isSick(partitionOf("viewers", planned.view.postId));
-    const onlyTroubleLeft = async () => {
-      do await sleep(TROUBLE_CHECK_MS, undefined, { ref: false });
-      while (waiting.some(waitsItsTurn));
-    };
-    await Promise.race([Promise.all(writing), onlyTroubleLeft()]);
-    const soon = new Map(written);
-    void commit(owner, soon);
-    for (const [index, { planned }] of waiting.entries()) {
-      if (soon.has(planned)) continue;
-      void writing[index]?.then(() => commit(owner, new Map([[planned, outcomeOf(written, planned)]])));
-    }
+    for (const batch of viewerBatches) deps.writeViewers(batch, ranks.viewers, groups.ended);
   }
 
-  /** Writes the history of those views whose viewers are stored, and ends the others. */
-  async function commit(owner: string, viewers: Outcomes): Promise<void> {
+  /** Writes the history of those views of a user whose viewers are stored, and ends the others. */
+  function commit(
+    owner: string,
+    viewers: readonly { readonly planned: PlannedView; readonly outcome: Outcome }[],
+  ): void {
     const ready: PlannedView[] = [];
-    for (const [planned, outcome] of viewers) {
+    for (const { planned, outcome } of viewers) {
       if (outcome.kind === "stored") ready.push(planned);
       else endView(planned, outcome);
     }
-    if (ready.length === 0) return;
-    const outcomes = await deps.writeHistory({ owner, views: ready }, ranks.history);
-    for (const planned of ready) endView(planned, outcomeOf(outcomes, planned));
+    if (ready.length > 0) deps.writeHistory({ owner, views: ready }, ranks.history, endView);
   }
 
   function endView(planned: PlannedView, outcome: Outcome): void {

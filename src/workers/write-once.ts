@@ -22,11 +22,11 @@ export function createOnceWrites(deps: {
     async write(partition, write): Promise<Outcome> {
       if (deps.isSick(partition)) return UNAVAILABLE;
       try {
-        await deps.limit.run(() => within(deps.writeTimeoutMs, write));
+        await deps.limit.run(() => within(deps.writeTimeoutMs, () => write({ apart: true })));
         return STORED;
       } catch (error) {
         if (error instanceof StoreRefusedError) return { kind: "refused", detail: error.message };
-        if (error instanceof StoreUnavailableError) deps.breaker.failed();
+        if (error instanceof StoreUnavailableError) deps.breaker.failed(error);
         deps.logger.debug({ err: error, ...partitionFields(partition) }, "a suspect's store write failed");
         return UNAVAILABLE;
       }

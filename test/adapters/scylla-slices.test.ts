@@ -197,8 +197,8 @@ describe("the statements of a write", () => {
         read: (statement, parameters, rows) =>
           note(statement, () => database.read(statement, parameters, rows)),
         write: (statement, parameters) => note(statement, () => database.write(statement, parameters)),
-        writeBatch: (rows) =>
-          note(rows.map(({ statement }) => statement).join("+"), () => database.writeBatch(rows)),
+        writeBatch: (rows, options) =>
+          note(rows.map(({ statement }) => statement).join("+"), () => database.writeBatch(rows, options)),
       },
     };
   }

@@ -56,6 +56,8 @@ async function workersOnFaultyEngine(
     held: null as Promise<void> | null,
     /** The users of each write, in the order of their beginning. */
     began: [] as { readonly table: "viewers" | "history"; readonly userIds: readonly string[] }[],
+    /** Of each write of viewers, in the same order: which post's, and whether it was to go apart from others. */
+    wentApart: [] as { readonly postId: string; readonly apart: boolean | undefined }[],
   };
   const check = (postIds: readonly string[]) => {
     faults.writes++;
@@ -65,12 +67,13 @@ async function workersOnFaultyEngine(
   };
   const store: ImpressionStore = {
     ...engine.store,
-    async writeViewers(postId, views) {
+    async writeViewers(postId, views, writeOptions) {
+      faults.wentApart.push({ postId, apart: writeOptions?.apart });
       faults.began.push({ table: "viewers", userIds: views.map(({ userId }) => userId) });
       await faults.held;
       check([postId]);
       if (postId === faults.unavailableViewersOf) throw new StoreUnavailableError("this partition is down");
-      return engine.store.writeViewers(postId, views);
+      return engine.store.writeViewers(postId, views, writeOptions);
     },
     async writeHistory(userId, views) {
       faults.began.push({ table: "history", userIds: [userId] });
@@ -182,6 +185,12 @@ describe("workers on a store that fails", () => {
     faults.unavailableViewersOf = null;
     await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
     expect(await seen("u", ["stuck", "fine"])).toEqual(["stuck", "fine"]);
+    // What is known to be in trouble takes nobody with it: from its first failure on.
+    const ofStuck = faults.wentApart.filter(({ postId }) => postId === "stuck").map(({ apart }) => apart);
+    expect(ofStuck.length).toBeGreaterThan(1);
+    expect(ofStuck).toEqual([false, ...ofStuck.slice(1).map(() => true)]);
+    const ofOthers = faults.wentApart.filter(({ postId }) => postId !== "stuck").map(({ apart }) => apart);
+    expect(ofOthers).toEqual([false, false]);
   });
 
   test("while the dead letters are full, poison stays in the queue and the healthy flow goes on", async () => {

@@ -71,9 +71,9 @@ const workers = startWorkers({
   queue,
   store: {
     ...store,
-    async writeViewers(postId, views) {
+    async writeViewers(postId, views, options) {
       strike(postId, process.env.FROZEN_ONCE ?? "");
-      await store.writeViewers(postId, views);
+      await store.writeViewers(postId, views, options);
     },
   },
   board: createInMemoryBoard(systemClock),

@@ -189,16 +189,33 @@ describe("breaker", () => {
       onChange: (open) => changes.push(open),
     });
     const { signal } = new AbortController();
-    for (let failures = 0; failures < 9; failures++) breaker.failed();
+    const fail = () => breaker.failed(new StoreUnavailableError("down"));
+    for (let failures = 0; failures < 9; failures++) fail();
     breaker.succeeded();
-    for (let failures = 0; failures < 9; failures++) breaker.failed();
+    for (let failures = 0; failures < 9; failures++) fail();
     expect(breaker.isOpen()).toBe(false);
-    breaker.failed();
+    fail();
     expect(breaker.isOpen()).toBe(true);
     await breaker.closed(signal);
     expect(breaker.isOpen()).toBe(false);
     expect(delays).toEqual([500, 1_000, 2_000]);
     expect(changes).toEqual([true, false]);
+  });
+
+  test("counts a failed request once, however many writes it was made of", () => {
+    const breaker = createBreaker({
+      probe: async () => true,
+      sleep: async () => undefined,
+      random: () => 1,
+      onChange: () => undefined,
+    });
+    for (let request = 0; request < 9; request++) {
+      const error = new StoreUnavailableError("timed out");
+      for (let write = 0; write < 10; write++) breaker.failed(error);
+    }
+    expect(breaker.isOpen()).toBe(false);
+    breaker.failed(new StoreUnavailableError("timed out"));
+    expect(breaker.isOpen()).toBe(true);
   });
 });
 

@@ -1,0 +1,56 @@
+import type { Client } from "cassandra-driver";
+import type { BatchRow } from "./database.ts";
+import type { WriteName } from "./statements.ts";
+
+/** How many of a statement's first parameters are the partition key; for those that write views. */
+const PARTITION_KEY_COLUMNS: Partial<Record<WriteName, number>> = {
+  insertViewer: 4,
+  insertTimelineRow: 1,
+  insertMembershipRow: 1,
+};
+/** A name for "all nodes". */
+const EVERY_NODE = "every node";
+
+/** Names the nodes that hold a row: the same name for the same nodes. Null where it cannot be told. */
+export type ReplicasOf = (row: BatchRow) => string | null;
+
+/**
+ * Looks at the ring as the driver knows it now; not to be kept for long. It cannot tell about other statements than those
+ * that write views, or before the driver knows the ring.
+ */
+export function replicasIn({ metadata, hosts, keyspace }: Client): ReplicasOf {
+  let isOnEveryNode = false;
+  return (row) => {
+    const columns = PARTITION_KEY_COLUMNS[row.statement];
+    if (columns === undefined) return null;
+    if (isOnEveryNode) return EVERY_NODE;
+    const key = partitionKeyOf(row.parameters.slice(0, columns));
+    const replicas: { readonly address: string }[] | null =
+      key === null ? null : metadata.getReplicas(keyspace, key);
+    if (replicas === null) return null;
+    isOnEveryNode = replicas.length === hosts.length;
+    if (isOnEveryNode) return EVERY_NODE;
+    return replicas
+      .map(({ address }) => address)
+      .sort()
+      .join(" ");
+  };
+}
+
+/**
+ * A partition key as the ring hashes it: a single column as it is, each of several with its length and an end.
+ *
+ * @param columns encoded; where one is not, there is no key.
+ */
+export function partitionKeyOf(columns: readonly unknown[]): Buffer | null {
+  if (!columns.every((column) => Buffer.isBuffer(column))) return null;
+  const [only, ...others] = columns;
+  if (only === undefined || others.length === 0) return only ?? null;
+  return Buffer.concat(
+    columns.flatMap((column) => {
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(column.length);
+      return [length, column, Buffer.alloc(1)];
+    }),
+  );
+}

@@ -1,0 +1,78 @@
+import type { Outcome } from "./lanes.ts";
+import type { PlannedBatch, PlannedView } from "./plan.ts";
+
+/**
+ * The views of a user wait for each other's viewers rows, to be committed in one write, but not for those that wait for a
+ * partition in trouble: such a post must not hide the user's other views. It is looked for this often. (Not waiting for
+ * those that only wait their turn would make many small writes of one, just when the store is slow already.)
+ */
+const TROUBLE_CHECK_MS = 1_000;
+
+/** Gathers what may be committed together, while the viewers rows of a pull are written. */
+export interface HistoryGroups {
+  /** The viewers row of this view is written, or will not be. To be told once for each view. */
+  ended(planned: PlannedView, outcome: Outcome): void;
+}
+
+interface Group {
+  readonly owner: string;
+  readonly waiting: Set<PlannedView>;
+  /** Those whose viewers rows have ended, until they are handed over. */
+  ended: Ended[];
+  /** What was waited for has been handed over already: the rest goes view by view. */
+  isApart: boolean;
+}
+
+interface Ended {
+  readonly planned: PlannedView;
+  readonly outcome: Outcome;
+}
+
+/**
+ * @param batches the history batches of a pull; each view stands in one of them.
+ * @param options.isInTrouble whether the partition of the view's post is in trouble.
+ * @param options.commit takes over views of one user, with what became of their viewers rows. Must not throw.
+ */
+export function createHistoryGroups(
+  batches: readonly PlannedBatch[],
+  options: {
+    readonly isInTrouble: (planned: PlannedView) => boolean;
+    readonly commit: (owner: string, ended: readonly Ended[]) => void;
+  },
+): HistoryGroups {
+  // Nothing keeps what has ended: a few views that have to wait must not hold the memory of all.
+  const groupOf = new Map<PlannedView, Group>();
+  const together = new Set<Group>();
+  for (const { owner, views } of batches) {
+    const group: Group = { owner, waiting: new Set(views), ended: [], isApart: false };
+    together.add(group);
+    for (const planned of views) groupOf.set(planned, group);
+  }
+  const checking = setInterval(check, TROUBLE_CHECK_MS);
+  checking.unref();
+  if (together.size === 0) clearInterval(checking);
+
+  function handOver(group: Group): void {
+    together.delete(group);
+    if (together.size === 0) clearInterval(checking);
+    const { owner, ended } = group;
+    group.ended = [];
+    group.isApart = true;
+    options.commit(owner, ended);
+  }
+
+  function check(): void {
+    for (const group of together) if ([...group.waiting].every(options.isInTrouble)) handOver(group);
+  }
+
+  return {
+    ended(planned, outcome) {
+      const group = groupOf.get(planned);
+      if (group === undefined) return;
+      groupOf.delete(planned);
+      group.waiting.delete(planned);
+      group.ended.push({ planned, outcome });
+      if (group.isApart || group.waiting.size === 0) handOver(group);
+    },
+  };
+}

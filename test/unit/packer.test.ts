@@ -1,0 +1,110 @@
+import { describe, expect, test } from "vitest";
+import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
+import type { BatchRow } from "../../src/scylla/database.ts";
+import { createPacker } from "../../src/scylla/packer.ts";
+
+const rowOf = (owner: string, weight = 0): BatchRow => ({
+  statement: "insertTimelineRow",
+  parameters: [owner, "x".repeat(weight)],
+});
+
+/** A packer that notes which owners' rows went in one request. */
+function notingPacker(
+  options: {
+    readonly replicasOf?: (owner: string) => string | null;
+    readonly failing?: (owners: readonly string[]) => Error | null;
+  } = {},
+) {
+  const { replicasOf = () => "every node", failing = () => null } = options;
+  const requests: string[][] = [];
+  const ownerOf = ({ parameters: [owner] }: BatchRow) => String(owner);
+  const packer = createPacker(
+    async (rows) => {
+      const owners = rows.map(ownerOf);
+      requests.push(owners);
+      const error = failing(owners);
+      if (error !== null) throw error;
+    },
+    () => (row) => replicasOf(ownerOf(row)),
+  );
+  /** @returns what became of each owner's write. */
+  async function writeAll(owners: readonly string[], weight?: number): Promise<unknown[]> {
+    const results = await Promise.allSettled(owners.map((owner) => packer.write([rowOf(owner, weight)])));
+    return results.map((result) => (result.status === "fulfilled" ? "written" : result.reason));
+  }
+  return { packer, requests, writeAll };
+}
+
+const ownersFrom = (count: number): string[] => Array.from({ length: count }, (_, index) => `o${index}`);
+
+describe("writes of one turn", () => {
+  test("share requests of ten partitions, in the order of asking, each partition whole", async () => {
+    const { packer, requests } = notingPacker();
+    const owners = ownersFrom(12);
+    await Promise.all(owners.map((owner) => packer.write([rowOf(owner), rowOf(owner)])));
+    const twice = owners.flatMap((owner) => [owner, owner]);
+    expect(requests).toEqual([twice.slice(0, 20), twice.slice(20)]);
+  });
+
+  test("share none with those of the turn before", async () => {
+    const { requests, writeAll } = notingPacker();
+    await writeAll(["a", "b"]);
+    await writeAll(["c"]);
+    expect(requests).toEqual([["a", "b"], ["c"]]);
+  });
+
+  test("share a request of 4 KiB at most, and what is larger than that has its own", async () => {
+    const { requests, writeAll } = notingPacker();
+    await writeAll(ownersFrom(5), 1_000);
+    expect(requests.map(({ length }) => length)).toEqual([3, 2]);
+    requests.length = 0;
+    await writeAll(ownersFrom(2), 5_000);
+    expect(requests).toEqual([["o0"], ["o1"]]);
+  });
+
+  test("share requests with those of the same replicas only, and with nobody where these are not known", async () => {
+    const { requests, writeAll } = notingPacker({
+      replicasOf: (owner) => (owner.startsWith("?") ? null : owner.slice(0, 1)),
+    });
+    await writeAll(["a1", "b1", "?1", "a2", "?2", "b2"]);
+    expect(requests).toEqual([["a1", "a2"], ["b1", "b2"], ["?1"], ["?2"]]);
+  });
+
+  test("are sent at once by a flush, and not again at the end of the turn", async () => {
+    const { packer, requests, writeAll } = notingPacker();
+    const written = writeAll(["a", "b"]);
+    packer.flush();
+    expect(requests).toEqual([["a", "b"]]);
+    await written;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(requests).toHaveLength(1);
+  });
+});
+
+describe("a pack that fails", () => {
+  test("is sent partition by partition where something in it is refused: the others are written", async () => {
+    const refused = new StoreRefusedError("bad row");
+    const { requests, writeAll } = notingPacker({
+      failing: (owners) => (owners.includes("bad") ? refused : null),
+    });
+    expect(await writeAll(["a", "bad", "b"])).toEqual(["written", refused, "written"]);
+    expect(requests).toEqual([["a", "bad", "b"], ["a"], ["bad"], ["b"]]);
+  });
+
+  test("fails each of its partitions where the database could not be asked, without asking again", async () => {
+    const unavailable = new StoreUnavailableError("timed out");
+    const { requests, writeAll } = notingPacker({ failing: () => unavailable });
+    for (const result of await writeAll(["a", "b"])) expect(result).toBe(unavailable);
+    expect(requests).toHaveLength(1);
+  });
+
+  test("fails each write of the turn where the replicas cannot be asked for", async () => {
+    const unavailable = new StoreUnavailableError("not connected");
+    const { writeAll } = notingPacker({
+      replicasOf: () => {
+        throw unavailable;
+      },
+    });
+    for (const result of await writeAll(["a", "b"])) expect(result).toBe(unavailable);
+  });
+});
