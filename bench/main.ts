@@ -5,7 +5,7 @@
 //   -- --only 1,7        these lines
 //   -- --out DIR         where JSON and plots go: bench/results/ unless given (bench-output/ with --quick)
 //   -- --minutes N       how long line 4 lasts: 5 unless given
-//   -- --before DIR      line 1 also measures the service as built in that checkout, to tell what a change is worth
+//   -- --before DIR      lines 1 and 3 also measure the service as built in that checkout, to tell what a change is worth
 //   -- --cpu-prof DIR    the service's processes leave their CPU profiles there
 //
 // Prints each goal with its figure, and whether it is met. A missed goal is a finding, not a failure.
@@ -33,25 +33,21 @@ const { values } = parseArgs({
 });
 const size: Size = values.smoke ? "smoke" : values.quick ? "quick" : "full";
 const directory = values.out ?? (size === "full" ? "bench/results" : "bench-output");
+const minutes = values.minutes === undefined ? null : minutesOf(values.minutes);
 const chosen = chosenLines(values.long ? LONG_LINES : LINES, values.only);
 
 const startedMs = performance.now();
 const seconds = () => `${((performance.now() - startedMs) / 1_000).toFixed(0).padStart(4)} s`;
 const all: { readonly line: Line; readonly goals: readonly Goal[] }[] = [];
+const failed: Line[] = [];
 for (const line of chosen) {
-  const environment = await readEnvironment();
-  console.log(`\n== ${line.number}. ${line.title}\n${environmentLine(environment)}`);
-  const measured = await line.measure({
-    size,
-    say: (text) => console.log(`${seconds()}  ${text}`),
-    profileDirectory: values["cpu-prof"] ?? null,
-    beforeDirectory: values.before ?? null,
-    minutes: values.minutes === undefined ? null : minutesOf(values.minutes),
-  });
-  for (const table of measured.tables) console.log(`\n${tableLines(table).join("\n")}`);
-  console.log(`\n${goalLines(measured.goals).join("\n")}`);
-  await writeResult(directory, { line, size, environment, measured });
-  all.push({ line, goals: measured.goals });
+  try {
+    await run(line);
+  } catch (error) {
+    // The others took their time, and are worth their summary.
+    console.error(error);
+    failed.push(line);
+  }
 }
 
 console.log(`\n== goal, figure, met or not (${size}; ${seconds().trim()})`);
@@ -62,6 +58,26 @@ const count = (verdict: string) => verdicts.filter((one) => one === verdict).len
 console.log(
   `\n${count("met")} met, ${count("missed")} missed, ${count("not measured")} not measured; JSON and plots in ${directory}/`,
 );
+if (failed.length > 0) {
+  console.error(`without these, which failed: ${failed.map(({ title }) => title).join("; ")}`);
+  process.exitCode = 1;
+}
+
+async function run(line: Line): Promise<void> {
+  const environment = await readEnvironment();
+  console.log(`\n== ${line.number}. ${line.title}\n${environmentLine(environment)}`);
+  const measured = await line.measure({
+    size,
+    say: (text) => console.log(`${seconds()}  ${text}`),
+    profileDirectory: values["cpu-prof"] ?? null,
+    beforeDirectory: values.before ?? null,
+    minutes,
+  });
+  for (const table of measured.tables) console.log(`\n${tableLines(table).join("\n")}`);
+  console.log(`\n${goalLines(measured.goals).join("\n")}`);
+  await writeResult(directory, { line, size, environment, measured });
+  all.push({ line, goals: measured.goals });
+}
 
 function minutesOf(text: string): number {
   const minutes = Number(text);

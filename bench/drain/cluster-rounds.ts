@@ -8,42 +8,75 @@ import { median } from "../support/statistics.ts";
 import type { Traffic } from "../support/traffic.ts";
 import { fillQueue, IMPRESSIONS_PER_MESSAGE, type Mutations } from "./backlog.ts";
 import type { WriteOrder } from "./baselines/raw-driver.ts";
-import type { ClusterBench } from "./installations.ts";
+import { type ClusterBench, openBenchBeside } from "./installations.ts";
 
 /** How many statements at once the raw driver is tried with. */
 const CONCURRENCIES = [64, 128, 256, 512] as const;
 const POLL_MS = 20;
 
-/** Impressions a second of both ways, a pair for each round. */
+/** Impressions a second of each way, for each round. */
 export interface DrainRounds {
   readonly traffic: Traffic;
   readonly rawConcurrency: number;
-  readonly rounds: readonly { readonly ours: number; readonly raw: number }[];
+  readonly rounds: readonly Round[];
+}
+
+interface Round {
+  readonly ours: number;
+  readonly raw: number;
+  /** Of the worker of another build, where one takes part. */
+  readonly before: number | null;
+}
+
+/** A worker, and the queue that only it works off. */
+interface Drainer {
+  readonly bench: ClusterBench;
+  readonly worker: ServiceProcess;
 }
 
 export interface Contestants {
-  readonly bench: ClusterBench;
-  readonly worker: ServiceProcess;
+  readonly ours: Drainer;
+  readonly before: Drainer | null;
   readonly raw: ChildProcess;
+  stop(): Promise<void>;
 }
 
-/** Starts the worker and the raw driver, each a process that stays for all rounds. */
+/**
+ * Starts the workers and the raw driver, each a process that stays for all rounds.
+ *
+ * @param beforeDirectory another checkout, whose worker takes part, too; null for none.
+ */
 export async function startContestants(
   bench: ClusterBench,
   environment: Readonly<Record<string, string>>,
+  beforeDirectory: string | null,
 ): Promise<Contestants> {
-  const worker = await bench.startWorker(environment);
+  const ours = { bench, worker: await bench.startWorker(environment) };
+  let before: Drainer | null = null;
+  if (beforeDirectory !== null) {
+    const beside = await openBenchBeside(bench, beforeDirectory);
+    before = { bench: beside, worker: await beside.startWorker(environment) };
+  }
   const raw = fork(join(import.meta.dirname, "baselines/raw-driver.ts"), {
     env: { ...process.env, ...bench.installation.environment },
     stdio: "inherit",
   });
   await once(raw, "message");
-  return { bench, worker, raw };
+  return {
+    ours,
+    before,
+    raw,
+    async stop() {
+      raw.kill();
+      await Promise.all([ours, before].map((drainer) => drainer?.worker.kill("SIGTERM")));
+      await before?.bench.dispose();
+    },
+  };
 }
 
-/** Lets both write equally much of the same traffic, in turns. */
+/** Lets each write equally much of the same traffic, in turns. */
 export async function measureDrain(
-  { bench, worker, raw }: Contestants,
+  { ours, before, raw }: Contestants,
   options: { readonly traffic: Traffic; readonly mutations: number; readonly rounds: number },
 ): Promise<DrainRounds> {
   const { traffic, mutations: count, rounds } = options;
@@ -60,12 +93,15 @@ export async function measureDrain(
   }
   const best = tried.reduce((one, other) => (other.rate > one.rate ? other : one));
 
-  const measured: { ours: number; raw: number }[] = [];
-  // The first round warms the worker up, and is not counted.
+  const measured: Round[] = [];
+  // The first round warms the workers up, and is not counted.
   for (let round = 0; round <= rounds; round++) {
-    const theirs = await writeRaw(raw, { ...next(count), concurrency: best.concurrency });
-    const ours = await drainQueue(bench, [worker], next(count));
-    if (round > 0) measured.push({ ours, raw: theirs });
+    const figures: Round = {
+      raw: await writeRaw(raw, { ...next(count), concurrency: best.concurrency }),
+      before: before === null ? null : await drain(before, next(count)),
+      ours: await drain(ours, next(count)),
+    };
+    if (round > 0) measured.push(figures);
   }
   return { traffic, rawConcurrency: best.concurrency, rounds: measured };
 }
@@ -73,6 +109,8 @@ export async function measureDrain(
 export function ratioOf({ rounds }: DrainRounds): number {
   return median(rounds.map(({ ours, raw }) => ours / raw));
 }
+
+const drain = ({ bench, worker }: Drainer, mutations: Mutations) => drainQueue(bench, [worker], mutations);
 
 async function writeRaw(raw: ChildProcess, order: WriteOrder): Promise<number> {
   raw.send(order);

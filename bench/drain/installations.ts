@@ -63,9 +63,33 @@ export interface ClusterBench extends Bench {
 
 export async function openClusterBench(options: InstallationOptions = {}): Promise<ClusterBench> {
   const installation = await openInstallation(options);
+  const bench = await openBenchOn(installation, installation.environment.NATS_NAMESPACE ?? "");
+  return {
+    ...bench,
+    async dispose() {
+      await bench.dispose();
+      await installation.dispose();
+    },
+  };
+}
+
+/**
+ * One more on the same servers and tables, with a queue of its own.
+ *
+ * @param root the checkout whose build its workers are.
+ */
+export function openBenchBeside({ installation }: ClusterBench, root: string): Promise<ClusterBench> {
+  return openBenchOn(installation, `${installation.environment.NATS_NAMESPACE}_beside`, root);
+}
+
+async function openBenchOn(
+  installation: BenchInstallation,
+  namespace: string,
+  root?: string,
+): Promise<ClusterBench> {
   const { queue, workerBoard } = await openJetStreamQueue({
     servers: installation.nats.servers,
-    namespace: installation.environment.NATS_NAMESPACE,
+    namespace,
     queueMaxBytes: 4 * GIB,
     queueReplicas: 1,
     deadLetterDays: 30,
@@ -79,19 +103,21 @@ export async function openClusterBench(options: InstallationOptions = {}): Promi
     pending: async () => (await queue.stats()).pending,
     whileStopped: (run) => run(queue),
     startWorker: (environment) =>
-      installation.start("worker", {
-        QUEUE_MAX_BYTES: "4GiB",
-        DEAD_LETTER_MAX_BYTES: "1GiB",
-        ...environment,
-      }),
+      installation.start(
+        "worker",
+        {
+          NATS_NAMESPACE: namespace,
+          QUEUE_MAX_BYTES: "4GiB",
+          DEAD_LETTER_MAX_BYTES: "1GiB",
+          ...environment,
+        },
+        root,
+      ),
     async progress() {
       const { pending } = await queue.stats();
       return { pending, ...reported(workerBoard.current()) };
     },
-    async dispose() {
-      await queue.close();
-      await installation.dispose();
-    },
+    dispose: () => queue.close(),
   };
 }
 

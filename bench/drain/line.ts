@@ -1,4 +1,3 @@
-import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/support/servers/toolchain.ts";
 import { NODE_OPTIONS_OF_THE_IMAGE } from "../support/image.ts";
 import type { Line, LineOptions, Measured, Size } from "../support/line.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
@@ -21,7 +20,7 @@ export const drain: Line = {
   name: "drain",
   title: "Drain: from a full queue into the store",
   async measure(options): Promise<Measured> {
-    const { uniform, campaign } = await measureCluster(options);
+    const { uniform, campaign, servers } = await measureCluster(options);
     const embedded = await measureEmbedded(options);
     const perSecond = median(embedded.map((round) => round.perSecond));
     const p99Ms = median(embedded.map(({ eventLoop }) => eventLoop.p99Ms));
@@ -72,39 +71,34 @@ export const drain: Line = {
           ],
         },
       ],
-      servers: {
-        nats: `${NATS_VERSION}, one node, sync_interval always`,
-        cassandra: `${CASSANDRA_VERSION}, one node`,
-      },
+      servers,
     };
   },
 };
 
-async function measureCluster({
-  size,
-  say,
-  profileDirectory,
-}: LineOptions): Promise<Record<"uniform" | "campaign", DrainRounds>> {
+async function measureCluster({ size, say, profileDirectory, beforeDirectory }: LineOptions): Promise<{
+  readonly uniform: DrainRounds;
+  readonly campaign: DrainRounds;
+  readonly servers: Measured["servers"];
+}> {
   const { rounds, cluster } = SIZES[size];
   const mutations = cluster / IMPRESSIONS_PER_MUTATION;
   const bench = await openClusterBench();
   try {
-    const contestants = await startContestants(bench, {
+    const profiling = profileDirectory === null ? "" : ` --cpu-prof --cpu-prof-dir=${profileDirectory}`;
+    const environment = {
       NODE_ENV: "production",
-      NODE_OPTIONS:
-        profileDirectory === null
-          ? NODE_OPTIONS_OF_THE_IMAGE
-          : `${NODE_OPTIONS_OF_THE_IMAGE} --cpu-prof --cpu-prof-dir=${profileDirectory}`,
-    });
+      NODE_OPTIONS: `${NODE_OPTIONS_OF_THE_IMAGE}${profiling}`,
+    };
+    const contestants = await startContestants(bench, environment, beforeDirectory);
     try {
       say(`Cassandra, uniform: ${rounds} rounds of ${cluster} impressions`);
       const uniform = await measureDrain(contestants, { traffic: "uniform", mutations, rounds });
       say(`Cassandra, campaign: ${rounds} rounds of ${cluster} impressions`);
       const campaign = await measureDrain(contestants, { traffic: "campaign", mutations, rounds });
-      return { uniform, campaign };
+      return { uniform, campaign, servers: bench.installation.servers };
     } finally {
-      contestants.raw.kill();
-      await contestants.worker.kill("SIGTERM");
+      await contestants.stop();
     }
   } finally {
     await bench.dispose();
@@ -134,11 +128,19 @@ function rawOf({ rounds }: DrainRounds): number {
   return median(rounds.map(({ raw }) => raw));
 }
 
-function row(rounds: DrainRounds): Record<string, number> {
+function row(measured: DrainRounds): Record<string, number> {
+  const { rounds, rawConcurrency } = measured;
+  const before = rounds.flatMap((round) =>
+    round.before === null ? [] : [{ ...round, before: round.before }],
+  );
   return {
-    ours: oursOf(rounds),
-    "raw driver": rawOf(rounds),
-    ratio: ratioOf(rounds),
-    "statements at once": rounds.rawConcurrency,
+    ours: oursOf(measured),
+    "raw driver": rawOf(measured),
+    ratio: ratioOf(measured),
+    "statements at once": rawConcurrency,
+    ...(before.length > 0 && {
+      "--before": median(before.map((round) => round.before)),
+      "times --before": median(before.map((round) => round.ours / round.before)),
+    }),
   };
 }

@@ -1,5 +1,5 @@
 import { types } from "cassandra-driver";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
 import { cassandraClient, natsClient } from "../support/servers/clients.ts";
 import { type NatsServers, startNats } from "../support/servers/nats.ts";
@@ -68,4 +68,15 @@ describe("three nodes", () => {
     });
     expect(rows[0]?.text).toBe("while one is dead");
   });
+});
+
+it("Cassandra: two nodes are ready once each has the other as a replica", async () => {
+  const cassandra = await startCassandra({ nodes: 2 });
+  onTestFinished(() => cassandra.stop());
+  const client = await cassandraClient(cassandra);
+  await client.execute(
+    "CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 2}",
+  );
+  await client.execute("CREATE TABLE k.both (id int PRIMARY KEY)");
+  await client.execute("INSERT INTO k.both (id) VALUES (1)", [], { consistency: types.consistencies.all });
 });

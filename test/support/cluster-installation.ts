@@ -13,7 +13,12 @@ export interface ClusterAddresses {
 export interface ClusterInstallation {
   readonly environment: Readonly<Record<string, string>>;
   readonly keyspace: string;
-  start(role: "serve" | "api" | "worker", more?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
+  /** @param root the checkout whose build it is; this one unless given. */
+  start(
+    role: "serve" | "api" | "worker",
+    more?: Readonly<Record<string, string>>,
+    root?: string,
+  ): Promise<ServiceProcess>;
   migrate(...parameters: readonly string[]): ReturnType<typeof runCommand>;
   /** A connection of the test's own, to look at the tables. */
   client(): Client;
@@ -53,8 +58,8 @@ export function createClusterInstallation(
     environment,
     keyspace: name,
     client,
-    async start(role, more = {}) {
-      const started = await startServiceProcess({ ...environment, ...more }, role);
+    async start(role, more = {}, root) {
+      const started = await startServiceProcess({ ...environment, ...more }, role, root);
       processes.push(started);
       return started;
     },

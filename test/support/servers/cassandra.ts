@@ -218,7 +218,8 @@ async function probeNode(client: Client): Promise<void> {
 
 /**
  * Resolves if this node knows every other and has it up as a replica: a read of a table of Cassandra's own,
- * of which every node has a replica, that all of them must answer.
+ * of which every node has a replica, that all of them must answer. (Not ALL: Cassandra wants three replicas of it,
+ * also of two nodes.)
  */
 async function probeEveryReplica(client: Client, nodes: number): Promise<void> {
   const peers = await client.execute("SELECT peer FROM system.peers_v2");
@@ -226,8 +227,6 @@ async function probeEveryReplica(client: Client, nodes: number): Promise<void> {
   await client.execute(
     "SELECT * FROM system_distributed.parent_repair_history WHERE parent_id = ?",
     [types.TimeUuid.now()],
-    {
-      consistency: types.consistencies.all,
-    },
+    { consistency: nodes === 2 ? types.consistencies.two : types.consistencies.three },
   );
 }
