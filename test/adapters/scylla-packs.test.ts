@@ -1,8 +1,18 @@
 import { Client } from "cassandra-driver";
 import { afterAll, expect, it, onTestFinished, vi } from "vitest";
+import { systemClock } from "../../src/domain/time.ts";
+import { StoreUnavailableError } from "../../src/ports/errors.ts";
+import { openConnection } from "../../src/scylla/connection.ts";
+import { type BatchRow, createDatabase } from "../../src/scylla/database.ts";
 import { partitionKeyOf } from "../../src/scylla/replicas.ts";
 import { encoded } from "../../src/scylla/rows.ts";
-import { dropTestKeyspaces, openTestKeyspace, type TestKeyspace } from "../support/scylla.ts";
+import {
+  dropTestKeyspaces,
+  openTestKeyspace,
+  settingsFor,
+  silentLog,
+  type TestKeyspace,
+} from "../support/scylla.ts";
 import { EVERYTHING, viewOf } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
@@ -60,6 +70,37 @@ it("a write that is to be apart shares no request", async () => {
   const packs = notePacks();
   await Promise.all(views.map((view) => store.writeHistory(view.userId, [view], { apart: true })));
   expect(packs).toEqual([2, 2, 2, 2]);
+});
+
+it("what was asked for before the close is written, also where its request was not sent yet", async () => {
+  const { name, client } = await newKeyspace();
+  const connection = await openConnection({
+    settings: settingsFor(name),
+    verify: async () => undefined,
+    waitForConnection: true,
+    log: silentLog,
+  });
+  const database = createDatabase(connection, {
+    inFlightMax: 16,
+    readConsistency: "LOCAL_QUORUM",
+    clock: systemClock,
+  });
+  const rowOf = (user: string): BatchRow => ({
+    statement: "insertTimelineRow",
+    parameters: [
+      encoded.text(user),
+      encoded.bigint(1_000),
+      encoded.text("p"),
+      encoded.bigint(Date.now() * 1_000),
+      encoded.int(3_600),
+    ],
+  });
+  const users = ["a", "b", "c"];
+  const written = users.map((user) => database.writeBatch([rowOf(user)], { apart: false }));
+  await Promise.all([database.close(), ...written]);
+  const { rows } = await client.execute("SELECT user_id FROM posts_by_user");
+  expect(rows.map((row) => String(row.get("user_id"))).sort()).toEqual(users);
+  await expect(database.writeBatch([rowOf("d")], { apart: false })).rejects.toThrow(StoreUnavailableError);
 });
 
 it("a partition's key is what the database makes its token of", async () => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
 import { createBreaker } from "../../src/workers/breaker.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
 import { createFifo } from "../../src/workers/fifo.ts";
@@ -10,6 +11,7 @@ import { createRankedQueue } from "../../src/workers/ranked-queue.ts";
 import { createSettlement } from "../../src/workers/settlement.ts";
 import { createTurnstile } from "../../src/workers/turnstile.ts";
 import { backoffMs, giveBackDelayMs, verdictOf } from "../../src/workers/verdict.ts";
+import { createOnceWrites } from "../../src/workers/write-once.ts";
 
 const delivery = (sequence: number): Delivery => ({
   sequence,
@@ -216,6 +218,24 @@ describe("breaker", () => {
     expect(breaker.isOpen()).toBe(false);
     breaker.failed(new StoreUnavailableError("timed out"));
     expect(breaker.isOpen()).toBe(true);
+  });
+});
+
+describe("a suspect's writes", () => {
+  test("share no request with others, and are not begun where the partition is in trouble", async () => {
+    const written: unknown[] = [];
+    const once = createOnceWrites({
+      limit: { run: (write) => write() },
+      isSick: (partition) => partition === "viewers sick",
+      breaker: { failed: () => undefined },
+      writeTimeoutMs: 60_000,
+      logger: createLogger("silent"),
+    });
+    const write = (partition: string) =>
+      once.write(partition, async (options) => void written.push([partition, options]), 0);
+    expect(await write("viewers well")).toEqual({ kind: "stored" });
+    expect(await write("viewers sick")).toEqual({ kind: "unavailable" });
+    expect(written).toEqual([["viewers well", { apart: true }]]);
   });
 });
 
