@@ -87,7 +87,7 @@ export interface ImpressionStore {
 export interface WriteOptions {
   /**
    * Keeps the write out of requests that it would share with writes to other partitions: what is known to be in trouble
-   * must not take others with it. False unless given.
+   * must not take others with it. False unless given; an engine whose writes share no requests ignores it.
    */
   readonly apart?: boolean;
 }

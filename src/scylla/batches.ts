@@ -1,4 +1,10 @@
-import type { BatchRow } from "./database.ts";
+import type { WriteName } from "./statements.ts";
+
+/** One statement of a batch. */
+export interface BatchRow {
+  readonly statement: WriteName;
+  readonly parameters: readonly unknown[];
+}
 
 /** Rows in one batch; measured, larger ones gain nothing. */
 export const BATCH_ROWS_MAX = 100;

@@ -2,18 +2,13 @@ import { types } from "cassandra-driver";
 import type { Clock } from "../domain/time.ts";
 import { StoreUnavailableError } from "../ports/errors.ts";
 import type { OnStatement } from "../ports/impression-store.ts";
+import type { BatchRow } from "./batches.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
 import { createInFlightLimit } from "./in-flight.ts";
 import { createPacker } from "./packer.ts";
 import { replicasIn } from "./replicas.ts";
 import { type ReadName, STATEMENTS, type StatementName, type WriteName } from "./statements.ts";
-
-/** One statement of a batch. */
-export interface BatchRow {
-  readonly statement: WriteName;
-  readonly parameters: readonly unknown[];
-}
 
 /** Reads by the statements of statements.ts. */
 export interface Reads {

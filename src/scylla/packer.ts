@@ -1,6 +1,6 @@
 import { StoreRefusedError } from "../ports/errors.ts";
+import type { BatchRow } from "./batches.ts";
 import { rowBytes } from "./batches.ts";
-import type { BatchRow } from "./database.ts";
 import type { ReplicasOf } from "./replicas.ts";
 
 /** Cassandra warns of unlogged batches with more partitions (unlogged_batch_across_partitions_warn_threshold). */
@@ -32,8 +32,7 @@ interface Member {
 
 /**
  * @param send writes rows in one request.
- * @param replicasNow asked once a turn. Where it cannot tell, a batch goes alone; what it throws, every write of the turn
- * throws.
+ * @param replicasNow asked once a turn. Where it cannot tell, a batch goes alone; where it throws, all of the turn do.
  */
 export function createPacker(
   send: (rows: readonly BatchRow[]) => Promise<void>,
@@ -47,10 +46,15 @@ export function createPacker(
     flushing = null;
     const all = members;
     members = [];
+    for (const pack of packed(all)) void sendPack(pack);
+  }
+
+  function packed(all: readonly Member[]): Member[][] {
     try {
-      for (const pack of packsOf(all, replicasNow())) void sendPack(pack);
-    } catch (error) {
-      for (const { settled } of all) settled.reject(error);
+      return packsOf(all, replicasNow());
+    } catch {
+      // Sending says what is wrong, if anything is.
+      return all.map((member) => [member]);
     }
   }
 

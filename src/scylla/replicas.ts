@@ -1,5 +1,5 @@
 import type { Client } from "cassandra-driver";
-import type { BatchRow } from "./database.ts";
+import type { BatchRow } from "./batches.ts";
 import type { WriteName } from "./statements.ts";
 
 /** How many of a statement's first parameters are the partition key; for those that write views. */
@@ -14,20 +14,28 @@ const EVERY_NODE = "every node";
 /** Names the nodes that hold a row: the same name for the same nodes. Null where it cannot be told. */
 export type ReplicasOf = (row: BatchRow) => string | null;
 
+/** The hosts of each driver when it was first asked: the driver reads the ring when it connects, and never again. */
+const hostsOfRing = new WeakMap<Client, string>();
+
 /**
- * Looks at the ring as the driver knows it now; not to be kept for long. It cannot tell about other statements than those
- * that write views, or before the driver knows the ring.
+ * Looks at the ring as the driver knows it; not to be kept for long. It cannot tell about other statements than those that
+ * write views, before the driver knows the ring, or once hosts have come or gone since.
  */
-export function replicasIn({ metadata, hosts, keyspace }: Client): ReplicasOf {
+export function replicasIn(client: Client): ReplicasOf {
+  const { metadata, hosts, keyspace } = client;
+  const names = [...hosts.keys()].sort().join(" ");
+  const known = hostsOfRing.get(client) ?? names;
+  hostsOfRing.set(client, known);
+  if (names !== known) return () => null;
   let isOnEveryNode = false;
   return (row) => {
     const columns = PARTITION_KEY_COLUMNS[row.statement];
     if (columns === undefined) return null;
     if (isOnEveryNode) return EVERY_NODE;
     const key = partitionKeyOf(row.parameters.slice(0, columns));
-    const replicas: { readonly address: string }[] | null =
+    const replicas: readonly { readonly address: string }[] | null | undefined =
       key === null ? null : metadata.getReplicas(keyspace, key);
-    if (replicas === null) return null;
+    if (replicas === null || replicas === undefined) return null;
     isOnEveryNode = replicas.length === hosts.length;
     if (isOnEveryNode) return EVERY_NODE;
     return replicas

@@ -21,14 +21,17 @@ export function timestampOf(epochMs: number): Date {
 export const encoded = {
   text: (text: string): Buffer => Buffer.from(text),
 
+  /** @throws StoreRefusedError no column of that type holds the value. */
   int(value: number): Buffer {
+    if ((value | 0) !== value) throw new StoreRefusedError(`${value} is no integer of 32 bits`);
     const bytes = Buffer.allocUnsafe(4);
     bytes.writeInt32BE(value);
     return bytes;
   },
 
-  /** @param value a safe integer; also a timestamp, in epoch milliseconds. */
+  /** @param value a safe integer; also a timestamp, in epoch milliseconds. @throws StoreRefusedError it is not. */
   bigint(value: number): Buffer {
+    if (!Number.isSafeInteger(value)) throw new StoreRefusedError(`${value} is no safe integer`);
     const high = Math.floor(value / 2 ** 32);
     const bytes = Buffer.allocUnsafe(8);
     bytes.writeInt32BE(high);

@@ -5,7 +5,7 @@ const PROBE_DELAY_MS_MAX = 15_000;
 
 /**
  * Stops the workers from pulling while the store is down, so that the backlog waits in the queue instead of in
- * memory. It opens after a run of failed writes and closes when a probe finds the store healthy.
+ * memory. It opens after a run of failed requests and closes when a probe finds the store healthy.
  */
 export interface Breaker {
   succeeded(): void;
@@ -24,7 +24,7 @@ export function createBreaker(deps: {
   readonly onChange: (open: boolean) => void;
 }): Breaker {
   let failures = 0;
-  let newest: unknown;
+  const counted = new WeakSet<object>();
   let open = false;
 
   function close(): void {
@@ -37,8 +37,10 @@ export function createBreaker(deps: {
   return {
     succeeded: close,
     failed(error) {
-      if (error === newest) return;
-      newest = error;
+      if (typeof error === "object" && error !== null) {
+        if (counted.has(error)) return;
+        counted.add(error);
+      }
       failures++;
       if (open || failures < FAILURES_TO_OPEN) return;
       open = true;

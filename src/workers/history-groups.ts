@@ -62,7 +62,12 @@ export function createHistoryGroups(
   }
 
   function check(): void {
-    for (const group of together) if ([...group.waiting].every(options.isInTrouble)) handOver(group);
+    for (const group of together) if (!waitsItsTurn(group)) handOver(group);
+  }
+
+  function waitsItsTurn({ waiting }: Group): boolean {
+    for (const planned of waiting) if (!options.isInTrouble(planned)) return true;
+    return false;
   }
 
   return {

@@ -2,8 +2,9 @@ import { Client } from "cassandra-driver";
 import { afterAll, expect, it, onTestFinished, vi } from "vitest";
 import { systemClock } from "../../src/domain/time.ts";
 import { StoreUnavailableError } from "../../src/ports/errors.ts";
+import type { BatchRow } from "../../src/scylla/batches.ts";
 import { openConnection } from "../../src/scylla/connection.ts";
-import { type BatchRow, createDatabase } from "../../src/scylla/database.ts";
+import { createDatabase } from "../../src/scylla/database.ts";
 import { partitionKeyOf } from "../../src/scylla/replicas.ts";
 import { encoded } from "../../src/scylla/rows.ts";
 import {

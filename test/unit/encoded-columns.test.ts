@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { StoreRefusedError } from "../../src/ports/errors.ts";
 import { encoded } from "../../src/scylla/rows.ts";
 
 test("integers of 64 bits are written as two's complement, highest byte first", () => {
@@ -23,4 +24,11 @@ test("integers of 64 bits are written as two's complement, highest byte first", 
 test("integers of 32 bits and texts are as long as they are", () => {
   expect([...encoded.int(-2)]).toEqual([255, 255, 255, 254]);
   expect(encoded.text("é漢")).toHaveLength(5);
+});
+
+test("a number that a column cannot hold is refused, and not written as another", () => {
+  for (const value of [2 ** 31, -(2 ** 31) - 1, 0.5, Number.NaN])
+    expect(() => encoded.int(value)).toThrow(StoreRefusedError);
+  for (const value of [2 ** 53, 0.5, Number.NaN])
+    expect(() => encoded.bigint(value)).toThrow(StoreRefusedError);
 });
