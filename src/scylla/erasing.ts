@@ -1,7 +1,6 @@
 import { shardOf } from "../domain/shard-hash.ts";
 import { SLICE_LENGTHS_SECONDS, type Slice, sliceKey, slicesCovering } from "../domain/slices.ts";
-import type { BatchRow } from "./batches.ts";
-import { cutIntoBatches } from "./batches.ts";
+import { type BatchRow, cutIntoBatches } from "./batches.ts";
 import type { Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
 import { instantMsOf, integerOf, isNull, textOf, timestampOf } from "./rows.ts";

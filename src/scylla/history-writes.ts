@@ -1,8 +1,7 @@
 import type { View } from "../domain/impression.ts";
 import type { WallClock } from "../domain/time.ts";
 import type { WriteOptions } from "../ports/impression-store.ts";
-import type { BatchRow } from "./batches.ts";
-import { cutIntoBatches } from "./batches.ts";
+import { type BatchRow, cutIntoBatches } from "./batches.ts";
 import type { Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
 import { checkKey, detailsOf, encoded, ttlSeconds } from "./rows.ts";

@@ -1,6 +1,5 @@
 import { StoreRefusedError } from "../ports/errors.ts";
-import type { BatchRow } from "./batches.ts";
-import { rowBytes } from "./batches.ts";
+import { type BatchRow, rowBytes } from "./batches.ts";
 import type { ReplicasOf } from "./replicas.ts";
 
 /** Cassandra warns of unlogged batches with more partitions (unlogged_batch_across_partitions_warn_threshold). */

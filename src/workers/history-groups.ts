@@ -23,7 +23,8 @@ interface Group {
   isApart: boolean;
 }
 
-interface Ended {
+/** A view whose viewers row is written, or will not be. */
+export interface Ended {
   readonly planned: PlannedView;
   readonly outcome: Outcome;
 }

@@ -7,7 +7,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
 import type { Breaker } from "./breaker.ts";
 import type { WorkerCounts } from "./counts.ts";
-import { createHistoryGroups } from "./history-groups.ts";
+import { createHistoryGroups, type Ended } from "./history-groups.ts";
 import type { Lanes, Outcome } from "./lanes.ts";
 import { writeLetters } from "./letter-writer.ts";
 import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts";
@@ -178,10 +178,7 @@ export async function handlePull(
   }
 
   /** Writes the history of those views of a user whose viewers are stored, and ends the others. */
-  function commit(
-    owner: string,
-    viewers: readonly { readonly planned: PlannedView; readonly outcome: Outcome }[],
-  ): void {
+  function commit(owner: string, viewers: readonly Ended[]): void {
     const ready: PlannedView[] = [];
     for (const { planned, outcome } of viewers) {
       if (outcome.kind === "stored") ready.push(planned);

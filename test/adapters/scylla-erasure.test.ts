@@ -1,18 +1,12 @@
-import { afterAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import type { Erasure } from "../../src/domain/erasure.ts";
 import { shardOf } from "../../src/domain/shard-hash.ts";
 import { SLICE_LENGTHS_SECONDS } from "../../src/domain/slices.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
-import { dropTestKeyspaces, openTestKeyspace, type TestKeyspace } from "../support/scylla.ts";
+import { dropTestKeyspaces, newKeyspace, type TestKeyspace } from "../support/scylla.ts";
 import { recordHalf, recordViews, viewOf } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
-
-async function newKeyspace(): Promise<TestKeyspace> {
-  const keyspace = await openTestKeyspace();
-  onTestFinished(() => keyspace.dispose());
-  return keyspace;
-}
 
 /** The user's rows in every table that holds views, as the database has them. */
 async function rowsOf({ client }: TestKeyspace, userId: string): Promise<Record<string, number>> {

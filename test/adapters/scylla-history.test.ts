@@ -1,20 +1,14 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import { StoreRefusedError } from "../../src/ports/errors.ts";
 import { createOracle } from "../support/oracle.ts";
 import { createRandom } from "../support/random.ts";
-import { dropTestKeyspaces, openTestKeyspace, RETENTION_DAYS, type TestKeyspace } from "../support/scylla.ts";
+import { dropTestKeyspaces, newKeyspace, RETENTION_DAYS } from "../support/scylla.ts";
 import { EVERYTHING, recordViews, viewOf, walkAll } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
-
-async function newKeyspace(): Promise<TestKeyspace> {
-  const keyspace = await openTestKeyspace();
-  onTestFinished(() => keyspace.dispose());
-  return keyspace;
-}
 
 describe("a long history", () => {
   const POSTS = 5_000;

@@ -7,22 +7,10 @@ import { openConnection } from "../../src/scylla/connection.ts";
 import { createDatabase } from "../../src/scylla/database.ts";
 import { partitionKeyOf } from "../../src/scylla/replicas.ts";
 import { encoded } from "../../src/scylla/rows.ts";
-import {
-  dropTestKeyspaces,
-  openTestKeyspace,
-  settingsFor,
-  silentLog,
-  type TestKeyspace,
-} from "../support/scylla.ts";
+import { dropTestKeyspaces, newKeyspace, settingsFor, silentLog } from "../support/scylla.ts";
 import { EVERYTHING, viewOf } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
-
-async function newKeyspace(): Promise<TestKeyspace> {
-  const keyspace = await openTestKeyspace();
-  onTestFinished(() => keyspace.dispose());
-  return keyspace;
-}
 
 /** Notes how many rows each request has that this process sends as a batch from now on. */
 function notePacks(): number[] {

@@ -11,7 +11,7 @@ import { createOracle } from "../support/oracle.ts";
 import { createRandom } from "../support/random.ts";
 import {
   dropTestKeyspaces,
-  openTestKeyspace,
+  newKeyspace,
   settingsFor,
   silentLog,
   type TestKeyspace,
@@ -19,12 +19,6 @@ import {
 import { EVERYTHING, recordViews, viewOf, walkAll } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
-
-async function newKeyspace(): Promise<TestKeyspace> {
-  const keyspace = await openTestKeyspace();
-  onTestFinished(() => keyspace.dispose());
-  return keyspace;
-}
 
 interface PartitionSize {
   readonly seconds: number;

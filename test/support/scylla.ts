@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Client } from "cassandra-driver";
-import { inject } from "vitest";
+import { inject, onTestFinished } from "vitest";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { Log } from "../../src/scylla/log.ts";
 import { migrateScylla } from "../../src/scylla/migrate.ts";
@@ -74,6 +74,13 @@ export async function openTestKeyspace(): Promise<TestKeyspace> {
       free.push(keyspace);
     },
   };
+}
+
+/** One that is disposed of when the test is over. */
+export async function newKeyspace(): Promise<TestKeyspace> {
+  const keyspace = await openTestKeyspace();
+  onTestFinished(() => keyspace.dispose());
+  return keyspace;
 }
 
 /** Removes the keyspaces that this file's tests have used. For `afterAll`. */

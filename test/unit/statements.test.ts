@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { BatchRow } from "../../src/scylla/batches.ts";
-import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, cutIntoBatches } from "../../src/scylla/batches.ts";
+import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, type BatchRow, cutIntoBatches } from "../../src/scylla/batches.ts";
 import { MIGRATIONS_DIRECTORY, readMigrations } from "../../src/scylla/migration-files.ts";
 import { STATEMENTS, type Statement } from "../../src/scylla/statements.ts";
 
