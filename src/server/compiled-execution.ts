@@ -16,11 +16,9 @@ export type RunCompiled = (
 export function createRunCompiled(report: ReportErrors): RunCompiled {
   return async (query, context, variables) => {
     const { data, errors } = await query.run(context, variables);
-    if (errors !== undefined) report(errors.map(asWhole), context);
-    return {
-      ...(errors === undefined ? {} : { errors: errors.map(format) }),
-      data: data ?? null,
-    };
+    if (errors === undefined) return { data: data ?? null };
+    report(errors.map(asWhole), context);
+    return { errors: errors.map(format), data: data ?? null };
   };
 }
 

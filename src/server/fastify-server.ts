@@ -110,8 +110,8 @@ export function createFastifyServer(options: {
   fastify.decorateRequest("outcome", null);
   fastify.addHook("onRequest", (request, reply, done) => {
     inFlight++;
-    // Fires once, whether the answer was sent or the client went away.
-    reply.raw.once("close", () => inFlight--);
+    // Fires once, whether the answer was sent or the client went away. (`once` would wrap and remove what is dropped anyway.)
+    reply.raw.on("close", () => inFlight--);
     reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
     done();
   });

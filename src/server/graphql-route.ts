@@ -92,7 +92,7 @@ export async function registerGraphQL(
       const budget = startBudget(headers);
       // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
       // over as soon as its body was read.)
-      reply.raw.once("close", budget.end);
+      reply.raw.on("close", budget.end);
       const outcome = request.outcome ?? newRequestOutcome(request.id);
       const context = newContext({ caller, address: () => addressOf(request) }, budget.signal, outcome);
       const response = await (answerUsual({ method, headers, body: parts.body }, context) ??

@@ -37,7 +37,7 @@ export function createRequestObserver(deps: {
     request.outcome = outcome;
     const startedMs = monotonicMs();
     // Fires once, whether the answer was sent or the client went away.
-    reply.raw.once("close", () => {
+    reply.raw.on("close", () => {
       const { operation, code, requestId, ranOutOfTime } = outcome;
       onRequest({
         requestId,

@@ -38,6 +38,8 @@ const USUAL_CONTENT_TYPES: ReadonlySet<unknown> = new Set([
 /** For these Apollo Server chooses JSON_TYPE. */
 const USUAL_ACCEPTS: ReadonlySet<unknown> = new Set([undefined, "*/*", "application/json"]);
 const JSON_TYPE = "application/json; charset=utf-8";
+/** Of answers without errors: one for all of them, to be read only. */
+const JSON_HEADERS = new HeaderMap([["content-type", JSON_TYPE]]);
 
 interface UsualOperation {
   readonly operation: OperationDefinitionNode;
@@ -88,13 +90,11 @@ export function createAnswerUsual(deps: {
     context.outcome.operation = operation.name?.value ?? null;
     const result = await run(query, context, variables);
     const { status, retryAfterS } = concludeAnswer(result, context.outcome);
-    const headers = new HeaderMap([["content-type", JSON_TYPE]]);
+    const body = { kind: "complete", string: `${JSON.stringify(result)}\n` } as const;
+    if (status === 0 && retryAfterS === 0) return { headers: JSON_HEADERS, body };
+    const headers = new HeaderMap(JSON_HEADERS);
     if (retryAfterS > 0) headers.set("retry-after", String(retryAfterS));
-    return {
-      ...(status > 0 ? { status } : {}),
-      headers,
-      body: { kind: "complete", string: `${JSON.stringify(result)}\n` },
-    };
+    return { ...(status > 0 ? { status } : {}), headers, body };
   }
 
   return (request, context) => {
