@@ -2,28 +2,18 @@ import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../domain/time.ts";
 import { QueueFullError, QueueUnavailableError } from "../ports/errors.ts";
-import type { Delivery, ImpressionQueue, PullRequest } from "../ports/impression-queue.ts";
+import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import { messageOf, withReader } from "./database.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createLeases, type QueuedMessage } from "./leases.ts";
 import type { QueueWrites } from "./queue-writes.ts";
+import { createReservations } from "./reservations.ts";
 import { startSweeper } from "./sweeper.ts";
 import { createWakeUp } from "./wake-up.ts";
 import { openWriter, type Writer } from "./writer.ts";
 
 /** How long a message's id is remembered, as the port promises. */
 const DUPLICATE_WINDOW_MS = 2 * 60_000;
-/**
- * Messages in the hands of workers. Pulls stop there, as they do on JetStream (`max_ack_pending`): it bounds what one
- * outage of the store can take out of the queue into this process. What was given back does not count: messages that
- * no worker can settle (say, while the dead letters are full) must not keep the others waiting.
- */
-const IN_FLIGHT_MESSAGES_MAX = 10_000;
-/**
- * Messages that were given back and wait. They live in the table; here each takes a place in a heap, 80 bytes, so that
- * so many take 20 MB. From here on nothing new is taken before some of them are settled.
- */
-const RETURNED_MESSAGES_MAX_DEFAULT = 250_000;
 /** Bodies that a pull reads before it lets the event loop go on. */
 const READ_SLICE_BYTES = 512 * 1_024;
 const SWEEP_INTERVAL_MS = 10_000;
@@ -40,7 +30,8 @@ export interface EmbeddedQueueOptions {
   readonly deadLetterMaxBytes: number;
   readonly deadLetterDays: number;
   readonly ackWaitMs: number;
-  readonly returnedMessagesMax?: number;
+  /** See createReservations. */
+  readonly returnedMessagesMax?: number | undefined;
   readonly clock: Clock;
   /** The writer's thread died: nothing can be published or settled in this process any more. */
   readonly onFatal?: (reason: string) => void;
@@ -52,9 +43,8 @@ export interface EmbeddedQueue extends ImpressionQueue {
 }
 
 /**
- * The queue in one SQLite file. Messages stay in the table until they are settled. A message at or below `frontier` is
- * somebody's business and stands among the leases; those above it nobody has touched since this process started. So a
- * pull never searches: it takes what the leases set free and what lies at the frontier, in turns.
+ * The queue in one SQLite file. Messages stay in the table until they are settled; who has which of them is in memory
+ * (leases, reservations).
  *
  * @param options.file a file that `prepareDatabase` has brought up to date.
  */
@@ -76,10 +66,7 @@ function createEmbeddedQueue(
   writer: Writer<QueueWrites>,
   reader: DatabaseSync,
 ): EmbeddedQueue {
-  const { clock, ackWaitMs, returnedMessagesMax = RETURNED_MESSAGES_MAX_DEFAULT } = options;
-  const untouched = reader.prepare(
-    "SELECT sequence, bytes FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
-  );
+  const { clock, ackWaitMs, returnedMessagesMax } = options;
   const content = reader.prepare("SELECT body, published_at FROM messages WHERE sequence = ?");
   const oldest = reader.prepare("SELECT sequence, published_at FROM messages ORDER BY sequence LIMIT 1");
   const newest = reader.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'messages'");
@@ -87,9 +74,8 @@ function createEmbeddedQueue(
   const totals = reader.prepare("SELECT items, bytes FROM totals WHERE name = 'messages'");
 
   const leases = createLeases();
+  const reservations = createReservations({ reader, leases, clock, returnedMessagesMax });
   const wakeUp = createWakeUp();
-  let frontier = 0;
-  let isTurnOfUntouched = false;
   let closing: Promise<void> | null = null;
 
   function assertOpen(): void {
@@ -104,43 +90,6 @@ function createEmbeddedQueue(
     } catch (error) {
       throw unavailable(messageOf(error));
     }
-  }
-
-  /**
-   * Takes the next messages out of everybody's reach, all in one go: nothing else runs in between. Returned messages
-   * and untouched ones take turns, so that neither waits for the other, however small the pulls and however many they
-   * are.
-   */
-  function reserve({ maxMessages, maxBytes }: PullRequest): QueuedMessage[] {
-    const nowMs = clock.monotonicMs();
-    const room = Math.min(maxMessages, IN_FLIGHT_MESSAGES_MAX - leases.heldCount(nowMs));
-    const newRoom = Math.max(0, Math.min(room, returnedMessagesMax - leases.returnedCount()));
-    const reserved: QueuedMessage[] = [];
-    let bytes = 0;
-    const rows = untouched.iterate(frontier, newRoom);
-    try {
-      let fresh = queuedMessage(rows.next());
-      while (reserved.length < room) {
-        const returned = leases.peekReturned(nowMs);
-        const takesFresh = fresh !== null && (returned === null || isTurnOfUntouched);
-        const message = takesFresh ? fresh : returned;
-        if (message === null) break;
-        bytes += message.bytes;
-        if (reserved.length > 0 && bytes > maxBytes) break;
-        reserved.push(message);
-        if (fresh !== null && returned !== null) isTurnOfUntouched = !isTurnOfUntouched;
-        if (takesFresh) {
-          leases.reserve(message);
-          frontier = message.sequence;
-          fresh = queuedMessage(rows.next());
-        } else {
-          leases.takeReturned();
-        }
-      }
-    } finally {
-      rows.return?.();
-    }
-    return reserved.sort((a, b) => a.sequence - b.sequence);
   }
 
   /** Counts the deliveries, durably, and only then hands the messages out: a crash must not hide one. */
@@ -246,7 +195,7 @@ function createEmbeddedQueue(
       for (;;) {
         assertOpen();
         if (request.signal.aborted) return [];
-        const reserved = read(() => reserve(request));
+        const reserved = read(() => reservations.next(request));
         if (reserved.length > 0) {
           const deliveries = await deliver(reserved);
           if (request.signal.aborted) giveBackAll(deliveries);
@@ -334,10 +283,6 @@ function createEmbeddedQueue(
       return closing;
     },
   };
-}
-
-function queuedMessage({ done, value }: IteratorResult<Record<string, unknown>>): QueuedMessage | null {
-  return done === true ? null : { sequence: Number(value.sequence), bytes: Number(value.bytes) };
 }
 
 function weightOf(rows: readonly unknown[]): { rows: number; bytes: number } {

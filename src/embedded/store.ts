@@ -1,21 +1,20 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Erasure, ErasureStatus } from "../domain/erasure.ts";
-import type { View } from "../domain/impression.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
-import type { SeenRule, WalkRequest } from "../domain/walk.ts";
+import type { WalkRequest } from "../domain/walk.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
-import type { ImpressionStore, OnStatement, ScanPage, ScanPosition } from "../ports/impression-store.ts";
+import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
 import { messageOf, withReader } from "./database.ts";
+import { createMembership } from "./membership.ts";
 import { createReadTurns } from "./read-turns.ts";
+import { createReceipts } from "./receipts.ts";
+import { createScan } from "./scan.ts";
 import { createStatementTimer } from "./statement-timer.ts";
 import type { ChunkOutcome, StoreWrites, UserPosition, ViewPosition } from "./store-writes.ts";
 import { startSweeper } from "./sweeper.ts";
 import { createWalks } from "./walks.ts";
 import { openWriter, type Writer } from "./writer.ts";
 
-/** Rows that one page of `scan` looks at. */
-const SCANNED_ROWS_MAX = 2_000;
 /** Candidates of `seenAmong` that one read asks for; other reads come in between. */
 const CANDIDATES_PER_READ = 250;
 /** Rows that one transaction of an erasure or of the sweeper looks at: the views that wait behind it wait little. */
@@ -24,9 +23,6 @@ const CHUNK_ROWS = 500;
 const SWEEP_INTERVAL_MS = 1_000;
 /** About what a view takes in its table and two indexes. */
 const VIEW_BYTES = 150;
-
-/** Unfinished erasures looked at; they are worked off one at a time, oldest first. */
-const UNFINISHED_MAX = 1_000;
 
 export interface EmbeddedStoreOptions {
   readonly file: string;
@@ -237,100 +233,5 @@ function createEmbeddedStore(
       })();
       return closing;
     },
-  };
-}
-
-/** Which of the posts the user has seen by the rule: one statement, so that the candidates cross into SQLite once. */
-function createMembership(reader: DatabaseSync) {
-  const seen = reader.prepare(`
-    SELECT candidate.value AS post_id FROM json_each(:postIds) AS candidate
-    WHERE (
-      SELECT count(*) FROM (
-        SELECT 1 FROM views
-        WHERE user_id = :userId AND post_id = candidate.value AND viewed_at_ms >= :sinceMs
-          AND (:minDwellMs = 0 OR dwell_ms >= :minDwellMs)
-        LIMIT :minViews
-      )
-    ) >= :minViews`);
-  return (
-    userId: string,
-    postIds: readonly string[],
-    { minViews, minDwellMs, sinceMs }: SeenRule,
-  ): Set<string> => {
-    const rows = seen.all({ userId, postIds: JSON.stringify(postIds), minViews, minDwellMs, sinceMs });
-    return new Set(rows.map((row) => String(row.post_id)));
-  };
-}
-
-function createScan(reader: DatabaseSync) {
-  const columns = "user_id, post_id, viewed_at_ms, received_at_us, surface, position, dwell_ms";
-  const order = "ORDER BY user_id, post_id, viewed_at_ms LIMIT :limit";
-  const fromTop = reader.prepare(`SELECT ${columns} FROM views ${order}`);
-  const fromPosition = reader.prepare(`
-    SELECT ${columns} FROM views WHERE (user_id, post_id, viewed_at_ms) > (:userId, :postId, :viewedAtMs) ${order}`);
-
-  return (after: ScanPosition | null, limit: number, expiredThroughMs: number): ScanPage => {
-    const [userId, postId, viewedAtMs] =
-      after === null ? ["", "", 0] : (JSON.parse(after) as [string, string, number]);
-    const rows = { limit: SCANNED_ROWS_MAX + 1 };
-    const found =
-      after === null ? fromTop.iterate(rows) : fromPosition.iterate({ ...rows, userId, postId, viewedAtMs });
-    const views: View[] = [];
-    let scanned = 0;
-    let last: ScanPosition | null = after;
-    for (const row of found) {
-      const view = viewOf(row);
-      const expired = view.viewedAtMs <= expiredThroughMs;
-      if (scanned === SCANNED_ROWS_MAX || (!expired && views.length === limit)) return { views, next: last };
-      if (!expired) views.push(view);
-      scanned++;
-      last = JSON.stringify([view.userId, view.postId, view.viewedAtMs]);
-    }
-    return { views, next: null };
-  };
-}
-
-function createReceipts(reader: DatabaseSync) {
-  const columns = "id, user_id, requested_at_us, status, rows_deleted, finished_at_ms";
-  const find = reader.prepare(`SELECT ${columns} FROM erasures WHERE id = ?`);
-  const unfinished = reader.prepare(`
-    SELECT ${columns} FROM erasures WHERE status NOT IN ('DONE', 'FAILED')
-    ORDER BY requested_at_us, id LIMIT ${UNFINISHED_MAX}`);
-  const views = reader.prepare(
-    "SELECT count(*) AS views FROM views WHERE user_id = ? AND received_at_us <= ?",
-  );
-  return {
-    viewsOf: (userId: string, throughReceivedAtUs: number): number =>
-      Number(views.get(userId, throughReceivedAtUs)?.views),
-    find(id: string): Erasure | null {
-      const row = find.get(id);
-      return row === undefined ? null : erasureOf(row);
-    },
-    unfinished: (): Erasure[] => unfinished.all().map(erasureOf),
-  };
-}
-
-type Row = Readonly<Record<string, unknown>>;
-
-function viewOf(row: Row): View {
-  return {
-    userId: String(row.user_id),
-    postId: String(row.post_id),
-    viewedAtMs: Number(row.viewed_at_ms),
-    receivedAtUs: Number(row.received_at_us),
-    surface: row.surface as string | null,
-    position: row.position as number | null,
-    dwellMs: row.dwell_ms as number | null,
-  };
-}
-
-function erasureOf(row: Row): Erasure {
-  return {
-    id: String(row.id),
-    userId: String(row.user_id),
-    requestedAtUs: Number(row.requested_at_us),
-    status: row.status as ErasureStatus,
-    rowsDeleted: Number(row.rows_deleted),
-    finishedAtMs: row.finished_at_ms === null ? null : Number(row.finished_at_ms),
   };
 }

@@ -1,0 +1,84 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Clock } from "../domain/time.ts";
+import type { PullRequest } from "../ports/impression-queue.ts";
+import type { Leases, QueuedMessage } from "./leases.ts";
+
+/**
+ * Messages in the hands of workers. Pulls stop there, as they do on JetStream (`max_ack_pending`): it bounds what one
+ * outage of the store can take out of the queue into this process. What was given back does not count: messages that
+ * no worker can settle (say, while the dead letters are full) must not keep the others waiting.
+ */
+const IN_FLIGHT_MESSAGES_MAX = 10_000;
+/**
+ * Messages that were given back and wait. They live in the table; here each takes a place in a heap, 80 bytes, so that
+ * so many take 20 MB. From here on nothing new is taken before some of them are settled.
+ */
+const RETURNED_MESSAGES_MAX_DEFAULT = 250_000;
+
+/** Which messages are taken next. */
+export interface Reservations {
+  /**
+   * Takes the next messages out of everybody's reach, all in one go: nothing else runs in between. Returned messages
+   * and untouched ones take turns, so that neither waits for the other, however small the pulls and however many they
+   * are.
+   */
+  next(request: Pick<PullRequest, "maxMessages" | "maxBytes">): QueuedMessage[];
+}
+
+/**
+ * A message at or below the frontier is somebody's business and stands among the leases; those above it nobody has touched
+ * since this process started. So a pull never searches: it takes what the leases set free and what lies at the frontier,
+ * in turns.
+ */
+export function createReservations(deps: {
+  readonly reader: DatabaseSync;
+  readonly leases: Leases;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** RETURNED_MESSAGES_MAX_DEFAULT unless given. */
+  readonly returnedMessagesMax?: number | undefined;
+}): Reservations {
+  const { leases, clock, returnedMessagesMax = RETURNED_MESSAGES_MAX_DEFAULT } = deps;
+  const untouched = deps.reader.prepare(
+    "SELECT sequence, bytes FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
+  );
+  let frontier = 0;
+  let isTurnOfUntouched = false;
+
+  return {
+    next({ maxMessages, maxBytes }) {
+      const nowMs = clock.monotonicMs();
+      const room = Math.min(maxMessages, IN_FLIGHT_MESSAGES_MAX - leases.heldCount(nowMs));
+      const newRoom = Math.max(0, Math.min(room, returnedMessagesMax - leases.returnedCount()));
+      const reserved: QueuedMessage[] = [];
+      let bytes = 0;
+      const rows = untouched.iterate(frontier, newRoom);
+      try {
+        let fresh = queuedMessage(rows.next());
+        while (reserved.length < room) {
+          const returned = leases.peekReturned(nowMs);
+          const takesFresh = fresh !== null && (returned === null || isTurnOfUntouched);
+          const message = takesFresh ? fresh : returned;
+          if (message === null) break;
+          bytes += message.bytes;
+          if (reserved.length > 0 && bytes > maxBytes) break;
+          reserved.push(message);
+          if (fresh !== null && returned !== null) isTurnOfUntouched = !isTurnOfUntouched;
+          if (takesFresh) {
+            leases.reserve(message);
+            frontier = message.sequence;
+            fresh = queuedMessage(rows.next());
+          } else {
+            leases.takeReturned();
+          }
+        }
+      } finally {
+        rows.return?.();
+      }
+      return reserved.sort((a, b) => a.sequence - b.sequence);
+    },
+  };
+}
+
+function queuedMessage({ done, value }: IteratorResult<Record<string, unknown>>): QueuedMessage | null {
+  return done === true ? null : { sequence: Number(value.sequence), bytes: Number(value.bytes) };
+}
