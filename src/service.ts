@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type DocumentNode, type ExecutionResult, execute } from "graphql";
-import { openAuthenticator } from "./access/authenticator.ts";
+import { openAuthenticator } from "./access/open.ts";
 import { createDeadLetterActions } from "./admin/dead-letter-actions.ts";
 import { createErasures, type ErasureRunner, startErasureRunner } from "./admin/erasures.ts";
 import { openEngine } from "./app.ts";

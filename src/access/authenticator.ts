@@ -32,22 +32,17 @@ export interface Authenticator {
   authenticate(authorization: string | undefined): Promise<Caller>;
 }
 
-/**
- * What the configuration says; null where nobody is asked for a token.
- *
- * @throws TokenKeyError
- */
-export async function openAuthenticator(
-  settings: TokenSettings | null,
+/** @throws TokenKeyError */
+export async function createAuthenticator(
+  settings: TokenSettings,
   deps: { readonly clock: Clock; readonly random: () => number; readonly logger: Logger },
-): Promise<Authenticator | null> {
-  if (settings === null) return null;
+): Promise<Authenticator> {
   const { keys, ...expected } = settings;
-  return createAuthenticator({ ...expected, ...deps, keys: await openTokenKeys(keys, deps) });
+  return authenticatorWith({ ...expected, ...deps, keys: await openTokenKeys(keys, deps) });
 }
 
 /** Verifies tokens: signature, issuer, audience, expiry (which they must have), and `nbf` where it is there. */
-function createAuthenticator(
+function authenticatorWith(
   deps: Omit<TokenSettings, "keys"> & {
     readonly keys: TokenKeys;
     readonly clock: Clock;

@@ -2,8 +2,9 @@ import { createLocalJWKSet, errors } from "jose";
 import { type Finding, failed, ok } from "../domain/finding.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { TokenKeyError } from "./errors.ts";
 import { fetchKeySet } from "./remote-keys.ts";
-import { type KeySource, openTokenKeys, TokenKeyError } from "./token-keys.ts";
+import { type KeySource, openTokenKeys } from "./token-keys.ts";
 
 const CHECK = "token keys";
 

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { JWTVerifyGetKey } from "jose";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { TokenKeyError } from "./errors.ts";
 import { createRemoteKeys } from "./remote-keys.ts";
 
 /** Where the keys come from that tokens are verified with. */
@@ -17,11 +18,6 @@ export interface TokenKeys {
   readonly algorithms: readonly string[];
   /** @throws KeysUnavailableError they cannot be fetched now. */
   readonly find: JWTVerifyGetKey;
-}
-
-/** JWT_PUBLIC_KEY cannot be used. The message is one line that says why. */
-export class TokenKeyError extends Error {
-  override readonly name = "TokenKeyError";
 }
 
 const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { diagnoseTokenKeys } from "../access/doctor.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { isLoopback } from "../config-values.ts";
 import { type Finding, failed, ok, spaceFinding, warning } from "../domain/finding.ts";
@@ -49,9 +48,11 @@ async function* diagnose({ clock, loadConfig, diagnoseEngine }: CliDependencies)
     return;
   }
   yield* configurationFindings(config);
-  // The doctor says by itself what it meets.
-  if (config.tokens !== null)
+  if (config.tokens !== null) {
+    const { diagnoseTokenKeys } = await import("../access/doctor.ts");
+    // The doctor says by itself what it meets.
     yield await diagnoseTokenKeys(config.tokens.keys, { clock, logger: createLogger("silent") });
+  }
   yield* await documentsFindings(config);
   if (config.ENGINE === "cluster") return yield* await diagnoseEngine(config, false);
   const { findings, isServedHere } = await askService(config);

@@ -1,4 +1,4 @@
-import { TokenKeyError } from "../access/token-keys.ts";
+import { TokenKeyError } from "../access/errors.ts";
 import { ConfigError } from "../config.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import { TrustedDocumentsError } from "../server/trusted-documents.ts";

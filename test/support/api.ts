@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openAuthenticator } from "../../src/access/authenticator.ts";
+import { openAuthenticator } from "../../src/access/open.ts";
 import { createDeadLetterActions } from "../../src/admin/dead-letter-actions.ts";
 import { createErasures } from "../../src/admin/erasures.ts";
 import { openEngine } from "../../src/app.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportPKCS8, exportSPKI, generateKeyPair, importPKCS8 } from "jose";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type Authenticator, openAuthenticator } from "../../src/access/authenticator.ts";
+import { type Authenticator, createAuthenticator } from "../../src/access/authenticator.ts";
 import { FETCH_INTERVAL_MS, KEYS_MS_MAX, REFRESH_MS } from "../../src/access/remote-keys.ts";
 import type { KeySource } from "../../src/access/token-keys.ts";
 import { VERIFIED_MS_MAX } from "../../src/access/verified-tokens.ts";
@@ -27,7 +27,7 @@ async function open(keys: KeySource) {
   const log: string[] = [];
   const logger = createLogger("debug", { destination: { write: (line) => void log.push(line) } });
   const deps = { clock, random: () => 0, logger };
-  const authenticator = (await openAuthenticator(settings, deps)) as Authenticator;
+  const authenticator = await createAuthenticator(settings, deps);
   return { authenticator, time, log };
 }
 
