@@ -1,5 +1,5 @@
 import type { LoadSecond } from "../support/load.ts";
-import { percentile } from "../support/statistics.ts";
+import { median, percentile } from "../support/statistics.ts";
 import type { Asked } from "./question-load.ts";
 
 /** When the burst is, in whole seconds from the start. */
@@ -16,8 +16,6 @@ export interface Campaign {
   readonly steadyP99Ms: number;
   readonly burstP99Ms: number;
   readonly afterP99Ms: number;
-  /** Seconds after the burst's end until no second's p99 is above twice the steady one. */
-  readonly recoverySeconds: number;
   readonly failed: number;
   /** For each second. */
   readonly p99Ms: readonly number[];
@@ -30,15 +28,34 @@ export function campaignOf(seconds: readonly LoadSecond[], plan: Plan): Campaign
       0.99,
     );
   const p99Ms = seconds.slice(0, plan.end).map(({ latenciesMs }) => percentile(latenciesMs, 0.99));
-  const steadyP99Ms = p99Of(plan.settleSeconds, plan.burstFrom);
   return {
-    steadyP99Ms,
+    steadyP99Ms: p99Of(plan.settleSeconds, plan.burstFrom),
     burstP99Ms: p99Of(plan.burstFrom, plan.burstTo),
     afterP99Ms: p99Of(plan.burstTo, plan.end),
-    recoverySeconds: p99Ms.slice(plan.burstTo).findLastIndex((ms) => ms > 2 * steadyP99Ms) + 1,
     failed: seconds.reduce((sum, { failed }) => sum + failed, 0),
     p99Ms,
   };
+}
+
+/** For each second, the median over the campaigns. */
+export function p99MsBySecond(campaigns: readonly Campaign[]): number[] {
+  const seconds = campaigns[0]?.p99Ms.length ?? 0;
+  return Array.from({ length: seconds }, (_, second) =>
+    median(campaigns.map(({ p99Ms }) => p99Ms[second] ?? 0)),
+  );
+}
+
+/**
+ * Seconds after the burst's end until no second's p99 is above twice the steady one. Of the medians over the campaigns: the
+ * p99 of one second of steady load is little more than its slowest answer, and one of a thousand is slow at any time.
+ */
+export function recoverySeconds(campaigns: readonly Campaign[], { burstTo }: Plan): number {
+  const steadyP99Ms = median(campaigns.map((campaign) => campaign.steadyP99Ms));
+  return (
+    p99MsBySecond(campaigns)
+      .slice(burstTo)
+      .findLastIndex((ms) => ms > 2 * steadyP99Ms) + 1
+  );
 }
 
 /** The p99 of questions in the burst, times that before it. */

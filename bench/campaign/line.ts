@@ -10,7 +10,14 @@ import { type BenchInstallation, openInstallation } from "../support/installatio
 import type { Line, Measured, Size } from "../support/line.ts";
 import { type OpenLoad, startOpenLoad } from "../support/load.ts";
 import { median } from "../support/statistics.ts";
-import { type Campaign, campaignOf, type Plan, questionRatio } from "./figures.ts";
+import {
+  type Campaign,
+  campaignOf,
+  type Plan,
+  p99MsBySecond,
+  questionRatio,
+  recoverySeconds,
+} from "./figures.ts";
 import { BUFFER_POOL_MB, type MariaDb, startMariaDb } from "./mariadb.ts";
 import { askWhile } from "./question-load.ts";
 
@@ -159,7 +166,7 @@ function report(found: {
   const series = (name: string, color: string, campaigns: readonly Campaign[]) => ({
     kind: "seconds" as const,
     title: `p99 of the acknowledgement, ms, ${name}`,
-    series: [{ name: "p99", color, values: mediansOf(campaigns) }],
+    series: [{ name: "p99", color, values: p99MsBySecond(campaigns) }],
     shaded,
   });
   return {
@@ -175,8 +182,8 @@ function report(found: {
         what: "back to twice the steady p99 after the burst",
         unit: "s",
         bound: { atMost: 2 },
-        figure: median(ours.map(({ recoverySeconds }) => recoverySeconds)),
-        ...noteOf(theirs, ({ recoverySeconds }) => `${recoverySeconds} s`),
+        figure: recoverySeconds(ours, plan),
+        ...noteOf(theirs, () => `${recoverySeconds(theirs, plan)} s`),
       },
       {
         what: "unseenPosts beside the burst: p99, times steady",
@@ -189,8 +196,8 @@ function report(found: {
       {
         title: `ack p99 in ms, ${load}`,
         rows: {
-          "this service": row(ours),
-          ...(theirs.length === 0 ? {} : { "route into MariaDB": row(theirs) }),
+          "this service": row(ours, plan),
+          ...(theirs.length === 0 ? {} : { "route into MariaDB": row(theirs, plan) }),
         },
       },
     ],
@@ -208,13 +215,13 @@ function report(found: {
   };
 }
 
-function row(campaigns: readonly Campaign[]): Record<string, number> {
+function row(campaigns: readonly Campaign[], plan: Plan): Record<string, number> {
   const of = (figure: Exclude<keyof Campaign, "p99Ms">) => median(campaigns.map((one) => one[figure]));
   return {
     steady: of("steadyP99Ms"),
     burst: of("burstP99Ms"),
     after: of("afterP99Ms"),
-    "seconds to recover": of("recoverySeconds"),
+    "seconds to recover": recoverySeconds(campaigns, plan),
     failed: of("failed"),
   };
 }
@@ -224,12 +231,4 @@ function noteOf(theirs: readonly Campaign[], tell: (campaign: Campaign) => strin
   const sorted = theirs.toSorted((a, b) => a.burstP99Ms - b.burstP99Ms);
   const middle = sorted[Math.floor(sorted.length / 2)];
   return { note: middle === undefined ? "MariaDB is not installed" : `MariaDB: ${tell(middle)}` };
-}
-
-/** For each second, the median over the rounds. */
-function mediansOf(campaigns: readonly Campaign[]): number[] {
-  const seconds = campaigns[0]?.p99Ms.length ?? 0;
-  return Array.from({ length: seconds }, (_, second) =>
-    median(campaigns.map(({ p99Ms }) => p99Ms[second] ?? 0)),
-  );
 }
