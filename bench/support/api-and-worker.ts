@@ -5,13 +5,8 @@ import { NODE_OPTIONS_OF_THE_IMAGE } from "./image.ts";
 import type { BenchInstallation } from "./installation.ts";
 
 const NICE = 10;
-/** Store writes at once, as docs/operations.md advises where all share a machine: eight for each of two cores. */
-const WORKER_CONCURRENCY_MAX = 16;
 
-/**
- * Starts an API and a worker, each a process with the image's options, as the deploy files have it, and the two that share
- * the machine with servers and load as docs/operations.md advises.
- */
+/** Starts an API and a worker, each a process with the image's options, as the deploy files have it. */
 export async function startApiAndWorker(
   installation: BenchInstallation,
 ): Promise<{ readonly api: ServiceProcess; readonly worker: ServiceProcess }> {
@@ -20,10 +15,7 @@ export async function startApiAndWorker(
     QUEUE_MAX_BYTES: "1GiB",
     NODE_OPTIONS: NODE_OPTIONS_OF_THE_IMAGE,
   };
-  const worker = await installation.start("worker", {
-    ...environment,
-    WORKER_CONCURRENCY_MAX: String(WORKER_CONCURRENCY_MAX),
-  });
+  const worker = await installation.start("worker", environment);
   letAcknowledgementsGoFirst(installation, worker);
   return { api: await installation.start("api", environment), worker };
 }
