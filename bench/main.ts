@@ -1,7 +1,7 @@
-// npm run bench        the lines of the table that take minutes: ingest, drain, reads, start-up; about 15 minutes
-// npm run bench:long   the others; about 40 minutes
+// npm run bench        the lines of the table that take minutes: ingest, drain, reads, start-up; about 9 minutes
+// npm run bench:long   the others; about 22 minutes
 //
-//   -- --quick           fewer and shorter rounds: an indication, in 4 minutes
+//   -- --quick           fewer and shorter rounds: an indication, in 3 minutes
 //   -- --only 1,7        these lines
 //   -- --out DIR         where JSON and plots go: bench/results/ unless given (bench-output/ with --quick)
 //   -- --minutes N       how long line 4 lasts: 5 unless given

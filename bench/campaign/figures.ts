@@ -47,7 +47,7 @@ export function p99MsBySecond(campaigns: readonly Campaign[]): number[] {
 
 /**
  * Seconds after the burst's end until no second's p99 is above twice the steady one. Of the medians over the campaigns: the
- * p99 of one second of steady load is little more than its slowest answer, and one of a thousand is slow at any time.
+ * p99 of a second of steady load is about its slowest answer, and single answers are slow at any time.
  */
 export function recoverySeconds(campaigns: readonly Campaign[], { burstTo }: Plan): number {
   const steadyP99Ms = median(campaigns.map((campaign) => campaign.steadyP99Ms));

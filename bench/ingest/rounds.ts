@@ -26,8 +26,8 @@ export interface Runs {
 const BODIES = 32;
 const POSTS = 5_000;
 /**
- * NATS goes on deleting what was purged: without a rest, the arm behind the quickest one paid for it (the same build in two
- * places: 5 to 10 % apart).
+ * Without it the next arm pays for NATS's deleting of what the last one published: one build, measured in two places of a
+ * round, differed by 5 to 10 %.
  */
 const REST_MS = 700;
 

@@ -32,17 +32,20 @@ export interface Authenticator {
   authenticate(authorization: string | undefined): Promise<Caller>;
 }
 
-/** @throws TokenKeyError */
+/**
+ * Verifies tokens: signature, issuer, audience, expiry (which they must have), and `nbf` where it is there.
+ *
+ * @throws TokenKeyError
+ */
 export async function createAuthenticator(
   settings: TokenSettings,
   deps: { readonly clock: Clock; readonly random: () => number; readonly logger: Logger },
 ): Promise<Authenticator> {
   const { keys, ...expected } = settings;
-  return authenticatorWith({ ...expected, ...deps, keys: await openTokenKeys(keys, deps) });
+  return authenticatorWithKeys({ ...expected, ...deps, keys: await openTokenKeys(keys, deps) });
 }
 
-/** Verifies tokens: signature, issuer, audience, expiry (which they must have), and `nbf` where it is there. */
-function authenticatorWith(
+function authenticatorWithKeys(
   deps: Omit<TokenSettings, "keys"> & {
     readonly keys: TokenKeys;
     readonly clock: Clock;

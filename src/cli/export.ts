@@ -26,7 +26,7 @@ Examples:
     )
     .action((file: string, flags: ExportFlags) =>
       runInterruptible(deps.clock, async (signal) => {
-        // Only now: a service exports nothing, and would hold it in memory all the same.
+        // Only now: a service exports nothing, and would hold the code of it in memory all the same.
         const { exportCommand } = await import("./export-command.ts");
         return exportCommand(file, flags, deps, signal);
       }),

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { BACKLOG_MESSAGES_MAX } from "../transfer/submission-sender.ts";
+import { BACKLOG_MESSAGES_MAX } from "../transfer/backlog.ts";
 import type { CliDependencies } from "./dependencies.ts";
 import { CHECKPOINT_SUFFIX, type ImportFlags, REJECTS_SUFFIX } from "./import-flags.ts";
 import { runInterruptible } from "./interruptible.ts";
@@ -46,7 +46,7 @@ Examples:
     )
     .action((file: string, flags: ImportFlags) =>
       runInterruptible(deps.clock, async (signal) => {
-        // Only now: a service imports nothing, and would hold it in memory all the same.
+        // Only now: a service imports nothing, and would hold the code of it in memory all the same.
         const { importCommand } = await import("./import-command.ts");
         return importCommand(file, flags, deps, signal);
       }),

@@ -30,7 +30,7 @@ export interface EmbeddedQueueOptions {
   readonly deadLetterMaxBytes: number;
   readonly deadLetterDays: number;
   readonly ackWaitMs: number;
-  /** See createReservations. */
+  /** Messages given back that may wait before nothing new is taken; RETURNED_MESSAGES_MAX_DEFAULT unless given. */
   readonly returnedMessagesMax?: number | undefined;
   readonly clock: Clock;
   /** The writer's thread died: nothing can be published or settled in this process any more. */

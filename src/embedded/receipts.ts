@@ -4,7 +4,7 @@ import type { Erasure, ErasureStatus } from "../domain/erasure.ts";
 /** Unfinished erasures looked at; they are worked off one at a time, oldest first. */
 const UNFINISHED_MAX = 1_000;
 
-/** What is known of erasures, and what they have to delete. */
+/** The receipts of erasures, and how much one has to delete. */
 export function createReceipts(reader: DatabaseSync) {
   const columns = "id, user_id, requested_at_us, status, rows_deleted, finished_at_ms";
   const find = reader.prepare(`SELECT ${columns} FROM erasures WHERE id = ?`);
@@ -15,7 +15,7 @@ export function createReceipts(reader: DatabaseSync) {
     "SELECT count(*) AS views FROM views WHERE user_id = ? AND received_at_us <= ?",
   );
   return {
-    viewsOf: (userId: string, throughReceivedAtUs: number): number =>
+    countViews: (userId: string, throughReceivedAtUs: number): number =>
       Number(views.get(userId, throughReceivedAtUs)?.views),
     find(id: string): Erasure | null {
       const row = find.get(id);

@@ -173,7 +173,9 @@ function createEmbeddedStore(
       assertOpen();
       const one = { rows: 1, bytes: 0 };
       await write("markErased", { userId, throughReceivedAtUs }, one);
-      await onCounted?.(await readInTurn("countViews", () => receipts.viewsOf(userId, throughReceivedAtUs)));
+      await onCounted?.(
+        await readInTurn("countViews", () => receipts.countViews(userId, throughReceivedAtUs)),
+      );
       // In chunks, so that the views of others wait for a part of a long history only. A crash in between leaves the
       // mark and some rows; the erasure is repeated, and finds what is left.
       let rowsDeleted = 0;

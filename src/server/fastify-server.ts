@@ -110,7 +110,7 @@ export function createFastifyServer(options: {
   fastify.decorateRequest("outcome", null);
   fastify.addHook("onRequest", (request, reply, done) => {
     inFlight++;
-    // Fires once, whether the answer was sent or the client went away. (`once` would wrap and remove what is dropped anyway.)
+    // Fires once, whether the answer was sent or the client went away; `once` would make a wrapper for that.
     reply.raw.on("close", () => inFlight--);
     reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
     done();

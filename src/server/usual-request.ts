@@ -38,7 +38,7 @@ const USUAL_CONTENT_TYPES: ReadonlySet<unknown> = new Set([
 /** For these Apollo Server chooses JSON_TYPE. */
 const USUAL_ACCEPTS: ReadonlySet<unknown> = new Set([undefined, "*/*", "application/json"]);
 const JSON_TYPE = "application/json; charset=utf-8";
-/** Of answers without errors: one for all of them, to be read only. */
+/** Of answers with no other status than 200 and no retry-after: one for all of them, to be read only. */
 const JSON_HEADERS = new HeaderMap([["content-type", JSON_TYPE]]);
 
 interface UsualOperation {

@@ -4,14 +4,10 @@ import { OverloadedError } from "../ingest/errors.ts";
 import type { GroupCommit } from "../ingest/group-commit.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import { BACKLOG_MESSAGES_MAX } from "./backlog.ts";
 import { TransferStalledError } from "./errors.ts";
 import { createBackoff, createStallWatch, STALL_MS_MAX } from "./patience.ts";
 
-/**
- * While more messages than this wait in the queue an import pauses: what users view in the meantime waits behind it.
- * A message holds at most 500 impressions.
- */
-export const BACKLOG_MESSAGES_MAX = 1_000;
 /** How often the queue is asked, at most: it costs a round trip. */
 const BACKLOG_CHECK_INTERVAL_MS = 100;
 /** A backlog shrinks all the time: looking again later than this would leave the workers idle. */
