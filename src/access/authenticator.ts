@@ -5,7 +5,7 @@ import { ApiError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { callerOf } from "./claims.ts";
 import { FETCH_INTERVAL_MS, KeysUnavailableError } from "./remote-keys.ts";
-import { type KeySource, openTokenKeys, type TokenKeys } from "./token-keys.ts";
+import { type KeySource, openTokenKeys } from "./token-keys.ts";
 import { createVerifiedTokens } from "./verified-tokens.ts";
 
 /** How far the clock of who makes the tokens may be from ours. */
@@ -41,19 +41,9 @@ export async function createAuthenticator(
   settings: TokenSettings,
   deps: { readonly clock: Clock; readonly random: () => number; readonly logger: Logger },
 ): Promise<Authenticator> {
-  const { keys, ...expected } = settings;
-  return authenticatorWithKeys({ ...expected, ...deps, keys: await openTokenKeys(keys, deps) });
-}
-
-function authenticatorWithKeys(
-  deps: Omit<TokenSettings, "keys"> & {
-    readonly keys: TokenKeys;
-    readonly clock: Clock;
-    readonly random: () => number;
-    readonly logger: Logger;
-  },
-): Authenticator {
-  const { keys, issuer, audience, userClaim, clock, random, logger } = deps;
+  const { issuer, audience, userClaim } = settings;
+  const { clock, random, logger } = deps;
+  const keys = await openTokenKeys(settings.keys, deps);
   const verified = createVerifiedTokens(clock);
 
   async function verify(token: string): Promise<Caller> {
