@@ -29,6 +29,7 @@ scenario("08 one of three Cassandra nodes down: no interruption at LOCAL_QUORUM"
   await senders.stop();
   await stage.drained();
   expect(Object.keys(ledger.outcomes())).toEqual(["acknowledged"]);
+  expect(await pipelineOf(url)).toMatchObject({ deadLetters: 0 });
   // Until the others know that it is down, a read that chose it takes longer than the 2 s of a look at the store's health.
   await vi.waitFor(
     async () => expect(await pipelineOf(url)).toMatchObject({ storeHealthy: true, deadLetters: 0 }),
