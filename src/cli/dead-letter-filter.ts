@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEAD_LETTER_REASONS } from "../domain/dead-letter.ts";
+import { formatInstant, parseInstant, whyNoInstant } from "../domain/instant.ts";
 import { DAY_MS, MINUTE_MS, type WallClock } from "../domain/time.ts";
 import type { DeadLetterReason } from "../generated/operations.ts";
 
@@ -46,21 +47,21 @@ export function hasConditions(conditions: DeadLetterConditions): boolean {
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: MINUTE_MS, h: 60 * MINUTE_MS, d: DAY_MS };
 const AGO = /^(\d{1,6})([smhd])$/;
-/** A day, or an instant with its time zone: without one it would mean another instant on every machine. */
-const WHEN = /^\d{4}-\d\d-\d\d([Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d))?$/;
+const DAY = /^\d{4}-\d\d-\d\d$/;
 
-/** An instant that a person typed, as the API reads it. @throws InvalidArgumentError */
+/** An instant that a person typed, as the API reads it; a day is its first instant, UTC. @throws InvalidArgumentError */
 export function instantOf(text: string, nowMs: number): string {
+  const instant = spelledOut(text, nowMs);
+  const epochMs = parseInstant(instant);
+  if (epochMs !== null) return formatInstant(epochMs);
+  throw new InvalidArgumentError(
+    "must be a time like 2026-11-22T10:15:30Z or 2026-11-22 (UTC), or how long ago: 90s, 30m, 2h, 7d; " +
+      whyNoInstant(instant),
+  );
+}
+
+function spelledOut(text: string, nowMs: number): string {
   const [, count, unit = ""] = AGO.exec(text) ?? [];
-  const epochMs =
-    count === undefined
-      ? WHEN.test(text)
-        ? Date.parse(text)
-        : Number.NaN
-      : nowMs - Number(count) * (UNIT_MS[unit] ?? 0);
-  if (Number.isNaN(epochMs))
-    throw new InvalidArgumentError(
-      "must be a time like 2026-11-22T10:15:30Z or 2026-11-22 (UTC), or how long ago: 90s, 30m, 2h, 7d",
-    );
-  return new Date(epochMs).toISOString();
+  if (count !== undefined) return new Date(nowMs - Number(count) * (UNIT_MS[unit] ?? 0)).toISOString();
+  return DAY.test(text) ? `${text}T00:00:00Z` : text;
 }

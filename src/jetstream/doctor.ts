@@ -8,6 +8,7 @@ import {
   spaceFinding,
   warning,
 } from "../domain/finding.ts";
+import { parseInstant } from "../domain/instant.ts";
 import { type Connection, type ConnectOptions, openConnection } from "./connection.ts";
 import { API_ERROR, apiCodeOf, messageOf } from "./errors.ts";
 import { namesOf } from "./names.ts";
@@ -155,8 +156,7 @@ function roomFindings(check: string, stream: FoundStream | undefined, remedy: st
 
 /** When the server answered, as it says since 2.10; the client's types don't know it. */
 function toldTime(info: (StreamInfo & { readonly ts?: string }) | null): number | null {
-  const ms = Date.parse(info?.ts ?? "");
-  return Number.isNaN(ms) ? null : ms;
+  return parseInstant(info?.ts ?? "");
 }
 
 async function orNull<Found>(find: () => Promise<Found>, connection: Connection): Promise<Found | null> {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "nats";
+import { parseInstant } from "../domain/instant.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import { createAttempts } from "./attempts.ts";
@@ -239,5 +240,5 @@ export function createJetStreamQueue(
 }
 
 function oldestAgeMs({ messages, first_ts }: StreamInfo["state"], nowMs: number): number {
-  return messages === 0 ? 0 : Math.max(0, nowMs - Date.parse(first_ts));
+  return messages === 0 ? 0 : Math.max(0, nowMs - (parseInstant(first_ts) ?? nowMs));
 }

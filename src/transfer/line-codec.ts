@@ -1,6 +1,12 @@
 import type { View } from "../domain/impression.ts";
+import {
+  formatInstant,
+  formatInstantMicros,
+  parseInstant,
+  parseInstantMicros,
+  whyNoInstant,
+} from "../domain/instant.ts";
 import type { RejectionReason, UnjudgedImpression } from "../domain/validation.ts";
-import { formatMicros, formatMillis, parseInstant } from "./instant.ts";
 
 /**
  * One impression as a line of a transfer file (newline-delimited JSON, docs/import-export.md):
@@ -51,11 +57,11 @@ export type DecodedLine =
 export function encodeLine(view: View): string {
   // Built by hand: it runs once for every stored view, and the order of the fields is part of the format.
   let line = `{"userId":${JSON.stringify(view.userId)},"postId":${JSON.stringify(view.postId)}`;
-  line += `,"viewedAt":"${formatMillis(view.viewedAtMs)}"`;
+  line += `,"viewedAt":"${formatInstant(view.viewedAtMs)}"`;
   if (view.surface !== null) line += `,"surface":${JSON.stringify(view.surface)}`;
   if (view.position !== null) line += `,"position":${view.position}`;
   if (view.dwellMs !== null) line += `,"dwellMs":${view.dwellMs}`;
-  return `${line},"receivedAt":"${formatMicros(view.receivedAtUs)}"}`;
+  return `${line},"receivedAt":"${formatInstantMicros(view.receivedAtUs)}"}`;
 }
 
 /**
@@ -103,22 +109,26 @@ function viewedAtOf(value: unknown): number | string {
     return value;
   }
   if (value === undefined || value === null) return "viewedAt is missing";
-  const instant = typeof value === "string" ? parseInstant(value) : null;
-  if (instant === null) {
-    return `viewedAt must be like "2026-11-22T10:15:30.123Z" or milliseconds since 1970, not ${quote(value)}`;
-  }
-  return instant.epochMs;
+  const instantMs = typeof value === "string" ? parseInstant(value) : null;
+  return (
+    instantMs ??
+    `viewedAt must be like "2026-11-22T10:15:30.123Z" or milliseconds since 1970, not ${noInstant(value)}`
+  );
 }
 
 /** Epoch microseconds, null where there is none, or a sentence that says what is wrong. */
 function receivedAtOf(value: unknown): number | null | string {
   if (value === undefined || value === null) return null;
-  const instant = typeof value === "string" ? parseInstant(value) : null;
-  const micros = instant === null ? Number.NaN : instant.epochMs * 1_000 + instant.micros;
-  if (!Number.isSafeInteger(micros) || micros <= 0) {
-    return `receivedAt must be like "2026-11-22T10:15:31.123456Z", not ${quote(value)}`;
+  const instantUs = typeof value === "string" ? parseInstantMicros(value) : null;
+  if (instantUs === null || instantUs <= 0) {
+    return `receivedAt must be like "2026-11-22T10:15:31.123456Z", not ${noInstant(value)}`;
   }
-  return micros;
+  return instantUs;
+}
+
+/** Whatever stands in an instant's place, and, where it is a text, why it is none. */
+function noInstant(value: unknown): string {
+  return typeof value === "string" ? `${quote(value)}: ${whyNoInstant(value)}` : quote(value);
 }
 
 function quote(value: unknown): string {

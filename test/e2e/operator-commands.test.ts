@@ -84,6 +84,12 @@ describe("operator commands", () => {
   });
 
   test("discard asks first, and where nobody can answer wants --yes", async () => {
+    const noDay = await run("dead-letters", "discard", "--until", "2026-02-31", "--yes");
+    expect(noDay).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringContaining("there is no such day"),
+    });
     const asked = await run("dead-letters", "discard", "--user", "josef");
     expect(asked).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("--yes") });
     expect((await pipeline()).deadLetters).toBe(BAD_IMPRESSIONS + 1);

@@ -8,7 +8,6 @@ import {
   SURFACE_CODE_POINTS_MAX,
 } from "../../src/domain/limits.ts";
 import { idProblem, judge } from "../../src/domain/validation.ts";
-import { formatMicros, parseInstant } from "../../src/transfer/instant.ts";
 import { decodeLine, encodeLine } from "../../src/transfer/line-codec.ts";
 
 const RETENTION_MS = 90 * 86_400_000;
@@ -112,7 +111,7 @@ test.each([
   ['{"userId":"u","postId":"p","viewedAt":1e300}', "INVALID_FIELD", "whole milliseconds"],
   ['{"userId":"u","postId":"p","viewedAt":"2026-11-22 10:15:30"}', "INVALID_FIELD", "viewedAt must be like"],
   ['{"userId":"u","postId":"p","viewedAt":"2026-11-22T10:15:30"}', "INVALID_FIELD", "viewedAt must be like"],
-  ['{"userId":"u","postId":"p","viewedAt":"2026-02-30T10:15:30Z"}', "INVALID_FIELD", "viewedAt must be like"],
+  ['{"userId":"u","postId":"p","viewedAt":"2026-02-30T10:15:30Z"}', "INVALID_FIELD", "there is no such day"],
   ['{"userId":"u","postId":"p","viewedAt":"2027-02-29T10:15:30Z"}', "INVALID_FIELD", "viewedAt must be like"],
   ['{"userId":"u","postId":"p","viewedAt":"0000-00-00T00:00:00Z"}', "INVALID_FIELD", "viewedAt must be like"],
   ['{"userId":"u","postId":"p","viewedAt":"2026-11-22T24:00:00Z"}', "INVALID_FIELD", "viewedAt must be like"],
@@ -139,16 +138,4 @@ test("a detail quotes no more than a few characters of somebody's text", () => {
   const decoded = decodeLine(JSON.stringify({ ["x".repeat(10_000)]: 1 }));
   if (decoded.kind !== "rejected") throw new Error("was not refused");
   expect(decoded.rejection.detail.length).toBeLessThan(200);
-});
-
-test("instants agree with Date wherever Date can say it", () => {
-  fc.assert(
-    fc.property(
-      fc.date({ min: new Date("1970-01-01"), max: new Date("9999-12-31"), noInvalidDate: true }),
-      (date) => {
-        expect(parseInstant(date.toISOString())).toEqual({ epochMs: date.getTime(), micros: 0 });
-      },
-    ),
-  );
-  expect(formatMicros(1_795_342_531_123_007)).toBe("2026-11-22T10:15:31.123007Z");
 });
