@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { diagnoseEngine, migrate, openEngine } from "./app.ts";
 import { localAdminApi } from "./cli/admin-api.ts";
 import type { CliDependencies } from "./cli/dependencies.ts";
@@ -6,12 +6,16 @@ import { explainFailure } from "./cli/failure.ts";
 import { createProgram } from "./cli/program.ts";
 import { type Config, logSettingsOf, readConfig } from "./config.ts";
 import { systemClock as clock } from "./domain/time.ts";
+import { refuseMisreadSecrets } from "./env-file.ts";
 import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./service.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
+
+/** main.ts has loaded it. */
+const ENV_FILE = ".env";
 
 /** Commands speak to a person: only what needs attention is logged beside their output. */
 const loggerOf = (config: Config) => createLogger("warn", logSettingsOf(config));
@@ -21,7 +25,10 @@ const silentLogger = createLogger("silent");
 
 const dependencies: CliDependencies = {
   clock,
-  loadConfig: () => readConfig(process.env),
+  loadConfig() {
+    if (existsSync(ENV_FILE)) refuseMisreadSecrets(readFileSync(ENV_FILE, "utf8"), process.env);
+    return readConfig(process.env);
+  },
   openEngine: (config) => openEngine(config, loggerOf(config), { waitForStore: true, clock }),
   startWorkers: (engine, config) => startEngineWorkers(engine, config, loggerOf(config), clock),
   startService: (role, config, logger) => startService(role, config, logger, version, clock),

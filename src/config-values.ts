@@ -78,6 +78,30 @@ export const origins = z
 
 export const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
 
+/**
+ * A secret is what it is, to the last character, or it is refused: the other side, which holds the same secret, may
+ * have kept the line end of a mounted file or have cut it off, and nobody sees the difference (docs/adr/0036).
+ */
+export const secret = z.string().refine((text) => text === text.trim(), {
+  error: ({ input }) =>
+    `${paddingOf(String(input))}, which is easily lost on the way: remove it, here and where else the secret is kept`,
+});
+
+const NAMES_OF_SPACES: Readonly<Record<string, string>> = {
+  " ": "a space",
+  "\t": "a tab",
+  "\n": "a line feed",
+  "\r": "a carriage return",
+};
+
+/** Says which white space stands at an end of a text that has some there. */
+function paddingOf(text: string): string {
+  const isInFront = text !== text.trimStart();
+  const character = (isInFront ? text[0] : text.at(-1)) ?? "";
+  const codePoint = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+  return `${isInFront ? "begins" : "ends"} with ${NAMES_OF_SPACES[character] ?? `U+${codePoint}`}`;
+}
+
 /** Whether only this machine reaches it. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);

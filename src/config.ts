@@ -9,6 +9,7 @@ import {
   isLoopback,
   MIB,
   origins,
+  secret,
   text,
   trustProxy,
   wholeNumber,
@@ -46,13 +47,13 @@ const SETTINGS = {
     .default("impressions"),
   NATS_CREDS: z.string().optional(),
   NATS_USER: z.string().optional(),
-  NATS_PASSWORD: z.string().optional(),
+  NATS_PASSWORD: secret.optional(),
   NATS_TLS_CA: z.string().optional(),
   SCYLLA_CONTACT_POINTS: addresses("127.0.0.1:9042"),
   SCYLLA_LOCAL_DC: text("datacenter1"),
   SCYLLA_KEYSPACE: text("impressions"),
   SCYLLA_USER: z.string().optional(),
-  SCYLLA_PASSWORD: z.string().optional(),
+  SCYLLA_PASSWORD: secret.optional(),
   SCYLLA_TLS_CA: z.string().optional(),
   SCYLLA_TLS_SERVER_NAME: z.string().optional(),
   SCYLLA_REQUEST_TIMEOUT_MS: integer(5_000, 100, 120_000),
@@ -87,10 +88,9 @@ const SETTINGS = {
     .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), "must hold no user and no password")
     .optional(),
   JWT_PUBLIC_KEY: z.string().optional(),
-  JWT_SECRET: z
-    .string()
+  JWT_SECRET: secret
     .refine(
-      (secret) => Buffer.byteLength(secret) >= JWT_SECRET_BYTES_MIN,
+      (text) => Buffer.byteLength(text) >= JWT_SECRET_BYTES_MIN,
       `must have at least ${JWT_SECRET_BYTES_MIN} bytes`,
     )
     .optional(),
@@ -110,18 +110,18 @@ const SETTINGS = {
   PLAYGROUND: flag.optional(),
   INTROSPECTION: flag.optional(),
   IMPRESSIONS_URL: z.url({ protocol: /^https?$/, error: "must be an http or https address" }).optional(),
-  IMPRESSIONS_TOKEN: z.string().optional(),
+  IMPRESSIONS_TOKEN: secret.optional(),
   METRICS: flag.optional(),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
-  METRICS_TOKEN: z.string().min(SECRET_CHARACTERS_MIN, SECRET_TOO_SHORT).optional(),
+  METRICS_TOKEN: secret.min(SECRET_CHARACTERS_MIN, SECRET_TOO_SHORT).optional(),
   LOG_USER_IDS: z.enum(["hashed", "plain"], "must be hashed or plain").default("hashed"),
-  LOG_USER_ID_KEY: z.string().min(SECRET_CHARACTERS_MIN, SECRET_TOO_SHORT).optional(),
+  LOG_USER_ID_KEY: secret.min(SECRET_CHARACTERS_MIN, SECRET_TOO_SHORT).optional(),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
 } as const;
 
 const schema = z.object(SETTINGS);
-/** Settings that are never printed or logged. */
-const SECRETS: ReadonlySet<keyof typeof SETTINGS> = new Set<keyof typeof SETTINGS>([
+/** Settings that are never printed or logged, and never trimmed: see `secret`. */
+export const SECRETS: ReadonlySet<keyof typeof SETTINGS> = new Set<keyof typeof SETTINGS>([
   "IMPRESSIONS_TOKEN",
   "JWT_SECRET",
   "LOG_USER_ID_KEY",
@@ -169,7 +169,7 @@ export class ConfigError extends Error {
 export function readConfig(environment: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(
     SETTING_NAMES.flatMap((name) => {
-      const value = environment[name]?.trim();
+      const value = SECRETS.has(name) ? environment[name] : environment[name]?.trim();
       return value === undefined || value === "" ? [] : [[name, value]];
     }),
   );

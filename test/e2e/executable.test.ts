@@ -53,6 +53,16 @@ test("a file .env is read, and what the environment says comes first", () => {
   );
 });
 
+test("a secret that .env cannot hold as it is written there stops the start", () => {
+  const { status, stderr } = config({ dotenv: "METRICS_TOKEN=twelve characters#and more\n" });
+  expect({ status, stderr }).toEqual({
+    status: 1,
+    stderr:
+      "impressions: configuration: METRICS_TOKEN in .env is read as another text than is written there: " +
+      "put it between ' and '\n",
+  });
+});
+
 test("libraries run in their production mode, unless something else is asked for", () => {
   const shown = (environment: Readonly<Record<string, string>>) =>
     config({

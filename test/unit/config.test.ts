@@ -208,4 +208,30 @@ describe("configuration", () => {
     const environment = Object.fromEntries(lines.map((line) => line.split(/=(.*)/s)));
     expect(describeConfig(readConfig(environment))).toEqual(lines);
   });
+
+  const SECRETS = describeConfig(readConfig({}))
+    .map((line) => line.slice(0, line.indexOf("=")))
+    .filter((name) => /_(TOKEN|SECRET|PASSWORD|KEY)$/.test(name) && name !== "JWT_PUBLIC_KEY");
+
+  test.each(SECRETS)("%s is taken as it is, or refused, never changed", (name) => {
+    const secret = "inner spaces stay, and so do thirty-two bytes";
+    const settings = { ...JWT, [name]: secret };
+    expect(readConfig(settings)).toMatchObject({ [name]: secret });
+    for (const [padded, what] of [
+      [`${secret} `, "ends with a space"],
+      [`${secret}\n`, "ends with a line feed"],
+      [`${secret}\r\n`, "ends with a line feed"],
+      [`\t${secret}`, "begins with a tab"],
+      [`${secret}\u00a0`, "ends with U+00A0"],
+      [" ", "begins with a space"],
+    ] as const)
+      expect(() => readConfig({ ...settings, [name]: padded })).toThrow(
+        `${name}=(not shown): ${what}, which is easily lost on the way`,
+      );
+    expect(readConfig({ AUTH: "off", [name]: "" })).toMatchObject({});
+  });
+
+  test("all secrets are among them", () => {
+    expect(SECRETS).toHaveLength(6);
+  });
 });
