@@ -6,7 +6,7 @@
 /** What a client says about one post on the screen. `null` means that the client did not say. */
 export interface Impression {
   readonly postId: string;
-  /** Epoch milliseconds, after the clock shift (see `shiftViewedAt`). */
+  /** Epoch milliseconds, after the clock shift (`clockShiftMs`). */
   readonly viewedAtMs: number;
   /** Where in the app it was shown: HOME, SEARCH, ... */
   readonly surface: string | null;

@@ -25,7 +25,7 @@ export const NODES_MAX = 100;
 export const DEAD_LETTER_IDS_MAX = 1_000;
 /** `minViews` of a SeenRule. */
 export const MIN_VIEWS_MAX = 1_000_000;
-/** How far a viewedAt may lie ahead of receivedAt, and how far a sender's clock may be off before it is corrected. */
+/** How far a viewedAt may lie ahead of receivedAt, and how far a sender's clock may be ahead before it is corrected. */
 export const CLOCK_TOLERANCE_MS = 5 * 60_000;
 /** How far the clocks of two hosts may differ: an erasure also covers what was received this much after it. */
 export const HOST_CLOCK_SKEW_US_MAX = 5_000_000;

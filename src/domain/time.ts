@@ -23,16 +23,21 @@ export function microsToMillis(micros: number): number {
   return Math.floor(micros / 1_000);
 }
 
+/** Nobody sent anything to this service before it existed: a clock that shows less was never set. */
+const EARLIEST_SENT_AT_MS = Date.UTC(2025, 0, 1);
+
 /**
- * How far every viewedAt of a submission is moved because its sender's clock is wrong: 0 while the clocks agree
- * within 5 minutes or the sender did not say, otherwise the difference rounded to the nearest minute, so that a
- * resend a few seconds later is moved by the same amount and keeps its identity.
+ * How far every viewedAt of a list is moved because its sender's clock is certainly wrong: more than 5 minutes ahead of
+ * ours, or never set. Then it is the difference, to the nearest minute, so that a resend a moment later is nearly always
+ * moved by the same amount. Otherwise 0: a clock that is behind and a delivery that took its time look alike, and a view
+ * whose time followed the delivery would be another view each time that the same bytes arrive (ADR 45).
+ *
+ * @param sentAtMs null: the sender did not say.
  */
 export function clockShiftMs(receivedAtMs: number, sentAtMs: number | null): number {
   if (sentAtMs === null) return 0;
-  const deltaMs = receivedAtMs - sentAtMs;
-  if (Math.abs(deltaMs) <= CLOCK_TOLERANCE_MS) return 0;
-  return Math.round(deltaMs / MINUTE_MS) * MINUTE_MS;
+  const isWrong = sentAtMs > receivedAtMs + CLOCK_TOLERANCE_MS || sentAtMs < EARLIEST_SENT_AT_MS;
+  return isWrong ? Math.round((receivedAtMs - sentAtMs) / MINUTE_MS) * MINUTE_MS : 0;
 }
 
 /** A half-open stretch of viewedAt: sinceMs <= viewedAtMs < untilMs. */

@@ -63,7 +63,7 @@ export type ImpressionInput = {
 export type RecordImpressionsInput = {
   /** 1 to 500. Resending identical impressions (same post, same viewedAt) changes nothing. */
   readonly impressions: ReadonlyArray<ImpressionInput>;
-  /** The sender's clock at this attempt. Further than 5 minutes from ours: every viewedAt is shifted by the difference, to the minute. */
+  /** The sender's clock at this attempt. More than 5 minutes ahead of ours, or before 2025: every viewedAt is moved by the difference, to the minute. A clock that is behind looks like a delivery that took long, and moves nothing. */
   readonly sentAt?: string | null | undefined;
   /** Whose views. Under token auth it may be left out (the token's subject) and must otherwise equal it. */
   readonly userId?: string | null | undefined;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { openEngine } from "../../src/app.ts";
 import { type Config, readConfig } from "../../src/config.ts";
-import { systemClock } from "../../src/domain/time.ts";
+import { type Clock, systemClock } from "../../src/domain/time.ts";
 import type { Engine } from "../../src/engine.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { startWorkers, type Workers } from "../../src/workers/workers.ts";
@@ -15,14 +15,18 @@ export async function openEngineOf(environment: Environment): Promise<Engine> {
 }
 
 /** Worker loops on it. Not through the service, whose decorators plain Node does not run. */
-export function startWorkersOn(engine: Engine, environment: Environment): Workers {
+export function startWorkersOn(
+  engine: Engine,
+  environment: Environment,
+  clock: Clock = systemClock,
+): Workers {
   const config: Config = readConfig(environment);
   return startWorkers({
     queue: engine.queue,
     store: engine.store,
     board: engine.workerBoard,
-    clock: systemClock,
-    monotonicMs: systemClock.monotonicMs,
+    clock,
+    monotonicMs: clock.monotonicMs,
     random: Math.random,
     processId: `test-${process.pid}`,
     instanceId: randomUUID(),

@@ -33,17 +33,21 @@ describe("recorder", () => {
   });
 
   test.each([
-    ["within 5 minutes", NOW_MS - 5 * MINUTE_MS, 0],
-    ["just over 5 minutes behind", NOW_MS - 5 * MINUTE_MS - 1, 5 * MINUTE_MS],
-    ["29 s more than an hour behind", NOW_MS - 60 * MINUTE_MS - 29_000, 60 * MINUTE_MS],
-    ["31 s more than an hour behind", NOW_MS - 60 * MINUTE_MS - 31_000, 61 * MINUTE_MS],
+    ["within 5 minutes", NOW_MS + 5 * MINUTE_MS, 0],
+    ["an hour behind", NOW_MS - 60 * MINUTE_MS, 0],
+    ["just over 5 minutes ahead", NOW_MS + 5 * MINUTE_MS + 1, -5 * MINUTE_MS],
+    ["29 s more than an hour ahead", NOW_MS + 60 * MINUTE_MS + 29_000, -60 * MINUTE_MS],
+    ["31 s more than an hour ahead", NOW_MS + 60 * MINUTE_MS + 31_000, -61 * MINUTE_MS],
     ["a day ahead", NOW_MS + 1_440 * MINUTE_MS, -1_440 * MINUTE_MS],
-  ])("a sender's clock %s moves every view by whole minutes", async (_, sentAtMs, shiftMs) => {
-    const { added, recorder } = recorderAt(NOW_MS);
-    const viewedMs = sentAtMs - 1_234;
-    await recorder.record({ userId: "u", impressions: [viewedAt(viewedMs)], sentAtMs });
-    expect(added[0]?.impressions[0]?.viewedAtMs).toBe(viewedMs + shiftMs);
-  });
+  ])(
+    "a sender's clock that is %s moves every view by whole minutes or not at all",
+    async (_, sentAtMs, shiftMs) => {
+      const { added, recorder } = recorderAt(NOW_MS);
+      const viewedMs = sentAtMs - 1_234;
+      await recorder.record({ userId: "u", impressions: [viewedAt(viewedMs)], sentAtMs });
+      expect(added[0]?.impressions[0]?.viewedAtMs).toBe(viewedMs + shiftMs);
+    },
+  );
 });
 
 test("after our clock was set back an hour, a sender whose clock is right is not corrected", async () => {

@@ -40,8 +40,8 @@ export class RecordImpressionsInput {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      "The sender's clock at this attempt. Further than 5 minutes from ours: every viewedAt is shifted by the " +
-      "difference, to the minute.",
+      "The sender's clock at this attempt. More than 5 minutes ahead of ours, or before 2025: every viewedAt is moved by " +
+      "the difference, to the minute. A clock that is behind looks like a delivery that took long, and moves nothing.",
   })
   readonly sentAt?: number | null;
 }
