@@ -21,6 +21,8 @@ export interface Reservations {
    * Takes the next messages out of everybody's reach, all in one go: nothing else runs in between. Returned messages
    * and untouched ones take turns, so that neither waits for the other, however small the pulls and however many they
    * are.
+   *
+   * @throws what the read threw; nothing is reserved then.
    */
   next(request: Pick<PullRequest, "maxMessages" | "maxBytes">): QueuedMessage[];
 }
@@ -71,6 +73,10 @@ export function createReservations(deps: {
             leases.takeReturned();
           }
         }
+      } catch (error) {
+        // Reserved and forgotten, they would be out of reach until a restart.
+        for (const { sequence } of reserved) leases.release(sequence);
+        throw error;
       } finally {
         rows.return?.();
       }

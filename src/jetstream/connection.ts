@@ -110,6 +110,9 @@ export async function openConnection(options: ConnectOptions): Promise<Connectio
     log.error({ err: error }, "the connection to NATS is closed for good: restart this process");
   });
 
+  // The client tells of its end a moment after it has begun to throw at whatever is sent.
+  const outageNow = () => outage ?? (nats.isClosed() ? "NATS: the connection is closed" : null);
+
   const timeout = options.requestTimeoutMs;
   return {
     nats,
@@ -117,10 +120,11 @@ export async function openConnection(options: ConnectOptions): Promise<Connectio
     manager: await nats.jetstreamManager({ timeout, checkAPI: false }),
     requestTimeoutMs: timeout,
     clock: options.clock,
-    outage: () => outage,
+    outage: outageNow,
 
     request<Answer>(send: () => Promise<Answer>) {
-      if (outage !== null) return Promise.reject(new QueueUnavailableError(outage));
+      const reason = outageNow();
+      if (reason !== null) return Promise.reject(new QueueUnavailableError(reason));
       const { promise, resolve, reject } = Promise.withResolvers<Answer>();
       listeners.add(reject);
       send()

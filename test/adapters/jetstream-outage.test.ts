@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { createPublisher } from "../../src/ingest/publisher.ts";
+import { openConnection } from "../../src/jetstream/connection.ts";
 import { type JetStream, type JetStreamOptions, openJetStreamQueue } from "../../src/jetstream/open.ts";
 import { QueueUnavailableError } from "../../src/ports/errors.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
@@ -30,6 +31,25 @@ async function openOn(nats: NatsServers, given: Partial<JetStreamOptions> = {}) 
 function nodeOf(nats: NatsServers): ServerNode {
   return only(nats.nodes);
 }
+
+describe("a connection that has just been closed", () => {
+  it("rejects a request that the client refuses to send, as it rejects one that is lost", async () => {
+    const options = jetStreamOptions({ requestTimeoutMs: 1_000 });
+    const connection = await openConnection({
+      servers: options.servers,
+      requestTimeoutMs: 1_000,
+      clock: options.clock,
+      log: options.logger,
+    });
+    onTestFinished(() => connection.close());
+    const closed = connection.nats.close();
+    const request = connection.request(() => {
+      connection.nats.publish("nobody.listens");
+      return closed;
+    });
+    await expect(request).rejects.toThrow(QueueUnavailableError);
+  });
+});
 
 describe("a server that dies under traffic", () => {
   it("loses nothing that was acknowledged, and the queue goes on by itself", async () => {
