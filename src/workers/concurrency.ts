@@ -2,6 +2,11 @@ import { StoreRefusedError } from "../ports/errors.ts";
 import { createRankedQueue } from "./ranked-queue.ts";
 import type { Turnstile } from "./turnstile.ts";
 
+/** Thrown by a write that, once it had its slot, was not begun: it says nothing about the store. */
+export class NotBegunError extends Error {
+  override readonly name = "NotBegunError";
+}
+
 /** Writes slower than this tell that the store is falling behind. */
 const SLOW_WRITE_MS = 250;
 const CONCURRENCY_START = 32;
@@ -75,15 +80,16 @@ export function createConcurrencyLimit(options: {
       inSlot(async () => {
         const wasFull = running >= limit;
         const startedMs = options.monotonicMs();
-        let failed = false;
+        const isFast = () => options.monotonicMs() - startedMs <= SLOW_WRITE_MS;
         try {
-          return await write();
+          const result = await write();
+          learn(isFast(), wasFull);
+          return result;
         } catch (error) {
-          // A refused row says nothing about how the store is doing.
-          failed = !(error instanceof StoreRefusedError);
+          // A refused row says no more than that the store answers.
+          if (!(error instanceof NotBegunError))
+            learn(error instanceof StoreRefusedError && isFast(), wasFull);
           throw error;
-        } finally {
-          learn(!failed && options.monotonicMs() - startedMs <= SLOW_WRITE_MS, wasFull);
         }
       }, rank),
     runProbe: inSlot,

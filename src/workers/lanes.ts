@@ -2,7 +2,7 @@ import { StoreRefusedError } from "../ports/errors.ts";
 import type { WriteOptions } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Breaker } from "./breaker.ts";
-import type { ConcurrencyLimit } from "./concurrency.ts";
+import { type ConcurrencyLimit, NotBegunError } from "./concurrency.ts";
 import { partitionFields } from "./partition.ts";
 import { backoffMs, isOverdue, verdictOf } from "./verdict.ts";
 import { within } from "./within.ts";
@@ -12,9 +12,10 @@ import { within } from "./within.ts";
  * nobody but its own messages.
  *
  *   healthy   Writes start as slots come free, at most a quarter of all slots for one partition.
- *   sick      A write failed or takes longer than a second. From now on one write at a time, the probe; after a failure
- *             it is repeated with growing delays. The others wait behind it without a slot. A probe that succeeds within
- *             the second makes the lane healthy again.
+ *   sick      A write failed or takes longer than a second. From now on one write at a time, the probe, once all have
+ *             ended that were begun before; after a failure it is repeated with growing delays. The others wait behind it
+ *             without a slot. A probe that succeeds within the second makes the lane healthy again. Nothing else does:
+ *             only a probe runs alone, so that no other write can still hang when it has ended.
  *
  * What waits in a sick lane is given up, so that its messages go back to the queue, as soon as one of these comes: it has
  * been tried for 20 seconds; the messages in hand are so many that nothing new could be pulled (`shed`); the whole store
@@ -52,7 +53,10 @@ export const UNAVAILABLE: Outcome = { kind: "unavailable" };
 
 /** A write that takes longer makes its lane sick, also before it ends: one that hangs must not have a second one beside it. */
 const SICK_WRITE_MS = 1_000;
-/** A lane may have this share of the slots, so that it takes four sick ones to stop the others, and always one. */
+/**
+ * A healthy lane may have this share of the slots, and always one: what a partition that begins to hang holds until that is
+ * noticed. A sick lane holds the slot of its probe.
+ */
 const LANE_SHARE = 1 / 4;
 /** How long a sick lane that nobody uses is remembered. */
 const SICK_MEMORY_MS = 30_000;
@@ -68,7 +72,10 @@ interface Job {
 interface Lane {
   readonly partition: string;
   readonly waiting: Job[];
+  /** Writes that have a slot or wait for one. */
   running: number;
+  /** Of them, those that have begun. */
+  begun: number;
   /** In a row. */
   failures: number;
   isSlow: boolean;
@@ -97,7 +104,16 @@ export function createLanes(deps: LanesDeps): Lanes {
   function laneOf(partition: string): Lane {
     let lane = lanes.get(partition);
     if (lane === undefined) {
-      lane = { partition, waiting: [], running: 0, failures: 0, isSlow: false, troubleMs: 0, backoff: null };
+      lane = {
+        partition,
+        waiting: [],
+        running: 0,
+        begun: 0,
+        failures: 0,
+        isSlow: false,
+        troubleMs: 0,
+        backoff: null,
+      };
       lanes.set(partition, lane);
     }
     return lane;
@@ -122,10 +138,10 @@ export function createLanes(deps: LanesDeps): Lanes {
     const run = isSick(lane) ? limit.runProbe : limit.run;
     try {
       await run(() => timed(lane, job.write), job.rank);
-      lane.failures = 0;
       job.end(STORED);
     } catch (error) {
-      if (error === NOT_STARTED) job.end(UNAVAILABLE);
+      if (error === NOT_WANTED) job.end(UNAVAILABLE);
+      else if (error === NOT_ALONE) lane.waiting.unshift(job);
       else if (error instanceof StoreRefusedError) job.end({ kind: "refused", detail: error.message });
       else failed(lane, job, error, failuresBefore);
     }
@@ -136,19 +152,27 @@ export function createLanes(deps: LanesDeps): Lanes {
   /** Runs a write and keeps an eye on how long it takes. */
   async function timed(lane: Lane, write: Job["write"]): Promise<void> {
     // It may have waited for its slot for long.
-    if (breaker.isOpen() || phase === "closed") throw NOT_STARTED;
-    const notice = setTimeout(() => {
-      lane.isSlow = true;
-      lane.troubleMs = monotonicMs();
-    }, SICK_WRITE_MS);
+    if (breaker.isOpen() || phase === "closed") throw NOT_WANTED;
+    const isProbe = isSick(lane);
+    if (isProbe && lane.begun > 0) throw NOT_ALONE;
     const startedMs = monotonicMs();
+    const isSlow = () => monotonicMs() - startedMs > SICK_WRITE_MS;
+    const notice = setTimeout(() => noticeSlow(lane), SICK_WRITE_MS);
+    lane.begun++;
     try {
-      const apart = isSick(lane);
-      await within(deps.writeTimeoutMs, () => write({ apart }));
+      await within(deps.writeTimeoutMs, () => write({ apart: isProbe }));
+      if (isProbe) lane.failures = 0;
     } finally {
+      lane.begun--;
       clearTimeout(notice);
-      lane.isSlow = monotonicMs() - startedMs > SICK_WRITE_MS;
+      if (isSlow()) noticeSlow(lane);
+      else if (isProbe) lane.isSlow = false;
     }
+  }
+
+  function noticeSlow(lane: Lane): void {
+    lane.isSlow = true;
+    lane.troubleMs = monotonicMs();
   }
 
   function failed(lane: Lane, job: Job, error: unknown, failuresBefore: number): void {
@@ -224,5 +248,7 @@ export function createLanes(deps: LanesDeps): Lanes {
   };
 }
 
-/** Thrown by a write that had to wait until it was of no use any more. */
-const NOT_STARTED = new Error("not started");
+/** The store is down or the worker stops: what has waited for its slot until then is given up. */
+const NOT_WANTED = new NotBegunError("not wanted any more");
+/** The lane became sick while this waited for its slot, and another write of it still runs. */
+const NOT_ALONE = new NotBegunError("not alone in a sick lane");

@@ -1,0 +1,117 @@
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { StoreUnavailableError } from "../../src/ports/errors.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
+import { createLanes } from "../../src/workers/lanes.ts";
+import { createTurnstile } from "../../src/workers/turnstile.ts";
+
+/** From here on a write makes its lane sick (`lanes.ts`). */
+const SICK_WRITE_MS = 1_000;
+const WRITE_TIMEOUT_MS = 8_000;
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** A partition's lane in virtual time, beside the model of what runs in it. */
+function openLane(options: { readonly slots: number }) {
+  const monotonicMs = () => Date.now();
+  const turnstile = createTurnstile();
+  const limit = createConcurrencyLimit({ min: options.slots, max: options.slots, monotonicMs, turnstile });
+  const lanes = createLanes({
+    limit,
+    breaker: { failed: () => undefined, isOpen: () => false },
+    writeTimeoutMs: WRITE_TIMEOUT_MS,
+    monotonicMs,
+    random: () => 0.5,
+    logger: createLogger("silent"),
+  });
+  const partition = "viewers post";
+  const running = new Map<symbol, number>();
+  const overlaps: string[] = [];
+
+  const isHanging = () => [...running.values()].some((sinceMs) => Date.now() - sinceMs > SICK_WRITE_MS);
+
+  /** One that takes so long, each time that it is tried, and fails until its last time. */
+  async function write(durationsMs: readonly number[]): Promise<void> {
+    const left = [...durationsMs];
+    await lanes.write(
+      partition,
+      async () => {
+        if (lanes.isSick(partition) && running.size > 0) overlaps.push(`at ${Date.now()}`);
+        const durationMs = left.shift() ?? 0;
+        const id = Symbol();
+        running.set(id, Date.now());
+        // The lane gives up what has not answered by then.
+        await new Promise((resolve) => setTimeout(resolve, Math.min(durationMs, WRITE_TIMEOUT_MS - 1)));
+        running.delete(id);
+        if (left.length > 0) throw new StoreUnavailableError("failed");
+      },
+      0,
+    );
+  }
+
+  return { lanes, limit, partition, running, overlaps, isHanging, write };
+}
+
+describe("a lane", () => {
+  test("stays sick until the write that hangs has ended, however many fast ones end meanwhile", async () => {
+    const { lanes, partition, running, overlaps, write } = openLane({ slots: 32 });
+    const hanging = write([5_000]);
+    await vi.advanceTimersByTimeAsync(900);
+    const fast = write([300]);
+    await vi.advanceTimersByTimeAsync(200);
+    const waiting = Array.from({ length: 7 }, () => write([10]));
+    await vi.advanceTimersByTimeAsync(150);
+    await fast;
+    expect([lanes.isSick(partition), running.size]).toEqual([true, 1]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await Promise.all([hanging, ...waiting]);
+    expect([lanes.isSick(partition), overlaps]).toEqual([false, []]);
+    lanes.close();
+  });
+
+  test("stays sick after a failure until the next probe, though a write that was begun before succeeds", async () => {
+    const { lanes, partition, write } = openLane({ slots: 32 });
+    const writes = [write([100, 10]), write([120])];
+    await vi.advanceTimersByTimeAsync(130);
+    await writes[1];
+    expect(lanes.isSick(partition)).toBe(true);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await Promise.all(writes);
+    expect(lanes.isSick(partition)).toBe(false);
+    lanes.close();
+  });
+
+  test("writes one at a time while it is sick, is sick while a write hangs, and ends all: any interleaving", async () => {
+    const durationMs = fc.oneof(fc.nat(900), fc.integer({ min: 1_001, max: 7_000 }));
+    const writes = fc.array(
+      fc.record({
+        afterMs: fc.nat(1_500),
+        durationsMs: fc.array(durationMs, { minLength: 1, maxLength: 3 }),
+      }),
+      { minLength: 1, maxLength: 8 },
+    );
+    // Writes to other partitions take slots, so that some wait for theirs while the lane becomes sick.
+    const othersMs = fc.array(fc.integer({ min: 1, max: 5_000 }), { minLength: 12, maxLength: 20 });
+    await fc.assert(
+      fc.asyncProperty(writes, othersMs, async (asked, delaysMs) => {
+        const { lanes, limit, partition, overlaps, isHanging, write } = openLane({ slots: 16 });
+        const others = delaysMs.map((delayMs) =>
+          limit.run(() => new Promise((resolve) => setTimeout(resolve, delayMs))),
+        );
+        const ended: Promise<void>[] = [];
+        for (const { afterMs, durationsMs } of asked) {
+          ended.push(write(durationsMs));
+          await vi.advanceTimersByTimeAsync(afterMs);
+          if (isHanging()) expect(lanes.isSick(partition)).toBe(true);
+        }
+        const all = Promise.all([...ended, ...others]).then(() => lanes.close());
+        await vi.advanceTimersByTimeAsync(60_000);
+        await all;
+        expect(overlaps).toEqual([]);
+      }),
+      { numRuns: 400 },
+    );
+  });
+});
