@@ -58,11 +58,19 @@ export const ATTACKS: readonly Attack[] = [
     post(`${"{a".repeat(40_000)}${"}".repeat(40_000)}`),
   ),
   tooComplex("fields 32 deep", /fields in fields/, post(`{ user(id: "u") { ${nested(5)} } }`)),
-  tooComplex(
-    "10,000 aliases",
-    /128 aliases/,
-    post(`{ ${times(10_000, (index) => `a${index}:__typename`)} }`),
+  tooComplex("130,000 spaces", /131072 characters/, post(`{ __typename }${" ".repeat(132_000)}`)),
+  tooComplex("10,001 lines", /10000 lines/, post(`{ __typename }${"\n".repeat(10_000)}`)),
+  badInput(
+    "30 unknown fields, far apart",
+    /Too many validation errors/,
+    post(`{ ${times(30, (index) => `f${index}`, "\n".repeat(10))} }`),
   ),
+  badInput(
+    "an argument 300 times",
+    /There can be only one argument named "id"/,
+    post(`{ user(${'id:"u"\n'.repeat(300)}) { id } }`),
+  ),
+  tooComplex("5,000 aliases", /128 aliases/, post(`{ ${times(5_000, (index) => `a${index}:__typename`)} }`)),
   tooComplex(
     "100 aliases of 1,000 candidates for 100 users",
     /^The query costs \d+, and 250000/,

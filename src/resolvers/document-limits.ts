@@ -7,6 +7,10 @@ import { QueryTooComplexError } from "../errors.ts";
  * for seconds.
  */
 export const DOCUMENT_LIMITS = {
+  /** Room for a mutation that spells 500 impressions out in its text, with long ids. Comments and white space count, too. */
+  characters: 128 * 1024,
+  /** As many as tokens, for those who write one a line. */
+  lines: 10_000,
   /** Room for a mutation that spells 500 impressions out in its text (17 tokens each). */
   tokens: 10_000,
   /** Nested brackets of any kind. graphql-js recurses: some two thousand would overflow its stack. */
@@ -25,6 +29,8 @@ export const DOCUMENT_LIMITS = {
 } as const;
 
 const TOO_MANY: Record<keyof typeof DOCUMENT_LIMITS, string> = {
+  characters: "characters. Send values as variables, or split the operation.",
+  lines: "lines. Leave empty ones out, or split the operation.",
   tokens: "tokens. Send values as variables, or split the operation.",
   brackets: "levels of nested brackets. Ask in several requests.",
   selections: "fields and fragment spreads. Ask in several requests.",
@@ -41,6 +47,7 @@ const TOO_MANY: Record<keyof typeof DOCUMENT_LIMITS, string> = {
  * @throws QueryTooComplexError. Broken syntax passes: the parser has the better words for it.
  */
 export function checkDocument(query: string): void {
+  if (query.length > DOCUMENT_LIMITS.characters) throw tooMany("characters");
   const lexer = new Lexer(new Source(query));
   const counts = { tokens: 0, brackets: 0, selections: 0, aliases: 0, directives: 0, fragments: 0 };
   const repeats = new Repeats();
@@ -67,6 +74,7 @@ export function checkDocument(query: string): void {
 
   for (;;) {
     const kind = advance(lexer);
+    if (lexer.line > DOCUMENT_LIMITS.lines) throw tooMany("lines");
     if (kind === TokenKind.EOF) return;
     count("tokens");
     if (opens(kind)) count("brackets");

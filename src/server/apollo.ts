@@ -14,8 +14,15 @@ import type { Logger } from "../telemetry/logger.ts";
 import { compiledExecution, createRunCompiled } from "./compiled-execution.ts";
 import { createCompiledQueries } from "./compiled-queries.ts";
 import { createDocumentStore, type DocumentStore } from "./document-store.ts";
-import { concludeAnswer, createReport, type ReportErrors, toPublic } from "./graphql-errors.ts";
-import { VARIABLE_ERRORS_MAX } from "./limits.ts";
+import {
+  boundErrors,
+  concludeAnswer,
+  createReport,
+  forgetPlaces,
+  type ReportErrors,
+  toPublic,
+} from "./graphql-errors.ts";
+import { VALIDATION_ERRORS_MAX, VARIABLE_ERRORS_MAX } from "./limits.ts";
 import { type AnswerUsual, type CheckOperation, createAnswerUsual } from "./usual-request.ts";
 
 export interface GraphQLServer {
@@ -54,6 +61,7 @@ export async function startApollo(options: {
     stopOnTerminationSignals: false,
     documentStore: documents,
     executionOptions: { maxCoercionErrors: VARIABLE_ERRORS_MAX },
+    validationOptions: { maxErrors: VALIDATION_ERRORS_MAX },
     validationRules: [OneMutationRule],
     formatError: toPublic,
     logger: options.logger,
@@ -72,9 +80,12 @@ export async function startApollo(options: {
   return { apollo, documents, answerUsual: createAnswerUsual({ documents, compiled, check, run }) };
 }
 
-/** What holds for every operation: its price is within the budget, and its errors choose the HTTP status. */
+/** What holds for every operation: its price is within the budget; its errors are bounded, and choose the HTTP status. */
 function requestRules(check: CheckOperation, report: ReportErrors): ApolloServerPlugin<RequestContext> {
   const listener = {
+    async validationDidStart({ document, source }) {
+      forgetPlaces(document, source);
+    },
     async didResolveOperation({ document, operation, request, contextValue }) {
       if (!operation) return;
       contextValue.outcome.operation = operation.name?.value ?? null;
@@ -86,6 +97,7 @@ function requestRules(check: CheckOperation, report: ReportErrors): ApolloServer
     async willSendResponse({ response, contextValue }) {
       const { http, body } = response;
       if (body.kind !== "single") return;
+      body.singleResult = boundErrors(body.singleResult);
       const { status, retryAfterS } = concludeAnswer(body.singleResult, contextValue.outcome);
       if (status > 0) http.status = Math.max(http.status ?? 0, status);
       if (retryAfterS > 0) http.headers.set("retry-after", String(retryAfterS));

@@ -1,9 +1,17 @@
-import type { FormattedExecutionResult, GraphQLError, GraphQLFormattedError } from "graphql";
+import {
+  type DocumentNode,
+  type FormattedExecutionResult,
+  type GraphQLError,
+  type GraphQLFormattedError,
+  Kind,
+  visit,
+} from "graphql";
 import { ERROR_CATALOGUE, type ErrorCode } from "../errors.ts";
 import type { RequestContext } from "../resolvers/context.ts";
 import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import type { RequestOutcome } from "../resolvers/request-outcome.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { ERRORS_MAX, LOCATED_CHARACTERS_MAX, LOCATED_LINES_MAX } from "./limits.ts";
 
 /** What becomes of the errors of an operation, whoever ran it: in the log, in the answer, and in its status. */
 
@@ -26,10 +34,39 @@ export function toPublic(formatted: GraphQLFormattedError, error: unknown): Grap
   const told = publicErrorOf(error);
   return {
     message: told.message,
-    ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
+    // graphql-jit lists none.
+    ...(formatted.locations?.length ? { locations: formatted.locations } : {}),
     ...(formatted.path === undefined ? {} : { path: formatted.path }),
     extensions: publicExtensionsOf(told),
   };
+}
+
+/** Takes a document that is parsed and not yet validated the places of its nodes where it is too long to look them up. */
+export function forgetPlaces(document: DocumentNode, text: string): void {
+  if (text.length <= LOCATED_CHARACTERS_MAX && lineCount(text) <= LOCATED_LINES_MAX) return;
+  visit(document, {
+    enter(node) {
+      // The document keeps its own: its text is found by it.
+      if (node.kind !== Kind.DOCUMENT) (node as { loc?: unknown }).loc = undefined;
+    },
+  });
+}
+
+function lineCount(text: string): number {
+  return text.split(/\r\n|\n|\r/).length;
+}
+
+/** The answer with no more than ERRORS_MAX errors. What is left out is told by one more, as grave as the gravest of them. */
+export function boundErrors(result: FormattedExecutionResult): FormattedExecutionResult {
+  const { errors } = result;
+  if (errors === undefined || errors.length <= ERRORS_MAX) return result;
+  const leftOut = errors.slice(ERRORS_MAX);
+  const retryAfterMs = Math.max(...leftOut.map((error) => headOf(error, false).retryAfterMs));
+  const summary = {
+    message: `Errors that are left out: ${leftOut.length}. Ask for less in one request to see each.`,
+    extensions: { code: gravestOf(leftOut), ...(retryAfterMs > 0 ? { retryAfterMs } : {}) },
+  };
+  return { ...result, errors: [...errors.slice(0, ERRORS_MAX), summary] };
 }
 
 /** What the errors of an answer ask of HTTP. */

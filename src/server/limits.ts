@@ -23,6 +23,16 @@ export const DOCUMENT_CHARACTERS_MAX = 1024 * 1024;
 export const STORED_DOCUMENT_CHARACTERS_MAX = 16 * 1024;
 /** Errors about variables in one answer. */
 export const VARIABLE_ERRORS_MAX = 20;
+/** Errors that validation finds in one document before it gives up. */
+export const VALIDATION_ERRORS_MAX = 20;
+/** Errors in one answer: one for each of 100 users. One more says how many there were. */
+export const ERRORS_MAX = 100;
+/**
+ * In a longer document errors are told without their places. graphql-js looks for each place from the document's first line on (65 to
+ * 100 ns a line, measured), and one error may have as many places as the document has arguments.
+ */
+export const LOCATED_CHARACTERS_MAX = 4 * 1024;
+export const LOCATED_LINES_MAX = 256;
 /** Operations that are kept compiled: 18 KB for a small mutation, 190 KB for a large query, measured on a prototype. */
 export const COMPILED_QUERIES_MAX = 200;
 /** Compiling takes 0.4 to 2.8 ms: what comes once or twice is not worth it. */

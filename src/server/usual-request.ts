@@ -6,7 +6,7 @@ import type { RunCompiled } from "./compiled-execution.ts";
 import type { CompiledOperation, CompiledQueries } from "./compiled-queries.ts";
 import type { Variables } from "./compiled-variables.ts";
 import type { DocumentStore } from "./document-store.ts";
-import { concludeAnswer } from "./graphql-errors.ts";
+import { boundErrors, concludeAnswer } from "./graphql-errors.ts";
 import { isRecord } from "./request-document.ts";
 
 /** An HTTP request to /graphql, its document named by its text. */
@@ -88,7 +88,7 @@ export function createAnswerUsual(deps: {
     context: RequestContext,
   ): Promise<HTTPGraphQLResponse> {
     context.outcome.operation = operation.name?.value ?? null;
-    const result = await run(query, context, variables);
+    const result = boundErrors(await run(query, context, variables));
     const { status, retryAfterS } = concludeAnswer(result, context.outcome);
     const body = { kind: "complete", string: `${JSON.stringify(result)}\n` } as const;
     if (status === 0 && retryAfterS === 0) return { headers: JSON_HEADERS, body };

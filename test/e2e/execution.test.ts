@@ -1,6 +1,13 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { StoreUnavailableError } from "../../src/ports/errors.ts";
+import {
+  ERRORS_MAX,
+  LOCATED_CHARACTERS_MAX,
+  LOCATED_LINES_MAX,
+  VALIDATION_ERRORS_MAX,
+} from "../../src/server/limits.ts";
 import type { HttpAnswer } from "../support/api.ts";
 import { type ComparedApis, startCompared } from "../support/compared-apis.ts";
 import { arbitraryQuery } from "../support/random-queries.ts";
@@ -42,6 +49,12 @@ beforeAll(async () => {
         get(target, name) {
           const value = Reflect.get(target, name) as unknown;
           if (typeof value !== "function") return value;
+          if (name === "findErasure") {
+            return async (id: string) => {
+              if (id === "gone") throw new StoreUnavailableError("x");
+              return value.call(target, id);
+            };
+          }
           if (name === "postViewers") {
             return async (request: { ownerId: string }) => {
               if (request.ownerId === "broken") throw new Error(SECRET);
@@ -332,6 +345,61 @@ describe("a resolver that fails", () => {
     expect(answer.json.errors?.length, answer.text).toBeGreaterThan(0);
     expect(answer.status, answer.text).toBe(status);
     expect(answer.text).not.toContain("hunter2");
+  });
+});
+
+describe("the errors of an answer", () => {
+  const CALLER = "BAD_USER_INPUT";
+
+  test.each([ERRORS_MAX, ERRORS_MAX + 1, ERRORS_MAX + 20])("%d of resolvers", async (count) => {
+    const fields = Array.from({ length: count }, (_, index) => `a${index}: erasure(id: "")`);
+    const { json, status } = await expectSame({ query: `{ ${fields.join(" { id } ")} { id } }` });
+    const errors = json.errors ?? [];
+    expect(status).toBe(400);
+    expect(errors.slice(0, ERRORS_MAX).map(({ path }) => path)).toEqual(
+      fields.slice(0, ERRORS_MAX).map((_, index) => [`a${index}`]),
+    );
+    expect(errors.slice(ERRORS_MAX)).toEqual(
+      count === ERRORS_MAX
+        ? []
+        : [
+            {
+              message: expect.stringContaining(`left out: ${count - ERRORS_MAX}.`),
+              extensions: { code: CALLER },
+            },
+          ],
+    );
+  });
+
+  test("the gravest one counts, although it is left out", async () => {
+    const fields = Array.from({ length: ERRORS_MAX }, (_, index) => `a${index}: erasure(id: "") { id }`);
+    const query = `{ ${fields.join(" ")} late: erasure(id: "gone") { id } }`;
+    const answer = await expectSame({ query });
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get("retry-after")).toMatch(/^[123]$/);
+    expect(answer.json.errors?.at(-1)?.extensions).toMatchObject({ code: "STORE_UNAVAILABLE" });
+  });
+
+  test("of validation are those that were found first", async () => {
+    const fields = Array.from({ length: 2 * VALIDATION_ERRORS_MAX }, (_, index) => `f${index}`);
+    const { json } = await expectSame({ query: `{ ${fields.join(" ")} }` });
+    expect(json.errors).toHaveLength(VALIDATION_ERRORS_MAX + 1);
+    expect(json.errors?.at(-1)?.message).toMatch(/^Too many validation errors/);
+  });
+
+  test.each<[string, boolean, string]>([
+    ["as many lines as are looked through", true, "\n".repeat(LOCATED_LINES_MAX - 1)],
+    ["a line more", false, "\n".repeat(LOCATED_LINES_MAX)],
+    ["a line more, as Windows ends them", false, "\r\n".repeat(LOCATED_LINES_MAX)],
+    ["many characters", false, "#".padEnd(LOCATED_CHARACTERS_MAX)],
+  ])("say where they are in a document of %s: %s", async (_, located, padding) => {
+    const place = (text: string) => ({ line: padding.split("\n").length, column: text.indexOf("nope") + 1 });
+    for (const field of ["nope", 'nope: erasure(id: "")']) {
+      const text = `{ ${field}${field === "nope" ? "" : " { id }"} }`;
+      const { json } = await expectSame({ query: located ? padding + text : `${text} ${padding}` });
+      expect(json.errors).toHaveLength(1);
+      expect(json.errors?.map(({ locations }) => locations)).toEqual([located ? [place(text)] : undefined]);
+    }
   });
 });
 

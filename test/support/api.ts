@@ -41,6 +41,7 @@ export interface GraphQLAnswer {
   readonly data?: unknown;
   readonly errors?: readonly {
     readonly message: string;
+    readonly locations?: readonly { readonly line: number; readonly column: number }[];
     readonly path?: readonly (string | number)[];
     readonly extensions: Readonly<Record<string, unknown>>;
   }[];

@@ -11,6 +11,8 @@ const times = (count: number, text: (index: number) => string) =>
 
 /** One document for each limit, with so many of what it limits. */
 const DOCUMENTS: Readonly<Record<keyof typeof DOCUMENT_LIMITS, (count: number) => string>> = {
+  characters: (count) => `{ a }${" ".repeat(count - 5)}`,
+  lines: (count) => `{ a }${"\n".repeat(count - 1)}`,
   // query ( $a : [ Int ] = [ 1 1 ... ] ) { b }: 15 around the values.
   tokens: (count) => `query ($a: [Int] = [${"1 ".repeat(count - 15)}]) { b }`,
   brackets: (count) => `${"{ a ".repeat(count)}${"}".repeat(count)}`,
@@ -31,6 +33,16 @@ describe("checkDocument", () => {
     expect(() => checkDocument(documentOf(limit + step))).toThrow(
       new RegExp(`^The document has more than ${limit} `),
     );
+  });
+
+  test("lines are counted wherever they stand", () => {
+    const lines = "\r\n".repeat(DOCUMENT_LIMITS.lines);
+    for (const text of [
+      `${lines}{ a }`,
+      `{ a(b: """${lines}""") }`,
+      `{ a # ${"\n#".repeat(DOCUMENT_LIMITS.lines)}\n }`,
+    ])
+      expect(() => checkDocument(text)).toThrow(/more than 10000 lines/);
   });
 
   test("what stands in texts, comments and values is no structure", () => {
