@@ -5,6 +5,7 @@ import type { OnStatement } from "../ports/impression-store.ts";
 import { prepareDatabase, startError } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
 import { type EmbeddedQueue, openEmbeddedQueue } from "./queue.ts";
+import { createReadTurns } from "./read-turns.ts";
 import { QUEUE_SCHEMA, STORE_SCHEMA } from "./schema.ts";
 import { type EmbeddedStore, openEmbeddedStore } from "./store.ts";
 
@@ -59,12 +60,21 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
     const storeFile = join(dataDir, "store.sqlite");
     // Of both: what an import put into the queue is in the store by now.
     const identity = `${prepareDatabase(queueFile, QUEUE_SCHEMA)}-${prepareDatabase(storeFile, STORE_SCHEMA)}`;
-    const queue = await openEmbeddedQueue({ ...options, file: queueFile, identity, ackWaitMs, onFatal });
+    const readTurns = createReadTurns(clock);
+    const queue = await openEmbeddedQueue({
+      ...options,
+      file: queueFile,
+      identity,
+      ackWaitMs,
+      readTurns,
+      onFatal,
+    });
     opened.push(queue);
     const store = await openEmbeddedStore({
       file: storeFile,
       retentionMs,
       clock,
+      readTurns,
       onFatal,
       onStatement: options.onStatement,
     });

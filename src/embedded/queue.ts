@@ -7,6 +7,7 @@ import { messageOf, withReader } from "./database.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createLeases, type QueuedMessage } from "./leases.ts";
 import type { QueueWrites } from "./queue-writes.ts";
+import type { ReadTurns } from "./read-turns.ts";
 import { createReservations } from "./reservations.ts";
 import { startSweeper } from "./sweeper.ts";
 import { createWakeUp } from "./wake-up.ts";
@@ -33,6 +34,8 @@ export interface EmbeddedQueueOptions {
   /** Messages given back that may wait before nothing new is taken; RETURNED_MESSAGES_MAX_DEFAULT unless given. */
   readonly returnedMessagesMax?: number | undefined;
   readonly clock: Clock;
+  /** One for all reads of the process. */
+  readonly readTurns: ReadTurns;
   /** The writer's thread died: nothing can be published or settled in this process any more. */
   readonly onFatal?: (reason: string) => void;
 }
@@ -148,6 +151,7 @@ function createEmbeddedQueue(
     reader,
     writer,
     read,
+    readInTurn: (query) => options.readTurns.run(() => read(query), { unavailable }),
     assertOpen,
     clock,
     maxBytes: options.deadLetterMaxBytes,

@@ -5,45 +5,88 @@ import type { Clock } from "../domain/time.ts";
  * would run one after the other, and nothing else in the process until the last of them.
  */
 export interface ReadTurns {
-  /** Resolves when the next read may run: at once, unless the reads of this turn have had their time. */
-  next(): Promise<void>;
-  /** Runs a read on the time of this turn. */
-  timed<Result>(read: () => Result): Result;
+  /**
+   * Runs a read when its turn has come, in the order of asking: in this turn of the event loop, or in a later one where
+   * the reads of this one have had their time.
+   *
+   * @throws what `unavailable` makes, where too many reads wait already; the signal's reason; what the read throws.
+   */
+  run<Result>(read: () => Result, options: ReadTurnOptions): Promise<Result>;
 }
 
-/** What the reads take of one turn of the event loop; the last of them may take longer. */
-const TURN_MS_MAX = 4;
+export interface ReadTurnOptions {
+  /** The error of the port that the read belongs to. */
+  readonly unavailable: (reason: string) => Error;
+  /** Aborted, the read does not run any more. */
+  readonly signal?: AbortSignal | undefined;
+}
 
-export function createReadTurns({ monotonicMs }: Clock): ReadTurns {
+/**
+ * What reads take of one turn of the event loop. The last of them may take longer: a page 5 ms, so that a turn has about
+ * 10 ms at most.
+ */
+export const READ_TURN_MS_MAX = 4;
+/** Reads that may wait for their turn. More than that means that the process is far behind what is asked of it. */
+export const READS_WAITING_MAX = 10_000;
+
+export function createReadTurns({ monotonicMs }: Pick<Clock, "monotonicMs">): ReadTurns {
+  /** In the order of asking. */
+  const waiting: (() => void)[] = [];
   let takenMs = 0;
-  /** The end of this turn; null where no read has run in it. */
-  let turnEnd: Promise<void> | null = null;
+  let isTurnBegun = false;
+  let isDrainComing = false;
 
-  function endOfTurn(): Promise<void> {
-    turnEnd ??= new Promise((resolve) => {
-      setImmediate(() => {
-        takenMs = 0;
-        turnEnd = null;
-        resolve();
-      });
-    });
-    return turnEnd;
+  /** Looks at the time before each read: those who ask at once find that it is not used up, all of them. */
+  function drain(): void {
+    isDrainComing = false;
+    while (takenMs < READ_TURN_MS_MAX) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      next();
+    }
+  }
+
+  /** Goes on in this turn, once the caller is done; where the time is used up, the next turn does. */
+  function drainSoon(): void {
+    if (isDrainComing || takenMs >= READ_TURN_MS_MAX) return;
+    isDrainComing = true;
+    queueMicrotask(drain);
+  }
+
+  function timed<Result>(read: () => Result): Result {
+    if (!isTurnBegun) setImmediate(endTurn);
+    isTurnBegun = true;
+    const startedMs = monotonicMs();
+    try {
+      return read();
+    } finally {
+      takenMs += monotonicMs() - startedMs;
+    }
+  }
+
+  function endTurn(): void {
+    isTurnBegun = false;
+    takenMs = 0;
+    drain();
   }
 
   return {
-    async next() {
-      // Again and again: those who waited longer may have used up the new turn.
-      while (takenMs >= TURN_MS_MAX) await endOfTurn();
-    },
-
-    timed(read) {
-      void endOfTurn();
-      const startedMs = monotonicMs();
-      try {
-        return read();
-      } finally {
-        takenMs += monotonicMs() - startedMs;
-      }
+    run(read, { unavailable, signal }) {
+      return new Promise((resolve, reject) => {
+        if (waiting.length >= READS_WAITING_MAX) {
+          reject(unavailable(`more than ${READS_WAITING_MAX} reads wait for their turn`));
+          return;
+        }
+        waiting.push(() => {
+          try {
+            signal?.throwIfAborted();
+            resolve(timed(read));
+          } catch (error) {
+            reject(error);
+          }
+        });
+        drainSoon();
+      });
     },
   };
 }

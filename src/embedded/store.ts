@@ -6,8 +6,8 @@ import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
 import { messageOf, withReader } from "./database.ts";
 import { createMembership } from "./membership.ts";
-import { createReadTurns } from "./read-turns.ts";
-import { createReceipts } from "./receipts.ts";
+import type { ReadTurns } from "./read-turns.ts";
+import { createReceipts, type ViewCount } from "./receipts.ts";
 import { createScan } from "./scan.ts";
 import { createStatementTimer } from "./statement-timer.ts";
 import type { ChunkOutcome, StoreWrites, UserPosition, ViewPosition } from "./store-writes.ts";
@@ -28,6 +28,8 @@ export interface EmbeddedStoreOptions {
   readonly file: string;
   readonly retentionMs: number;
   readonly clock: Clock;
+  /** One for all reads of the process. */
+  readonly readTurns: ReadTurns;
   /** The writer's thread died: nothing can be written in this process any more. */
   readonly onFatal?: (reason: string) => void;
   /** Told of each read, and of each write with its wait for a transaction. */
@@ -59,7 +61,7 @@ function unavailable(reason: string): StoreUnavailableError {
 }
 
 function createEmbeddedStore(
-  { clock, retentionMs, onStatement = () => undefined }: EmbeddedStoreOptions,
+  { clock, retentionMs, readTurns, onStatement = () => undefined }: EmbeddedStoreOptions,
   writer: Writer<StoreWrites>,
   reader: DatabaseSync,
 ): EmbeddedStore {
@@ -73,7 +75,6 @@ function createEmbeddedStore(
     if (closing !== null) throw unavailable("closed");
   }
 
-  const readTurns = createReadTurns(clock);
   const timer = createStatementTimer(clock, onStatement);
 
   /** Runs a read of some size when its turn has come. */
@@ -83,9 +84,7 @@ function createEmbeddedStore(
     signal?: AbortSignal,
   ): Promise<Result> {
     assertOpen();
-    await readTurns.next();
-    signal?.throwIfAborted();
-    return readTurns.timed(() => read(statement, query));
+    return readTurns.run(() => read(statement, query), { unavailable, signal });
   }
 
   const write: Writer<StoreWrites>["run"] = (operation, input, weight) =>
@@ -99,6 +98,20 @@ function createEmbeddedStore(
     } catch (error) {
       throw unavailable(messageOf(error));
     }
+  }
+
+  /** How many views an erasure will find, in pieces: a user may have a million. */
+  async function countViews(userId: string, throughReceivedAtUs: number): Promise<number> {
+    let views = 0;
+    let after: UserPosition | null = null;
+    do {
+      const piece: ViewCount = await readInTurn("countViews", () =>
+        receipts.countViews(userId, throughReceivedAtUs, after),
+      );
+      views += piece.views;
+      after = piece.next;
+    } while (after !== null);
+    return views;
   }
 
   /** A view at or before this instant is over. */
@@ -173,9 +186,7 @@ function createEmbeddedStore(
       assertOpen();
       const one = { rows: 1, bytes: 0 };
       await write("markErased", { userId, throughReceivedAtUs }, one);
-      await onCounted?.(
-        await readInTurn("countViews", () => receipts.countViews(userId, throughReceivedAtUs)),
-      );
+      await onCounted?.(await countViews(userId, throughReceivedAtUs));
       // In chunks, so that the views of others wait for a part of a long history only. A crash in between leaves the
       // mark and some rows; the erasure is repeated, and finds what is left.
       let rowsDeleted = 0;
