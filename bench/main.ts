@@ -5,7 +5,7 @@
 //   -- --only 1,7        these lines
 //   -- --out DIR         where JSON and plots go: bench/results/ unless given (bench-output/ with --quick)
 //   -- --minutes N       how long line 4 lasts: 5 unless given
-//   -- --before DIR      lines 1 and 3 also measure the service as built in that checkout, to tell what a change is worth
+//   -- --before DIR      lines 1, 3 and 5 also measure the service as built in that checkout, to tell what a change is worth
 //   -- --cpu-prof DIR    the service's processes leave their CPU profiles there
 //
 // Prints each goal with its figure, and whether it is met. A missed goal is a finding, not a failure.

@@ -24,7 +24,8 @@ export interface Measured {
   readonly statements: number;
 }
 
-const [users = "0", graphqlUrl = "", bareUrl = ""] = process.argv.slice(2);
+const [users = "0", graphqlUrl = "", bareUrl = "", beforeUrl = ""] = process.argv.slice(2);
+const urls = { graphql: graphqlUrl, before: beforeUrl, bare: bareUrl };
 const config = readConfig({ ENGINE: "cluster", ...process.env });
 const logger = createLogger("silent");
 const client = await connectClient(
@@ -61,7 +62,7 @@ async function measure({ scenario, arm, durationMs }: Order): Promise<Measured> 
   for (let index = 0; performance.now() < endMs; index = (index + 1) % asked.length) {
     const startedMs = performance.now();
     if (arm === "cql") await replay(client, waves[index] ?? []);
-    else await post(arm === "bare" ? bareUrl : graphqlUrl, asked[index]?.body ?? "");
+    else await post(urls[arm], asked[index]?.body ?? "");
     latenciesMs.push(performance.now() - startedMs);
   }
   return { latenciesMs, statements: waves.reduce((sum, wave) => sum + wave.flat().length, 0) / waves.length };

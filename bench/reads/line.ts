@@ -23,6 +23,7 @@ const OUTPUT_BYTES_MAX = 2 ** 20;
 interface Scenario {
   readonly scenario: string;
   readonly graphql: { readonly p50Ms: number; readonly p99Ms: number };
+  readonly before: { readonly p50Ms: number; readonly p99Ms: number } | null;
   readonly bare: { readonly p50Ms: number; readonly p99Ms: number };
   readonly cql: { readonly p50Ms: number; readonly p99Ms: number };
   readonly ratioP50: number;
@@ -41,7 +42,7 @@ export const reads: Line = {
   number: 5,
   name: "recommender-reads",
   title: "Reads: the recommender's questions, times the same CQL with the bare driver",
-  async measure({ size, say }) {
+  async measure({ size, say, beforeDirectory }) {
     const { impressions, rounds, roundMs } = SIZES[size];
     const [nats, cassandra] = await Promise.all([
       startNats({ config: { syncAlways: true } }),
@@ -63,6 +64,7 @@ export const reads: Line = {
         environment,
         ...["--impressions", String(impressions), "--rounds", String(rounds)],
         ...["--round-ms", String(roundMs), "--out", out],
+        ...(beforeDirectory === null ? [] : ["--before", beforeDirectory]),
       );
       const { idle, writing } = JSON.parse(readFileSync(out, "utf8")) as Report;
       const beside = `beside ${writing.impressionsPerSecond} impressions/s`;
@@ -102,11 +104,16 @@ function tableOf(when: string, scenarios: readonly Scenario[]): Table {
   return {
     title: when,
     rows: Object.fromEntries(
-      scenarios.map(({ scenario, graphql, bare, cql }) => [
+      scenarios.map(({ scenario, graphql, before, bare, cql }) => [
         scenario,
         {
           "p50 ms": graphql.p50Ms,
           "p99 ms": graphql.p99Ms,
+          ...(before !== null && {
+            "--before p50 ms": before.p50Ms,
+            "--before p99 ms": before.p99Ms,
+            "speed times --before": Number((before.p50Ms / graphql.p50Ms).toFixed(2)),
+          }),
           "bare route p50 ms": bare.p50Ms,
           "driver p50 ms": cql.p50Ms,
           "driver p99 ms": cql.p99Ms,

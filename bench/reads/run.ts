@@ -1,10 +1,10 @@
-// npm run bench:reads [-- --impressions 2000000 --rounds 5 --round-ms 1500 --out FILE]
+// npm run bench:reads [-- --impressions 2000000 --rounds 5 --round-ms 1500 --out FILE --before DIR]
 //
 // What a recommender waits for, against the same CQL sent with the bare driver. Needs the servers and the data:
 // `npm run services` in another terminal, its exports in this one, and `node bench/reads/load.ts` once. Starts
 // `impressions api` and the bare route on them for the reads, and `impressions serve` for what is recorded meanwhile. Each
-// round asks every scenario by GraphQL, by the bare route and by the driver; a figure is the median of its rounds. First
-// idle, then while impressions are recorded at 5,000 a second.
+// round asks every scenario by GraphQL, by the bare route and by the driver (and of the build in --before DIR, by GraphQL);
+// a figure is the median of its rounds. First idle, then while impressions are recorded at 5,000 a second.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +19,7 @@ import { startServiceProcess } from "../../test/support/service-process.ts";
 import { startChildServer } from "../support/child-server.ts";
 import { VIEWS_PER_USER } from "./dataset.ts";
 import type { Measured, Order } from "./generator.ts";
-import { ARMS, type Arm, SCENARIOS } from "./scenarios.ts";
+import { type Arm, SCENARIOS } from "./scenarios.ts";
 
 const WRITES_PER_SECOND = 5_000;
 const DRAIN_POLL_MS = 1_000;
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     "round-ms": { type: "string", default: "1500" },
     out: { type: "string" },
+    before: { type: "string" },
   },
 });
 const users = String(Math.ceil(Number(values.impressions) / VIEWS_PER_USER));
@@ -43,8 +44,11 @@ const environment = Object.fromEntries(
 ) as Record<string, string>;
 // As in production: the process that answers recommenders is not the one whose workers store a campaign.
 const reading = await startServiceProcess(environment, "api");
+const before =
+  values.before === undefined ? null : await startServiceProcess(environment, "api", values.before);
+const ARMS: readonly Arm[] = ["graphql", ...(before === null ? [] : (["before"] as const)), "bare", "cql"];
 const bare = await startChildServer(join(import.meta.dirname, "bare-route.ts"), environment);
-const generator = start("generator.ts", users, reading.url, bare.url);
+const generator = start("generator.ts", users, reading.url, bare.url, before?.url ?? "");
 await once(generator, "message");
 
 const idle = await measureAll();
@@ -57,7 +61,8 @@ await once(writer, "message");
 const writing = await measureAll();
 writer.kill();
 generator.kill();
-await Promise.all([reading.kill("SIGTERM"), recording.kill("SIGTERM"), bare.stop()]);
+await Promise.all([reading, recording, before].map((service) => service?.kill("SIGTERM")));
+await bare.stop();
 
 const writesPerSecond = median(rates);
 const report = {
@@ -89,6 +94,8 @@ interface Result {
   readonly scenario: string;
   readonly statements: number;
   readonly graphql: Figures;
+  /** Null without --before. */
+  readonly before: Figures | null;
   readonly bare: Figures;
   readonly cql: Figures;
   /** GraphQL's times the driver's, of the medians. */
@@ -100,7 +107,7 @@ interface Result {
 
 async function measureAll(): Promise<Result[]> {
   const measured = SCENARIOS.map(() => ({
-    figures: { graphql: [], bare: [], cql: [] } as Record<Arm, Figures[]>,
+    figures: { graphql: [], before: [], bare: [], cql: [] } as Record<Arm, Figures[]>,
     statements: 0,
   }));
   // The first round warms all sides up, and is not counted.
@@ -119,6 +126,7 @@ async function measureAll(): Promise<Result[]> {
       scenario: SCENARIOS[index]?.name ?? "",
       statements,
       graphql,
+      before: before === null ? null : medians(figures.before),
       bare,
       cql,
       ratioP50: rounded(graphql.p50Ms / cql.p50Ms),
@@ -176,20 +184,23 @@ function print(title: string, results: readonly Result[]): void {
   console.log(`\n${title}`);
   console.table(
     Object.fromEntries(
-      results.map(({ scenario, statements, graphql, bare, cql, ratioP50, ratioP99, bareRatioP50 }) => [
-        scenario,
-        {
-          statements,
-          "p50 ms": graphql.p50Ms,
-          "p99 ms": graphql.p99Ms,
-          "bare route p50": bare.p50Ms,
-          "driver p50": cql.p50Ms,
-          "driver p99": cql.p99Ms,
-          "ratio p50": ratioP50,
-          "ratio p99": ratioP99,
-          "bare route's ratio p50": bareRatioP50,
-        },
-      ]),
+      results.map(
+        ({ scenario, statements, graphql, before, bare, cql, ratioP50, ratioP99, bareRatioP50 }) => [
+          scenario,
+          {
+            statements,
+            "p50 ms": graphql.p50Ms,
+            "p99 ms": graphql.p99Ms,
+            ...(before !== null && { "before p50": before.p50Ms, "before p99": before.p99Ms }),
+            "bare route p50": bare.p50Ms,
+            "driver p50": cql.p50Ms,
+            "driver p99": cql.p99Ms,
+            "ratio p50": ratioP50,
+            "ratio p99": ratioP99,
+            "bare route's ratio p50": bareRatioP50,
+          },
+        ],
+      ),
     ),
   );
 }

@@ -10,9 +10,11 @@ import { createRandom, type Random } from "../../test/support/random.ts";
 import { EVERYTHING } from "../../test/support/views.ts";
 import { HOT_POST, POSTS, postId, userId } from "./dataset.ts";
 
-/** Who is asked: the service, a bare route around its store (bare-route.ts), the database itself. */
-export const ARMS = ["graphql", "bare", "cql"] as const;
-export type Arm = (typeof ARMS)[number];
+/**
+ * Who is asked: the service, the service as built in another checkout (where one is given), a bare route around the store
+ * (bare-route.ts), the database itself.
+ */
+export type Arm = "graphql" | "before" | "bare" | "cql";
 
 /** One question, as a GraphQL request body and as the call of the store that answers it. */
 export interface Question {
