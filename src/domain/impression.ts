@@ -19,26 +19,25 @@ export interface Impression {
 /** One list of impressions as one sender submitted it, stamped by the API. Never split between messages. */
 export interface Submission {
   readonly userId: string;
-  /** Epoch **microseconds**, strictly increasing in a process; the write timestamp of every row made from it. */
+  /**
+   * Epoch **microseconds**, of the list's first impression: a later version of a view that the list holds already has
+   * been received a microsecond later (`impressionsOf`). Lists of a process leave each other room for that.
+   */
   readonly receivedAtUs: number;
   readonly impressions: readonly Impression[];
 }
 
 /**
  * A valid impression with its owner. Its identity is (userId, postId, viewedAtMs): of two views with one identity
- * the one with the greater `receivedAtUs` replaces the other as a whole.
+ * the one that `laterReceived` names replaces the other as a whole.
  */
 export interface View extends Impression {
   readonly userId: string;
+  /** Epoch microseconds; the write timestamp of every row made from the view. */
   readonly receivedAtUs: number;
 }
 
 /** A text key of a view's identity, for maps. Ids hold no control characters, so NUL cannot occur in them. */
 export function identityOf(view: View): string {
   return `${view.userId}\u0000${view.postId}\u0000${view.viewedAtMs}`;
-}
-
-/** Of two views with one identity, the one that stays: the later received; at the same instant the second. */
-export function laterReceived(first: View, second: View): View {
-  return second.receivedAtUs >= first.receivedAtUs ? second : first;
 }

@@ -1,5 +1,6 @@
 import type { Submission } from "./impression.ts";
 import type { UnjudgedImpression } from "./validation.ts";
+import { earlierVersions } from "./versions.ts";
 
 /**
  * The body of a queue message: version 1, UTF-8 JSON.
@@ -40,6 +41,30 @@ export interface UnjudgedSubmission {
   readonly userId: unknown;
   readonly receivedAtUs: number;
   readonly impressions: readonly UnjudgedImpression[];
+}
+
+/** One impression of a message, with what its list says of all. */
+export interface QueuedImpression {
+  /** Its place in the whole message, from 0. */
+  readonly index: number;
+  readonly userId: unknown;
+  /** The list's, and a microsecond more for each earlier version of the same view in the list. */
+  readonly receivedAtUs: number;
+  readonly impression: UnjudgedImpression;
+}
+
+/** All impressions of a message, in order. */
+export function impressionsOf(submissions: readonly UnjudgedSubmission[]): QueuedImpression[] {
+  let index = 0;
+  return submissions.flatMap(({ userId, receivedAtUs, impressions }) => {
+    const earlier = earlierVersions(impressions);
+    return impressions.map((impression, place) => ({
+      index: index++,
+      userId,
+      receivedAtUs: receivedAtUs + (earlier?.[place] ?? 0),
+      impression,
+    }));
+  });
 }
 
 export type DecodedMessage =

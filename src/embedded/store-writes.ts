@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Erasure } from "../domain/erasure.ts";
 import type { View } from "../domain/impression.ts";
+import { compareDetails, type Details } from "../domain/versions.ts";
 
 /**
  * Everything that changes store.sqlite. Runs in the writer's thread, each operation inside a transaction; the instant
@@ -56,7 +57,11 @@ export interface ChunkOutcome<Position> {
   readonly next: Position | null;
 }
 
+/** SQL's name of `compareDetails`. */
+const DETAILS_ORDER = "compare_details";
+
 export function createStoreWrites(database: DatabaseSync): StoreWrites {
+  database.function(DETAILS_ORDER, { deterministic: true }, compareColumns);
   const erasedThrough = database.prepare(
     "SELECT through_received_at_us AS through FROM erased_users WHERE user_id = ?",
   );
@@ -68,7 +73,10 @@ export function createStoreWrites(database: DatabaseSync): StoreWrites {
       surface = excluded.surface,
       position = excluded.position,
       dwell_ms = excluded.dwell_ms
-    WHERE excluded.received_at_us >= views.received_at_us`);
+    WHERE excluded.received_at_us > views.received_at_us
+      OR (excluded.received_at_us = views.received_at_us AND ${DETAILS_ORDER}(
+        excluded.surface, excluded.position, excluded.dwell_ms, views.surface, views.position, views.dwell_ms
+      ) > 0)`);
   const mark = database.prepare(`
     INSERT INTO erased_users (user_id, through_received_at_us) VALUES (?, ?)
     ON CONFLICT (user_id) DO UPDATE SET
@@ -149,4 +157,19 @@ export function createStoreWrites(database: DatabaseSync): StoreWrites {
       saveErasure.run({ id, userId, requestedAtUs, status, rowsDeleted, finishedAtMs });
     },
   };
+}
+
+/** SQLite takes the number of a function's parameters from its declaration, so they are named. */
+function compareColumns(
+  surface: unknown,
+  position: unknown,
+  dwellMs: unknown,
+  otherSurface: unknown,
+  otherPosition: unknown,
+  otherDwellMs: unknown,
+): number {
+  return compareDetails(
+    { surface, position, dwellMs } as Details,
+    { surface: otherSurface, position: otherPosition, dwellMs: otherDwellMs } as Details,
+  );
 }

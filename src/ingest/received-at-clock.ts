@@ -2,8 +2,11 @@ import type { WallClock } from "../domain/time.ts";
 
 /** Stamps receivedAt. */
 export interface ReceivedAtClock {
-  /** Epoch microseconds, strictly greater than every earlier answer of this process. */
-  nextUs(): number;
+  /**
+   * Epoch microseconds: the first of so many (1 unless given) that no other answer of this process holds, all of them
+   * greater than the earlier ones.
+   */
+  nextUs(count?: number): number;
 }
 
 /**
@@ -11,11 +14,12 @@ export interface ReceivedAtClock {
  * it creeps on from the greatest instant that it gave, until the clock has caught up.
  */
 export function createReceivedAtClock(clock: WallClock): ReceivedAtClock {
-  let lastUs = 0;
+  let freeFromUs = 0;
   return {
-    nextUs() {
-      lastUs = Math.max(lastUs + 1, Math.floor(clock.nowMs() * 1_000));
-      return lastUs;
+    nextUs(count = 1) {
+      const firstUs = Math.max(freeFromUs, Math.floor(clock.nowMs() * 1_000));
+      freeFromUs = firstUs + count;
+      return firstUs;
     },
   };
 }

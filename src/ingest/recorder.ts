@@ -39,7 +39,8 @@ export function createRecorder(deps: {
 }): Recorder {
   return {
     async record({ userId, impressions, sentAtMs }) {
-      const receivedAtUs = deps.receivedAt.nextUs();
+      // Room for as many versions of one view as the list may hold.
+      const receivedAtUs = deps.receivedAt.nextUs(impressions.length);
       // The sender's clock is held against ours as it stands, not against receivedAt, which may run ahead for a while
       // after our clock was set back.
       const receivedAtMs = deps.clock.nowMs();

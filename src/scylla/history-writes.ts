@@ -1,10 +1,18 @@
 import type { View } from "../domain/impression.ts";
 import type { WallClock } from "../domain/time.ts";
+import { detailsRank } from "../domain/versions.ts";
 import type { WriteOptions } from "../ports/impression-store.ts";
 import { type BatchRow, cutIntoBatches } from "./batches.ts";
 import type { Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
 import { checkKey, detailsOf, encoded, ttlSeconds } from "./rows.ts";
+
+/**
+ * Of two values with one write timestamp the database keeps the one that ends later. Which that is would depend on when
+ * and through which host each was written; so the details' rank moves the end, by more than hosts' clocks and a write
+ * that waited can. Nobody sees it: every read is cut to the retention. It takes at most a day.
+ */
+const RANK_SECONDS = 30;
 
 export interface HistoryWritesOptions {
   readonly database: Database;
@@ -36,10 +44,14 @@ export function createHistoryWrites({ database, erasedUsers, retentionMs, clock 
       const ttl = ttlSeconds(view.viewedAtMs, retentionMs, nowMs);
       if (ttl === null || erasedUsers.covers(view)) continue;
       const key = [user, encoded.bigint(view.viewedAtMs), encoded.text(view.postId)];
-      const using = [encoded.bigint(view.receivedAtUs), encoded.int(ttl)];
+      const timestamp = encoded.bigint(view.receivedAtUs);
+      const membershipTtl = ttl + detailsRank(view) * RANK_SECONDS;
       groups.push([
-        { statement: "insertTimelineRow", parameters: [...key, ...using] },
-        { statement: "insertMembershipRow", parameters: [...key, detailsOf(view), ...using] },
+        { statement: "insertTimelineRow", parameters: [...key, timestamp, encoded.int(ttl)] },
+        {
+          statement: "insertMembershipRow",
+          parameters: [...key, detailsOf(view), timestamp, encoded.int(membershipTtl)],
+        },
       ]);
     }
     await Promise.all(cutIntoBatches(groups).map((batch) => database.writeBatch(batch, { apart })));

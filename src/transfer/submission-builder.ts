@@ -2,6 +2,7 @@ import type { Impression, Submission } from "../domain/impression.ts";
 import { HOST_CLOCK_SKEW_US_MAX, IMPRESSIONS_PER_MUTATION_MAX } from "../domain/limits.ts";
 import type { WallClock } from "../domain/time.ts";
 import { isExpired, judge } from "../domain/validation.ts";
+import { versionKey } from "../domain/versions.ts";
 import type { ReceivedAtClock } from "../ingest/received-at-clock.ts";
 import type { LineRecord, LineRejection } from "./line-codec.ts";
 
@@ -32,6 +33,8 @@ interface OpenSubmission {
   readonly givenReceivedAtUs: number | null;
   readonly receivedAtUs: number;
   readonly impressions: Impression[];
+  /** The views that it holds already: only a mutation says that its last version of one is the latest. */
+  readonly views: Set<string | null>;
   lineBytes: number;
 }
 
@@ -52,6 +55,7 @@ export function createSubmissionBuilder(deps: {
       last !== undefined &&
       last.userId === record.userId &&
       last.givenReceivedAtUs === record.receivedAtUs &&
+      !last.views.has(versionKey(record.impression)) &&
       last.impressions.length < IMPRESSIONS_PER_MUTATION_MAX &&
       last.lineBytes + lineBytes <= SUBMISSION_LINE_BYTES_MAX;
     return fits ? last : null;
@@ -85,10 +89,12 @@ export function createSubmissionBuilder(deps: {
           givenReceivedAtUs: given,
           receivedAtUs,
           impressions: [impression],
+          views: new Set([versionKey(view)]),
           lineBytes,
         });
       } else {
         open.impressions.push(impression);
+        open.views.add(versionKey(view));
         open.lineBytes += lineBytes;
       }
       return { kind: "accepted" };

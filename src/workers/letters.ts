@@ -1,7 +1,6 @@
 import { type DeadLetter, deadLetterId } from "../domain/dead-letter.ts";
 import type { View } from "../domain/impression.ts";
-import { decodeMessage, type UnjudgedSubmission } from "../domain/queue-message.ts";
-import type { UnjudgedImpression } from "../domain/validation.ts";
+import { decodeMessage, impressionsOf, type QueuedImpression } from "../domain/queue-message.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
 
 /** Pure: the dead letters that the workers write, each with what arrived, as it arrived. */
@@ -32,14 +31,13 @@ type Place = Pick<Source, "delivery" | "index">;
 
 /** The dead letter of an impression that can never be stored. */
 export function rejectedLetter(
-  place: Place,
+  delivery: Delivery,
+  { index, userId, receivedAtUs, impression }: QueuedImpression,
   rejection: Pick<DeadLetter, "reason" | "detail">,
-  { userId, receivedAtUs }: UnjudgedSubmission,
-  impression: UnjudgedImpression,
   rules: PlanRules,
 ): DeadLetter {
   return {
-    ...letterBase(place, rules),
+    ...letterBase({ delivery, index }, rules),
     ...rejection,
     userId: typeof userId === "string" ? userId : null,
     receivedAtUs,
@@ -75,15 +73,12 @@ export function crashedLetters(
   rules: PlanRules,
 ): PlannedLetter[] {
   const message = decodeMessage(delivery.body);
-  const submissions = message.kind === "message" ? message.submissions : [];
+  const impressions = message.kind === "message" ? impressionsOf(message.submissions) : [];
   const rejection = { reason: "CRASHED_WORKER", detail: crashDetail(deaths) } as const;
-  let index = 0;
-  const letters = submissions.flatMap((submission) =>
-    submission.impressions.map((impression) => ({
-      delivery,
-      letter: rejectedLetter({ delivery, index: index++ }, rejection, submission, impression, rules),
-    })),
-  );
+  const letters = impressions.map((queued) => ({
+    delivery,
+    letter: rejectedLetter(delivery, queued, rejection, rules),
+  }));
   return letters.length > 0 ? letters : [crashedWholeLetter(delivery, deaths, rules)];
 }
 

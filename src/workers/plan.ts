@@ -1,6 +1,7 @@
-import { identityOf, laterReceived, type View } from "../domain/impression.ts";
-import { decodeMessage } from "../domain/queue-message.ts";
+import { identityOf, type View } from "../domain/impression.ts";
+import { decodeMessage, impressionsOf } from "../domain/queue-message.ts";
 import { isExpired, judge } from "../domain/validation.ts";
+import { laterReceived } from "../domain/versions.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
 import {
   crashedLetters,
@@ -65,21 +66,15 @@ export function createPlanner(rules: PlanRules): Planner {
       letters.push({ delivery, letter: unreadableLetter(delivery, message.detail, rules) });
       return;
     }
-    let index = 0;
-    for (const submission of message.submissions) {
-      for (const impression of submission.impressions) {
-        const source = { delivery, index: index++ };
-        const judgement = judge(submission.userId, submission.receivedAtUs, impression, rules.retentionMs);
-        if (judgement.kind === "rejected") {
-          letters.push({
-            delivery,
-            letter: rejectedLetter(source, judgement.rejection, submission, impression, rules),
-          });
-        } else if (isExpired(judgement.view, rules.nowMs, rules.retentionMs)) {
-          expired.push(delivery);
-        } else {
-          addView(views, { ...source, view: judgement.view });
-        }
+    for (const queued of impressionsOf(message.submissions)) {
+      const { index, userId, receivedAtUs, impression } = queued;
+      const judgement = judge(userId, receivedAtUs, impression, rules.retentionMs);
+      if (judgement.kind === "rejected") {
+        letters.push({ delivery, letter: rejectedLetter(delivery, queued, judgement.rejection, rules) });
+      } else if (isExpired(judgement.view, rules.nowMs, rules.retentionMs)) {
+        expired.push(delivery);
+      } else {
+        addView(views, { delivery, index, view: judgement.view });
       }
     }
   }

@@ -2,6 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
+import { detailsRank } from "../../src/domain/versions.ts";
 import { StoreRefusedError } from "../../src/ports/errors.ts";
 import { createOracle } from "../support/oracle.ts";
 import { createRandom } from "../support/random.ts";
@@ -79,7 +80,9 @@ describe("the time to live", () => {
         "SELECT TTL(details) AS ttl, WRITETIME(details) AS written FROM views_by_user_post WHERE user_id = ?",
         [userId],
       );
-      const left = (retentionDays - ageDays) * 86_400;
+      // What the rank of its details adds: see RANK_SECONDS.
+      const rankSeconds = 30 * detailsRank({ surface: null, position: null, dwellMs: null });
+      const left = (retentionDays - ageDays) * 86_400 + rankSeconds;
       expect(Number(rows[0]?.get("ttl"))).toBeGreaterThan(left - 60);
       expect(Number(rows[0]?.get("ttl"))).toBeLessThanOrEqual(left + 1);
       expect(Number(rows[0]?.get("written"))).toBe(receivedAtUs);
@@ -90,7 +93,10 @@ describe("the time to live", () => {
     const keyspace = await newKeyspace();
     const { store } = await keyspace.open();
     const viewedAtMs = Date.now() - RETENTION_DAYS * DAY_MS + 4_000;
-    await recordViews(store, [viewOf({ userId: "u", postId: "p", viewedAtMs })]);
+    const endsAtOnce = Array.from({ length: 100_000 }, (_, dwellMs) =>
+      viewOf({ userId: "u", postId: "p", viewedAtMs, dwellMs }),
+    ).find((view) => detailsRank(view) === 0);
+    await recordViews(store, endsAtOnce === undefined ? [] : [endsAtOnce]);
     const tables = ["posts_by_user", "views_by_user_post", "viewers_by_post"];
     const rowsLeft = async () => {
       const counts = await Promise.all(

@@ -1,5 +1,6 @@
 import { identityOf, type View } from "../../src/domain/impression.ts";
 import type { Window } from "../../src/domain/time.ts";
+import { laterReceived } from "../../src/domain/versions.ts";
 import type { PostViewerRow, SeenPostRow, SeenRule } from "../../src/domain/walk.ts";
 
 /**
@@ -27,7 +28,7 @@ export function createOracle(): Oracle {
     add(view) {
       const key = identityOf(view);
       const known = views.get(key);
-      if (known === undefined || known.receivedAtUs <= view.receivedAtUs) views.set(key, view);
+      if (known === undefined || laterReceived(known, view) === view) views.set(key, view);
     },
 
     seenPosts(userId, window) {

@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { createDeadLetterActions } from "../../src/admin/dead-letter-actions.ts";
 import { CUT_OFF_NOTE, type DeadLetter, type DeadLetterReason } from "../../src/domain/dead-letter.ts";
+import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import type { Engine } from "../../src/engine.ts";
 import type { DeadLetterFilter } from "../../src/ports/dead-letters.ts";
-import { QueueUnavailableError } from "../../src/ports/errors.ts";
+import { QueueUnavailableError, StoreRefusedError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { type Environment, startWorkersOn } from "./open-engine.ts";
@@ -21,9 +22,9 @@ export function replaySuite(
     createDeadLetterActions(queue).replay({ ...REPLAY, filter });
 
   /** Lets workers settle everything that is queued. */
-  async function settle(): Promise<void> {
+  async function settle(store = opened().engine.store): Promise<void> {
     const { engine, environment } = opened();
-    const workers = startWorkersOn(engine, environment);
+    const workers = startWorkersOn({ ...engine, store }, environment);
     try {
       await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
     } finally {
@@ -94,6 +95,27 @@ export function replaySuite(
       ["p3", 1],
     ]);
     expect(await lettersOf(userId)).toEqual([]);
+  });
+
+  test("the last version in a list stays, though the store refused all of them at first", async () => {
+    const { engine } = opened();
+    const userId = newUser();
+    const viewedAtMs = Date.now() - 60_000;
+    // So many views that their letters are replayed in several messages, the newest first.
+    const posts = Array.from({ length: 40 }, (_, post) => `p${post}`);
+    const versions = ["first", "last"].flatMap((surface) =>
+      posts.map((postId) => ({ postId, viewedAtMs, surface, position: null, dwellMs: null })),
+    );
+    const submission = encodeSubmission({ userId, receivedAtUs: viewedAtMs * 1_000, impressions: versions });
+    await engine.queue.publish({ id: randomUUID(), body: joinSubmissions([submission]) });
+    await settle({ ...engine.store, writeHistory: () => Promise.reject(new StoreRefusedError("for now")) });
+    expect(await replay({ userId })).toMatchObject({ done: versions.length });
+    await settle();
+    const request = { ownerId: userId, window: EVERYTHING, after: null, limit: 100 };
+    const { rows } = await engine.store.seenPosts(request);
+    expect(rows.map(({ postId, surface }) => [postId, surface]).sort()).toEqual(
+      posts.map((postId) => [postId, "last"]).sort(),
+    );
   });
 
   test("publishing that fails leaves the letters", async () => {

@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { deadLetterId } from "../../src/domain/dead-letter.ts";
 import { erasedThroughUs } from "../../src/domain/erasure.ts";
-import { identityOf, laterReceived } from "../../src/domain/impression.ts";
+import { identityOf } from "../../src/domain/impression.ts";
+import {
+  DETAILS_RANKS,
+  type Details,
+  detailsRank,
+  earlierVersions,
+  laterReceived,
+} from "../../src/domain/versions.ts";
 import { unseenAmong } from "../../src/domain/walk.ts";
 import { viewOf } from "../support/views.ts";
 
@@ -24,12 +31,63 @@ describe("identityOf", () => {
 });
 
 describe("laterReceived", () => {
-  it("is the later received, and the second of two received at once", () => {
-    const at = (receivedAtUs: number) => viewOf({ userId: "u", postId: "p", viewedAtMs: 1, receivedAtUs });
-    const [early, late, twin] = [at(1), at(2), at(2)];
-    expect(laterReceived(early, late)).toBe(late);
-    expect(laterReceived(late, early)).toBe(late);
-    expect(laterReceived(late, twin)).toBe(twin);
+  const at = (receivedAtUs: number, details: Partial<Details> = {}) =>
+    viewOf({ userId: "u", postId: "p", viewedAtMs: 1, receivedAtUs, ...details });
+
+  it("is the later received, whatever it says", () => {
+    for (const position of [null, 0, 1, 2, 3]) {
+      const [early, late] = [at(1, { position }), at(2)];
+      expect(laterReceived(early, late)).toBe(late);
+      expect(laterReceived(late, early)).toBe(late);
+    }
+  });
+
+  it("is the same one of two received at once, in either order, and orders any number of them", () => {
+    const surfaces = [null, "", "HOME", "null", '"', "\u{1f600}", "\uff61"];
+    const versions = surfaces.flatMap((surface) =>
+      [null, 0, 100_000].flatMap((position) =>
+        [null, 0, 86_400_000].map((dwellMs) => at(2, { surface, position, dwellMs })),
+      ),
+    );
+    for (const first of versions) {
+      for (const second of versions) {
+        expect(laterReceived(first, second)).toBe(first === second ? second : laterReceived(second, first));
+      }
+    }
+    const greatest = versions.reduce(laterReceived);
+    expect(versions.toReversed().reduce(laterReceived)).toBe(greatest);
+  });
+
+  it("does not change between versions of the service: rows of two releases are compared", () => {
+    const ranks = [{}, { surface: "HOME", position: 3, dwellMs: 1_200 }, { surface: "\u{1f600}" }].map(
+      (details) => detailsRank(at(1, details)),
+    );
+    expect(ranks).toEqual([1_144, 2_659, 381]);
+    expect(DETAILS_RANKS).toBe(2_880);
+  });
+});
+
+describe("earlierVersions", () => {
+  it("counts, for each impression of a list, the versions of its view before it", () => {
+    const list = [
+      { postId: "p", viewedAtMs: 1 },
+      { postId: "q", viewedAtMs: 1 },
+      { postId: "p", viewedAtMs: 1, position: -1 },
+      { postId: "p", viewedAtMs: 2 },
+      { postId: { toString: 7 }, viewedAtMs: 1 },
+      {},
+      { postId: "p", viewedAtMs: 1 },
+      {},
+    ];
+    expect(earlierVersions(list)).toEqual([0, 0, 1, 0, 0, 0, 2, 0]);
+    expect(earlierVersions(list.slice(0, 2))).toEqual([0, 0]);
+    expect(earlierVersions([])).toBeNull();
+    expect(
+      earlierVersions([
+        { postId: "p", viewedAtMs: 1 },
+        { postId: "p", viewedAtMs: 2 },
+      ]),
+    ).toBeNull();
   });
 });
 

@@ -77,4 +77,11 @@ describe("receivedAt clock", () => {
     const clock = createReceivedAtClock({ nowMs: () => times.shift() ?? 0 });
     expect([1, 2, 3, 4].map(() => clock.nextUs() - NOW_MS * 1_000)).toEqual([0, 1, 2, 1_000]);
   });
+
+  test("leaves a list room for as many versions of one view as it has impressions", async () => {
+    const { added, recorder } = recorderAt(NOW_MS);
+    const impressions = [viewedAt(NOW_MS), viewedAt(NOW_MS), viewedAt(NOW_MS)];
+    for (let list = 0; list < 2; list++) await recorder.record({ userId: "u", impressions, sentAtMs: null });
+    expect(added.map(({ receivedAtUs }) => receivedAtUs - NOW_MS * 1_000)).toEqual([0, 3]);
+  });
 });

@@ -99,6 +99,28 @@ describe("submissions", () => {
     expect(sent[0]?.impressions).toHaveLength(2);
   });
 
+  test("of versions of one view the last line is the latest, and those with a receivedAt are received at it", async () => {
+    const given = "2026-11-22T10:00:01.000001Z";
+    const odd = lineOf({ postId: { toString: 7 } });
+    const { sent, outcome } = importing([
+      ...linesOf(3, (position) => ({ position })),
+      odd,
+      odd,
+      ...linesOf(2, (position) => ({ position, receivedAt: given })),
+    ]);
+    expect((await outcome).progress.tally.accepted).toBe(5);
+    const givenUs = Date.parse("2026-11-22T10:00:01Z") * 1_000 + 1;
+    expect(
+      sent.map(({ receivedAtUs, impressions }) => [receivedAtUs, impressions.map((i) => i.position)]),
+    ).toEqual([
+      [NOW_MS * 1_000, [0]],
+      [NOW_MS * 1_000 + 1, [1]],
+      [NOW_MS * 1_000 + 2, [2]],
+      [givenUs, [0]],
+      [givenUs, [1]],
+    ]);
+  });
+
   test("the longest lines there can be still make submissions that the queue takes", async () => {
     const messages: string[] = [];
     const groupCommit = createGroupCommit({

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
-import { identityOf, laterReceived } from "../../src/domain/impression.ts";
+import { identityOf } from "../../src/domain/impression.ts";
 import { CLOCK_TOLERANCE_MS } from "../../src/domain/limits.ts";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts";
+import { laterReceived } from "../../src/domain/versions.ts";
 import type { GroupCommit } from "../../src/ingest/group-commit.ts";
 import { createReceivedAtClock } from "../../src/ingest/received-at-clock.ts";
 import { createRecorder } from "../../src/ingest/recorder.ts";

@@ -98,6 +98,27 @@ describe("planning a pull", () => {
     expect(plan.historyBatches[0]?.views.map(({ view: { position } }) => position)).toEqual([2]);
   });
 
+  test("a version that is dead-lettered keeps its place among those of its list", () => {
+    const versions = [
+      view("p", NOW_MS, { position: -1 }),
+      view("p", NOW_MS),
+      view("p", NOW_MS, { dwellMs: -1 }),
+    ];
+    const bad = delivery(1, message({ userId: "u", impressions: [view("q", NOW_MS), ...versions] }));
+    const { letters, historyBatches } = planPull([bad], RULES);
+    const stored = historyBatches.flatMap(({ views }) =>
+      views.map(({ view: { receivedAtUs } }) => receivedAtUs),
+    );
+    const receivedAtUs = NOW_MS * 1_000;
+    expect(stored).toEqual([receivedAtUs, receivedAtUs + 1]);
+    for (const [index, shift] of [0, 2].entries()) {
+      expect(letters[index]?.letter).toMatchObject({
+        receivedAtUs: receivedAtUs + shift,
+        payload: { receivedAtUs: receivedAtUs + shift, impression: versions[shift] },
+      });
+    }
+  });
+
   test("a bad impression becomes one dead letter and costs its neighbours nothing", () => {
     const impressions = [view("good"), view("null"), view("good2", NOW_MS, { position: -1 })];
     const plan = planPull([delivery(7, message({ userId: "u", impressions }), 3)], RULES);

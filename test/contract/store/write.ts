@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { ID_CODE_POINTS_MAX } from "../../../src/domain/limits.ts";
 import { DAY_MS } from "../../../src/domain/time.ts";
+import { laterReceived } from "../../../src/domain/versions.ts";
 import { EVERYTHING, recordHalf, recordViews, viewOf } from "../../support/views.ts";
 import { openStore, type StoreContract, scanAll, someInstantMs, sorted } from "./fixture.ts";
 
@@ -129,6 +130,38 @@ export function write(contract: StoreContract): void {
       const views = await scanAll(store);
       expect(views).toHaveLength(4);
       for (const view of views) expect(view).toMatchObject({ ...late, surface: "LATE", position: null });
+    });
+
+    it("keeps the same one of two versions that were received at once, whichever was written first and when", async () => {
+      const { store } = await openStore(contract);
+      const viewedAtMs = someInstantMs();
+      const details = [
+        { surface: null, position: null, dwellMs: null },
+        { surface: "HOME", position: 0, dwellMs: 1_000 },
+        { surface: "HOME", position: 0, dwellMs: 1_001 },
+        { surface: "SEARCH", position: 7, dwellMs: null },
+        { surface: "", position: 100_000, dwellMs: 0 },
+      ];
+      const pairs = details.flatMap((first) => details.map((second) => [first, second] as const));
+      const versions = pairs.map(([first, second], index) => {
+        const of = (fields: (typeof details)[number]) =>
+          viewOf({ userId: "u", postId: `p${index}`, viewedAtMs, ...fields });
+        return { first: of(first), second: of(second) };
+      });
+      await recordViews(
+        store,
+        versions.map(({ first }) => first),
+      );
+      // Some way into the next second: a database that counts in seconds sees the second write later.
+      const nextMs = Math.floor(Date.now() / 1_000) * 1_000 + 1_500;
+      await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(nextMs), { timeout: 10_000, interval: 20 });
+      await recordViews(
+        store,
+        versions.map(({ second }) => second),
+      );
+      const kept = sorted(versions.map(({ first, second }) => laterReceived(first, second)));
+      expect(sorted(await scanAll(store))).toEqual(kept);
+      expect(kept).toEqual(sorted(versions.map(({ first, second }) => laterReceived(second, first))));
     });
 
     it("keeps the latest received when many are written at once", async () => {
