@@ -19,6 +19,9 @@ import type { SeenRuleInput } from "./inputs/seen-rule-input.ts";
  * argument and says what it must be.
  */
 
+/** Of an Int that has no other bound. */
+const INT_MAX = 2 ** 31 - 1;
+
 export function badUserInput(message: string): ApiError {
   return new ApiError("BAD_USER_INPUT", message);
 }
@@ -63,7 +66,7 @@ function checkEachId(argument: string, ids: readonly string[]): void {
 }
 
 export function checkFirst(first: number): void {
-  if (first < 1 || first > PAGE_SIZE_MAX) {
+  if (!isWhole(first, 1, PAGE_SIZE_MAX)) {
     throw badUserInput(
       `first must be from 1 to ${PAGE_SIZE_MAX}, not ${first}. Ask for more pages with after.`,
     );
@@ -72,7 +75,7 @@ export function checkFirst(first: number): void {
 
 /** `first` of a replay or a discard. */
 export function checkLettersAtOnce(first: number): void {
-  if (first < 1 || first > DEAD_LETTERS_PER_ACTION_MAX) {
+  if (!isWhole(first, 1, DEAD_LETTERS_PER_ACTION_MAX)) {
     throw badUserInput(
       `first must be from 1 to ${DEAD_LETTERS_PER_ACTION_MAX}, not ${first}. Go on with after.`,
     );
@@ -80,12 +83,17 @@ export function checkLettersAtOnce(first: number): void {
 }
 
 export function checkSeenRule(rule: SeenRuleInput): void {
-  if (rule.minViews < 1 || rule.minViews > MIN_VIEWS_MAX) {
+  if (!isWhole(rule.minViews, 1, MIN_VIEWS_MAX)) {
     throw badUserInput(`rule.minViews must be from 1 to ${MIN_VIEWS_MAX}, not ${rule.minViews}.`);
   }
-  if (rule.minDwellMs < 0) {
+  if (!isWhole(rule.minDwellMs, 0, INT_MAX)) {
     throw badUserInput(`rule.minDwellMs must be 0 or more milliseconds, not ${rule.minDwellMs}.`);
   }
+}
+
+/** The schema's Int takes any number (scalars/json-numbers.ts). */
+function isWhole(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max;
 }
 
 /** Any text of a mutation: longer ones are refused, whatever they mean. */

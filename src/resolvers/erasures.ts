@@ -1,9 +1,10 @@
-import { Arg, Authorized, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from "type-graphql";
+import { Arg, Authorized, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from "type-graphql";
 import type { Scope } from "../domain/caller.ts";
 import { microsToMillis } from "../domain/time.ts";
 import { checkId } from "./arguments.ts";
 import type { RequestContext } from "./context.ts";
 import { DateTime } from "./scalars/date-time.ts";
+import { ID } from "./scalars/json-numbers.ts";
 import { Erasure } from "./types/erasure.ts";
 
 /** Forgetting users. */

@@ -1,8 +1,9 @@
-import { Authorized, Ctx, FieldResolver, Float, Int, Query, Resolver, Root } from "type-graphql";
+import { Authorized, Ctx, FieldResolver, Float, Query, Resolver, Root } from "type-graphql";
 import type { Scope } from "../domain/caller.ts";
 import type { QueueStats } from "../ports/impression-queue.ts";
 import type { RequestContext } from "./context.ts";
 import { healthWithin } from "./health-within.ts";
+import { Int } from "./scalars/json-numbers.ts";
 import { Pipeline, type PipelineParts } from "./types/pipeline.ts";
 
 /**

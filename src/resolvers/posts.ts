@@ -1,10 +1,11 @@
-import { Arg, Args, Authorized, Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import { Arg, Args, Authorized, Ctx, FieldResolver, Query, Resolver, Root } from "type-graphql";
 import type { Scope } from "../domain/caller.ts";
 import type { PostViewerRow } from "../domain/walk.ts";
 import { checkId, checkNodeIds } from "./arguments.ts";
 import type { Connection } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
 import { WalkArgs } from "./inputs/page-args.ts";
+import { ID } from "./scalars/json-numbers.ts";
 import { Post } from "./types/post.ts";
 import { PostViewerConnection } from "./types/post-viewer.ts";
 import { SeenPost } from "./types/seen-post.ts";

@@ -218,9 +218,10 @@ class Pricing {
     if (argument?.value.kind === Kind.VARIABLE) this.asksVariables = true;
     let value: unknown = argument === undefined ? undefined : sizeOf(argument.value, this.variables);
     value ??= definition.defaultValue;
-    // A single id stands for a list of one.
-    const size = Array.isArray(value) ? value.length : typeof value === "number" ? Math.max(value, 1) : 1;
-    return Math.trunc(size);
+    if (Array.isArray(value)) return value.length;
+    // A single id stands for a list of one, also where it is a number.
+    const isCount = typeof value === "number" && name === "first";
+    return isCount ? Math.max(Math.trunc(value as number), 1) : 1;
   }
 }
 

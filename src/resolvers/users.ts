@@ -1,4 +1,4 @@
-import { Arg, Args, Authorized, Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import { Arg, Args, Authorized, Ctx, FieldResolver, Query, Resolver, Root } from "type-graphql";
 import type { Scope } from "../domain/caller.ts";
 import type { SeenPostRow } from "../domain/walk.ts";
 import { unseenAmong } from "../domain/walk.ts";
@@ -7,6 +7,7 @@ import type { Connection } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
 import { WalkArgs } from "./inputs/page-args.ts";
 import { SeenRuleInput } from "./inputs/seen-rule-input.ts";
+import { ID } from "./scalars/json-numbers.ts";
 import { PostViewer } from "./types/post-viewer.ts";
 import { SeenPostConnection } from "./types/seen-post.ts";
 import { User } from "./types/user.ts";

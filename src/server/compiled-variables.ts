@@ -1,5 +1,6 @@
 import {
   astFromValue,
+  type ConstValueNode,
   type GraphQLEnumType,
   type GraphQLInputObjectType,
   type GraphQLInputType,
@@ -11,9 +12,11 @@ import {
   isListType,
   isNonNullType,
   isRequiredInputField,
+  Kind,
   type OperationDefinitionNode,
   typeFromAST,
   valueFromASTUntyped,
+  visit,
 } from "graphql";
 
 export type Variables = Readonly<Record<string, unknown>>;
@@ -37,12 +40,13 @@ export function createPrepareVariables(
   const declared = (operation.variableDefinitions ?? []).map((definition) => {
     const type = typeFromAST(schema, definition.type);
     if (!isInputType(type)) throw new Error("a validated operation declares variables of input types only");
+    const fitOne = fitter(type);
     return {
       name: definition.variable.name.value,
-      fitOne: fitter(type),
+      fitOne,
       required: isNonNullType(type),
       defaultValue:
-        definition.defaultValue === undefined ? undefined : valueFromASTUntyped(definition.defaultValue),
+        definition.defaultValue === undefined ? undefined : fitOne(asSent(definition.defaultValue)),
     };
   });
   return (variables) => {
@@ -56,6 +60,7 @@ export function createPrepareVariables(
         if (fitting === MISFIT) return null;
         prepared[name] = fitting;
       } else if (defaultValue !== undefined) {
+        if (defaultValue === MISFIT) return null;
         prepared[name] = defaultValue;
       } else if (required) {
         return null;
@@ -63,6 +68,16 @@ export function createPrepareVariables(
     }
     return prepared;
   };
+}
+
+/** A literal as a client would have sent it: an id beyond 2^53 - 1, which a number rounds, as a text. */
+function asSent(literal: ConstValueNode): unknown {
+  return valueFromASTUntyped(
+    visit(literal, {
+      IntValue: (node) =>
+        Number.isSafeInteger(Number(node.value)) ? undefined : { ...node, kind: Kind.STRING },
+    }),
+  );
 }
 
 const MISFIT = Symbol("misfit");
@@ -162,6 +177,7 @@ function fitEnum(type: GraphQLEnumType): Fit {
 }
 
 function fitScalar(type: GraphQLScalarType): Fit {
+  if (type.name === "Int") return fitInt;
   const takesText = type.name === "ID" || type.name === "String";
   return (value) => {
     // The usual case, without the frame of a try.
@@ -172,4 +188,9 @@ function fitScalar(type: GraphQLScalarType): Fit {
       return MISFIT;
     }
   };
+}
+
+/** The compiler knows no Int beyond 32 bits; the schema's takes them (resolvers/scalars/json-numbers.ts). */
+function fitInt(value: unknown): unknown {
+  return typeof value === "number" && (value | 0) === value ? value : MISFIT;
 }

@@ -20,6 +20,8 @@ describe("the claims of a token", () => {
     ["user_id", 42, "42"],
     ["https://example.org/user", "x|y", "x|y"],
     ["sub", 1.5, null],
+    // Which id it was before JSON rounded it, nobody can tell.
+    ["sub", 2 ** 53, null],
     ["sub", "", null],
     ["sub", "undefined", null],
     ["sub", "x".repeat(129), null],

@@ -1,5 +1,6 @@
-import { ArgsType, Field, Int } from "type-graphql";
+import { ArgsType, Field } from "type-graphql";
 import { DEAD_LETTERS_PER_ACTION_MAX } from "../../admin/dead-letter-actions.ts";
+import { Int } from "../scalars/json-numbers.ts";
 import { DeadLetterFilterInput } from "./dead-letter-filter-input.ts";
 
 /** What to replay or discard, and how much of it now. */

@@ -1,6 +1,7 @@
-import { Field, ID, InputType } from "type-graphql";
+import { Field, InputType } from "type-graphql";
 import type { DeadLetterReason as Reason } from "../../domain/dead-letter.ts";
 import { DateTime } from "../scalars/date-time.ts";
+import { ID } from "../scalars/json-numbers.ts";
 import { DeadLetterReason } from "../types/dead-letter.ts";
 
 @InputType("DeadLetterFilter", {

@@ -1,7 +1,8 @@
-import { ArgsType, Field, ID, Int } from "type-graphql";
+import { ArgsType, Field } from "type-graphql";
 import type { DeadLetterReason as Reason } from "../../domain/dead-letter.ts";
 import { PAGE_SIZE_DEFAULT } from "../../domain/limits.ts";
 import { DateTime } from "../scalars/date-time.ts";
+import { ID, Int } from "../scalars/json-numbers.ts";
 import { DeadLetterReason } from "../types/dead-letter.ts";
 
 /** The arguments of every connection. */

@@ -1,5 +1,6 @@
-import { Field, ID, InputType, Int } from "type-graphql";
+import { Field, InputType } from "type-graphql";
 import { DateTime } from "../scalars/date-time.ts";
+import { ID, Int } from "../scalars/json-numbers.ts";
 
 /** One impression as a client says it: instants are epoch milliseconds already. */
 @InputType({ description: "One post that came on the screen." })

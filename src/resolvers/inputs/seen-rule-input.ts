@@ -1,5 +1,6 @@
-import { Field, InputType, Int } from "type-graphql";
+import { Field, InputType } from "type-graphql";
 import { DateTime } from "../scalars/date-time.ts";
+import { Int } from "../scalars/json-numbers.ts";
 
 @InputType("SeenRule", {
   description: "When does a post count as seen? By default: one view within the retention.",

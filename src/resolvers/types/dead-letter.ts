@@ -1,4 +1,4 @@
-import { Field, ID, Int, ObjectType, registerEnumType } from "type-graphql";
+import { Field, ObjectType, registerEnumType } from "type-graphql";
 import type { DeadLetterAction as Action } from "../../admin/dead-letter-actions.ts";
 import {
   DEAD_LETTER_REASONS,
@@ -8,6 +8,7 @@ import {
 } from "../../domain/dead-letter.ts";
 import { DateTime } from "../scalars/date-time.ts";
 import { JSONValue } from "../scalars/json.ts";
+import { ID, Int } from "../scalars/json-numbers.ts";
 import { PageInfo } from "./page-info.ts";
 
 /** The reasons as an enum object: what type-graphql makes GraphQL enums of. */

@@ -1,10 +1,11 @@
-import { Field, ID, Int, ObjectType, registerEnumType } from "type-graphql";
+import { Field, ObjectType, registerEnumType } from "type-graphql";
 import {
   ERASURE_STATUSES,
   type Erasure as ErasureReceipt,
   type ErasureStatus as Status,
 } from "../../domain/erasure.ts";
 import { DateTime } from "../scalars/date-time.ts";
+import { ID, Int } from "../scalars/json-numbers.ts";
 
 /** The statuses as an enum object: what type-graphql makes GraphQL enums of. */
 export const ErasureStatus = Object.fromEntries(ERASURE_STATUSES.map((status) => [status, status])) as {

@@ -1,6 +1,7 @@
-import { Field, Int, ObjectType } from "type-graphql";
+import { Field, ObjectType } from "type-graphql";
 import type { PostViewerRow } from "../../domain/walk.ts";
 import { DateTime } from "../scalars/date-time.ts";
+import { Int } from "../scalars/json-numbers.ts";
 import { PageInfo } from "./page-info.ts";
 
 /** One viewer of a post; its `user` is in resolvers/users.ts. */

@@ -1,4 +1,5 @@
-import { Field, ID, ObjectType } from "type-graphql";
+import { Field, ObjectType } from "type-graphql";
+import { ID } from "../scalars/json-numbers.ts";
 
 /** A post, known by its id alone; who viewed it is in resolvers/posts.ts. */
 @ObjectType({

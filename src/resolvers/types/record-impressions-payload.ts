@@ -1,6 +1,7 @@
-import { Field, Int, ObjectType } from "type-graphql";
+import { Field, ObjectType } from "type-graphql";
 import type { RecordResult } from "../../ingest/recorder.ts";
 import { DateTime } from "../scalars/date-time.ts";
+import { Int } from "../scalars/json-numbers.ts";
 
 /** The answer to recordImpressions. */
 @ObjectType({ simpleResolvers: true, description: "What was accepted. From here on it is not lost." })

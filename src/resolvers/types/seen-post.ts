@@ -1,6 +1,7 @@
-import { Field, Int, ObjectType } from "type-graphql";
+import { Field, ObjectType } from "type-graphql";
 import type { SeenPostRow } from "../../domain/walk.ts";
 import { DateTime } from "../scalars/date-time.ts";
+import { Int } from "../scalars/json-numbers.ts";
 import { PageInfo } from "./page-info.ts";
 
 /** One post in a user's history; its `post` is in resolvers/posts.ts. */

@@ -1,4 +1,5 @@
-import { Field, ID, ObjectType } from "type-graphql";
+import { Field, ObjectType } from "type-graphql";
+import { ID } from "../scalars/json-numbers.ts";
 
 /** A user, known by its id alone; what it has seen is in resolvers/users.ts. */
 @ObjectType({
