@@ -72,7 +72,7 @@ export function createExchange(deps: {
           return { kind: "later", code: "NETWORK", message: String(error), waitMs: 0 };
         }
         if (over()) return;
-        const verdict = verdictOf(answer, platform.wallMs());
+        const verdict = verdictOf(answer, batch.views.length, platform.wallMs());
         if (verdict.kind === "accepted" && learn(verdict.receivedAtMs)) deps.onOffset(clock.offsetMs());
         const tokenRefused = verdict.kind === "blocked" && verdict.code === "UNAUTHENTICATED";
         if (!tokenRefused || getToken === undefined || refused) return verdict;

@@ -12,6 +12,9 @@ export type Fetch = (
   },
 ) => Promise<{
   readonly status: number;
+  /** Both are told in a failure's message; not every fetch has them. */
+  readonly redirected?: boolean;
+  readonly url?: string;
   readonly headers: { get(name: string): string | null };
   text(): Promise<string>;
 }>;
@@ -27,6 +30,11 @@ export function fetchPost(fetch: Fetch, endpoint: string, keepalive = false): Pl
       ...(signal === undefined ? {} : { signal }),
     });
     const text = await response.text();
-    return { status: response.status, retryAfter: response.headers.get("retry-after"), text };
+    return {
+      status: response.status,
+      retryAfter: response.headers.get("retry-after"),
+      text,
+      ...(response.redirected && response.url !== undefined ? { redirectedTo: response.url } : {}),
+    };
   };
 }

@@ -18,6 +18,8 @@ export interface Journal {
   seal(views: Iterable<WaitingView>): void;
   /** Moves all provisional views that never were on the wire into corrected time. Undone where it cannot be saved. */
   correct(offsetMs: number): void;
+  /** These go after all others, as long as this run lasts. */
+  defer(views: readonly WaitingView[]): void;
   /** Forgets these: acknowledged, refused or dropped. */
   settle(views: ReadonlySet<WaitingView>): void;
   /** Writes all that is not written; ends, or resolves, when it is. Never fails: `onFailure` is told. */
@@ -204,6 +206,9 @@ export function createJournal(deps: {
         move(segment, offsetMs - segment.frame, null);
         touch(segment);
       }
+    },
+    defer(views) {
+      waiting = [...waiting.filter((view) => !views.includes(view)), ...views];
     },
     settle(views) {
       waiting = waiting.filter((view) => !views.has(view));

@@ -48,6 +48,8 @@ export interface HttpAnswer {
   /** The header as it came, or null. */
   readonly retryAfter: string | null;
   readonly text: string;
+  /** The address that answered, where the request was redirected. */
+  readonly redirectedTo?: string;
 }
 
 export interface Platform {

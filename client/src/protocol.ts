@@ -14,9 +14,9 @@ export type Verdict =
   | { readonly kind: "accepted"; readonly receivedAtMs: number; readonly flushAfterMs: number }
   /** Too many at once. */
   | { readonly kind: "split"; readonly code: string; readonly message: string }
-  /** They will never be taken. */
-  | { readonly kind: "refused"; readonly code: string; readonly message: string }
-  /** Nothing is wrong with them; the sender is not allowed, or this is not the server. */
+  /** The one at this place of the list will never be taken. */
+  | { readonly kind: "refused"; readonly place: number; readonly code: string; readonly message: string }
+  /** Nothing is known to be wrong with them; the sender is not allowed, or this is not the server. */
   | { readonly kind: "blocked"; readonly code: string; readonly message: string }
   /** Later. `waitMs` is what the server asked for. */
   | { readonly kind: "later"; readonly code: string; readonly message: string; readonly waitMs: number };
@@ -55,33 +55,66 @@ interface Answer {
   readonly data?: {
     readonly recordImpressions?: { readonly receivedAt: string; readonly flushAfterMs: number };
   } | null;
-  readonly errors?: readonly {
-    readonly message?: string;
-    readonly extensions?: { readonly code?: string; readonly retryAfterMs?: number };
-  }[];
+  readonly errors?: readonly ({
+    readonly message?: unknown;
+    readonly extensions?: { readonly code?: unknown; readonly retryAfterMs?: number };
+  } | null)[];
 }
 
-/** Decides by the code (the server's docs/errors.md), and where something else answered in the server's place, by the status. */
-export function verdictOf({ status, retryAfter, text }: HttpAnswer, nowMs: number): Verdict {
+/**
+ * All that deletes a view: an error of these codes (the server's docs/errors.md) that tells which one it is about, by its
+ * place in the list, or null where it tells none. Any other answer may be somebody else's, or about a request that was
+ * damaged on its way, an older server, a token, an address: somebody mends that, and the views are still there then.
+ */
+function refusedPlace(code: string, message: string, sent: number): number | null {
+  switch (code) {
+    case "BAD_USER_INPUT": {
+      // How the server's own checks of the list begin. GraphQL's errors quote the request, and would blame a view for a
+      // field that the schema lacks.
+      const place = Number(/^input\.impressions\[(\d+)]\./.exec(message)?.[1] ?? sent);
+      return place < sent ? place : null;
+    }
+    case "BATCH_TOO_LARGE":
+      return sent === 1 ? 0 : null;
+    default:
+      return null;
+  }
+}
+
+/** Decides by the code, and where something else answered in the server's place, by the status. `sent`: views in the request. */
+export function verdictOf(
+  { status, retryAfter, text, redirectedTo }: HttpAnswer,
+  sent: number,
+  nowMs: number,
+): Verdict {
   const answer = parse(text);
   const recorded = answer?.data?.recordImpressions;
   const receivedAtMs = Date.parse(recorded?.receivedAt ?? "");
-  if (recorded != null && Number.isFinite(receivedAtMs)) {
+  if (recorded != null && Number.isFinite(receivedAtMs) && status >= 200 && status < 300) {
     return { kind: "accepted", receivedAtMs, flushAfterMs: bounded(recorded.flushAfterMs) };
   }
   const error = answer?.errors?.[0];
-  const code = error?.extensions?.code ?? `HTTP_${status}`;
+  const code = textOr(error?.extensions?.code, `HTTP_${status}`);
+  const told = textOr(
+    error?.message,
+    `the endpoint answered with status ${status}, not as an Impressions server does`,
+  );
+  // 301 and 302 make a GET without a body of a POST.
   const message =
-    error?.message ?? `the endpoint answered with status ${status}, not as an Impressions server does`;
-  if (code === "BATCH_TOO_LARGE" || status === 413) return { kind: "split", code, message };
-  // 404, 405 and 415 have this code too, but they are about the address and not about the views.
-  if (code === "BAD_USER_INPUT" && (status === 400 || status === 200))
-    return { kind: "refused", code, message };
+    redirectedTo === undefined ? told : `${told} (redirected: is the endpoint ${redirectedTo}?)`;
+  const place = refusedPlace(code, message, sent);
+  if (place !== null) return { kind: "refused", place, code, message };
+  if ((code === "BATCH_TOO_LARGE" || status === 413) && sent > 1) return { kind: "split", code, message };
   const passing = status === 408 || status === 425 || status === 429;
-  const denied = code === "UNAUTHENTICATED" || code === "FORBIDDEN";
-  if (denied || (status >= 400 && status < 500 && !passing)) return { kind: "blocked", code, message };
+  const mendedByNobodySoon = status >= 300 && status < 500 && !passing;
+  const denied = code === "UNAUTHENTICATED" || code === "FORBIDDEN" || code === "BAD_USER_INPUT";
+  if (denied || mendedByNobodySoon) return { kind: "blocked", code, message };
   const waitMs = bounded(error?.extensions?.retryAfterMs ?? headerMs(retryAfter, nowMs));
   return { kind: "later", code, message, waitMs };
+}
+
+function textOr(value: unknown, otherwise: string): string {
+  return typeof value === "string" ? value : otherwise;
 }
 
 /** Retry-After: seconds, or a date. */

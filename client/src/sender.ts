@@ -156,40 +156,43 @@ export function createSender(deps: SenderDependencies): Sender {
         deps.onAcknowledged(views.length);
         break;
       case "split":
-        if (views.length === 1) refuse(views, verdict);
-        else batchMax = batchMaxEver = Math.ceil(views.length / 2);
+        batchMax = batchMaxEver = Math.ceil(views.length / 2);
         break;
       case "refused":
-        refuse(views, verdict);
+        refuse(views.slice(verdict.place, verdict.place + 1), verdict, nowMs);
         break;
       default:
-        postpone(views.length, verdict, nowMs);
+        postpone(views, verdict, nowMs);
     }
     step();
   }
 
   function refuse(
     views: readonly WaitingView[],
-    { code, message }: Exclude<Verdict, { kind: "accepted" }>,
+    { code, message }: Extract<Verdict, { kind: "refused" }>,
+    nowMs: number,
   ): void {
     report({ code, message });
     deps.onRefused(views);
+    // The rest goes on at once; a server that refuses one after the other is not asked without a pause.
+    if (failures++ > 0) backoffUntilMs = nowMs + backoffMs();
   }
 
-  function postpone(sent: number, verdict: Failure, nowMs: number): void {
-    const { code, message } = verdict;
-    const backoffMs =
-      verdict.kind === "blocked"
-        ? tuning.blockedRetryMs
-        : platform.random() * Math.min(tuning.backoffMsMax, tuning.backoffMs * 2 ** Math.min(failures, 30));
+  /** Full jitter: from 0 to a bound that doubles with each failure. */
+  function backoffMs(): number {
+    return platform.random() * Math.min(tuning.backoffMsMax, tuning.backoffMs * 2 ** Math.min(failures, 30));
+  }
+
+  function postpone(views: readonly WaitingView[], verdict: Failure, nowMs: number): void {
+    const { code, message, kind } = verdict;
+    backoffUntilMs = nowMs + (kind === "blocked" ? tuning.blockedRetryMs : backoffMs());
     failures++;
     refused = true;
-    backoffUntilMs = nowMs + backoffMs;
-    if (verdict.kind === "later") {
-      serverWishMs = nowMs + verdict.waitMs;
-      // A network that brings no answer to much may bring one to less.
-      if (code === "TIMEOUT" && sent > 0) batchMax = Math.max(1, Math.floor(sent / 2));
-    }
+    if (kind === "later") serverWishMs = nowMs + verdict.waitMs;
+    // A network that brings no answer to much may bring one to less; and where one view is what the server, or something
+    // before it, does not take, smaller lists find it. It is kept, behind those that it would keep back.
+    if (code === "TIMEOUT" || code === "BAD_USER_INPUT") batchMax = Math.max(1, Math.floor(views.length / 2));
+    if (kind === "blocked" && views.length === 1) journal.defer(views);
     report({ code, message, retryAfterMs: Math.ceil(Math.max(backoffUntilMs, serverWishMs) - nowMs) });
     endPass();
   }

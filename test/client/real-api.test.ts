@@ -1,10 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { createImpressionsOn } from "../../client/src/impressions.ts";
 import { createImpressions, fileStorage, type NodeOptions, nodePlatform } from "../../client/src/node.ts";
+import { verdictOf } from "../../client/src/protocol.ts";
 import { asyncStorage, createImpressions as createOnReactNative } from "../../client/src/react-native.ts";
 import { PipelineDocument } from "../../src/generated/operations.ts";
 import { startApi } from "../support/api.ts";
@@ -221,6 +224,61 @@ test("a clock that is three hours wrong: the views are dated by the service's", 
     const instantMs = Date.parse(lastViewedAt);
     const toleranceMs = post.id.startsWith("after") ? slackMs : 60_000 + slackMs;
     expect(Math.abs(instantMs - fromMs), post.id).toBeLessThan(toleranceMs);
+  }
+});
+
+test.each([301, 302, 303, 307, 308])("an endpoint that answers %i: nothing is dropped", async (status) => {
+  let moved = true;
+  const old = createServer((incoming, answer) => {
+    // Mended, it passes on: 307 keeps the method and the body.
+    answer.writeHead(moved ? status : 307, { location: `${service.url}/graphql` }).end();
+    incoming.resume();
+  });
+  old.listen(0, "127.0.0.1");
+  await once(old, "listening");
+  onTestFinished(() => void old.close());
+  const errors: string[] = [];
+  const dropped: unknown[] = [];
+  const impressions = start({
+    endpoint: `http://127.0.0.1:${(old.address() as AddressInfo).port}/graphql`,
+    onError: ({ message }) => errors.push(message),
+    onDropped: (lost) => dropped.push(lost),
+  });
+  view(impressions, 11, "moved");
+  await impressions.flush();
+  if (status < 307) expect(errors.join()).toContain(`is the endpoint ${service.url}/graphql?`);
+  moved = false;
+  await expect.poll(() => impressions.flush(), WAIT).toEqual({ waiting: 0, acknowledged: 11, dropped: 0 });
+  expect(dropped).toEqual([]);
+  await expectLedger();
+});
+
+test("what the service itself says about the list, the schema and the body", async () => {
+  const api = await startApi();
+  onTestFinished(api.stop);
+  const document = (fields: string) =>
+    `mutation($input:RecordImpressionsInput!){recordImpressions(input:$input){accepted receivedAt ${fields}}}`;
+  const body = (change: object, fields = "flushAfterMs", user: object = { userId: USER }) => {
+    const view = { postId: "post", viewedAt: new Date().toISOString() };
+    return {
+      query: document(fields),
+      variables: { input: { ...user, impressions: [view, { ...view, ...change }] } },
+    };
+  };
+  const verdict = async (sent: unknown, headers?: Record<string, string>) => {
+    const { status, text } = await api.post(sent, headers);
+    const { kind, ...more } = verdictOf({ status, text, retryAfter: null }, 2, 0);
+    return { kind, ...("place" in more ? { place: more.place } : {}) };
+  };
+  const json = { "content-type": "application/json" };
+  // The service compiles a document that comes often; it says the same then.
+  for (let time = 0; time < 4; time++) {
+    expect(await verdict(body({}))).toEqual({ kind: "accepted" });
+    expect(await verdict(body({ surface: "x".repeat(513) }))).toEqual({ kind: "refused", place: 1 });
+    for (const kept of [body({ colour: "red" }), body({}, "colour"), body({}, "flushAfterMs", {})])
+      expect(await verdict(kept)).toEqual({ kind: "blocked" });
+    expect(await verdict("", json)).toEqual({ kind: "blocked" });
+    expect(await verdict(JSON.stringify(body({})).slice(0, -30), json)).toEqual({ kind: "blocked" });
   }
 });
 

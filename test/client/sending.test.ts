@@ -1,10 +1,23 @@
 import { describe, expect, test } from "vitest";
 import { createImpressionsOn } from "../../client/src/impressions.ts";
+import type { HttpAnswer } from "../../client/src/platform.ts";
 import { createPhone, view } from "./support/phone.ts";
-import { failed } from "./support/virtual-world.ts";
+import { accepted, failed } from "./support/virtual-world.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
+
+/** What the service says where a view of the list breaks a rule. */
+const refusedAt = (place: number) =>
+  failed(
+    400,
+    "BAD_USER_INPUT",
+    undefined,
+    `input.impressions[${place}].surface must have at most 512 characters.`,
+  );
+/** What it says where it does not know a field; it repeats the values. */
+const UNKNOWN_FIELD =
+  'Variable "$input" got invalid value { postId: "p1" } at "input.impressions[1]"; Field "dwellMs" is not defined by type "ImpressionInput".';
 
 describe("when it sends", () => {
   test("at once when more than ten wait, in one request", async () => {
@@ -219,25 +232,83 @@ describe("what an answer means", () => {
     expect(app.dropped).toEqual([{ postIds: ["p0"], reason: "REFUSED", total: 1 }]);
   });
 
-  test("BAD_USER_INPUT: reported, dropped, not repeated, gone from the storage", async () => {
-    const { world, requests, answers, device, ...phone } = createPhone();
-    answers.push(failed(400, "BAD_USER_INPUT"));
+  test("a view that the server refuses by its place: dropped alone, told, gone from the storage", async () => {
+    const { world, requests, answers, ledger, device, ...phone } = createPhone();
+    answers.push(refusedAt(3));
     const app = phone.start();
     view(app, 11);
     await world.pass(60 * MINUTE_MS);
-    expect(requests).toHaveLength(1);
+    expect(requests.map(({ input }) => input.impressions.length)).toEqual([11, 10]);
     expect(app.errors).toMatchObject([{ code: "BAD_USER_INPUT" }]);
-    expect(app.dropped).toMatchObject([{ reason: "REFUSED", total: 11 }]);
-    expect([...device.disk.values.keys()]).toEqual([]);
+    expect(app.dropped).toEqual([{ postIds: ["p3"], reason: "REFUSED", total: 1 }]);
+    expect(ledger.instantsOf.size).toBe(10);
+    expect(app.impressions.status()).toEqual({ waiting: 0, acknowledged: 10, dropped: 1 });
+    expect([...device.disk.values.keys()]).toEqual(["impressions-clock"]);
   });
 
-  test.each([
-    ["FORBIDDEN", failed(403, "FORBIDDEN")],
-    ["a wrong path", failed(404, "BAD_USER_INPUT")],
-    ["a proxy's login page", { status: 407, retryAfter: null, text: "<html>" }],
-  ])("%s: nothing is dropped, and it is tried again after ten minutes, not sooner", async (_what, answer) => {
+  test("a server that refuses one after the other is not asked without a pause", async () => {
     const { world, requests, answers, ...phone } = createPhone();
-    answers.push(answer);
+    for (let count = 0; count < 11; count++) answers.push(refusedAt(0));
+    const app = phone.start({ backoffMs: 60_000 });
+    view(app, 11);
+    await world.pass(2 * SECOND_MS);
+    expect(requests.length).toBeLessThan(5);
+    await world.pass(120 * MINUTE_MS);
+    expect(app.impressions.status()).toEqual({ waiting: 0, acknowledged: 0, dropped: 11 });
+  });
+
+  /** Whatever is not about the views keeps them. */
+  const html = (status: number): HttpAnswer => ({ status, retryAfter: null, text: "<html>moved</html>" });
+  test.each<[string, HttpAnswer]>([
+    ["FORBIDDEN", failed(403, "FORBIDDEN")],
+    ["UNAUTHENTICATED", failed(401, "UNAUTHENTICATED")],
+    ["a wrong path", failed(404, "BAD_USER_INPUT")],
+    ["a GET that a redirect made of the POST", failed(400, "BAD_USER_INPUT")],
+    ["a wrong method", failed(405, "BAD_USER_INPUT")],
+    ["a wrong media type", failed(415, "BAD_USER_INPUT")],
+    ["a lost body", failed(400, "BAD_USER_INPUT", undefined, "The body must be JSON")],
+    ["a field that an older server does not know", failed(400, "BAD_USER_INPUT", undefined, UNKNOWN_FIELD)],
+    ["the same of a server in the usual words", failed(400, "GRAPHQL_VALIDATION_FAILED")],
+    ["the same with status 200", failed(200, "GRAPHQL_VALIDATION_FAILED")],
+    ["a missing userId", failed(400, "BAD_USER_INPUT", undefined, "input.userId is required")],
+    ["a place that was not sent", refusedAt(11)],
+    ["a document that is not trusted", failed(400, "BAD_USER_INPUT", undefined, "not a trusted document")],
+    ["a hash that is not known", failed(200, "PERSISTED_QUERY_NOT_FOUND")],
+    ["a login page", html(407)],
+    ["a login page that says 200", html(200)],
+    ["an answer that was cut", { ...accepted(0), text: accepted(0).text.slice(0, -9) }],
+    ["an empty answer", { status: 200, retryAfter: null, text: "" }],
+    ["no content", { status: 204, retryAfter: null, text: "" }],
+    ["an opaque redirect", { status: 0, retryAfter: null, text: "" }],
+    ...[301, 302, 303, 307, 308, 400, 410, 421, 426, 431, 451, 500, 501, 502, 504, 505, 511, 520].map(
+      (status): [string, HttpAnswer] => [`status ${status}`, html(status)],
+    ),
+    ["success that is a redirect's", { ...accepted(0), status: 302 }],
+    ["JSON that is no object", { status: 200, retryAfter: null, text: "[null]" }],
+    ["errors that are none", { status: 400, retryAfter: null, text: '{"errors":[null]}' }],
+    [
+      "a code that is no text",
+      { status: 400, retryAfter: null, text: '{"errors":[{"extensions":{"code":7}}]}' },
+    ],
+  ])("%s: nothing is dropped, and all arrives when it is mended", async (_what, answer) => {
+    const { world, answers, ledger, device, ...phone } = createPhone();
+    for (let count = 0; count < 5; count++) answers.push(answer);
+    const app = phone.start();
+    view(app, 11);
+    await world.pass(100);
+    expect([...device.disk.values.values()].join()).toContain('"p10"');
+    await world.pass(60 * MINUTE_MS);
+    expect(app.dropped).toEqual([]);
+    expect(app.errors.length).toBeGreaterThanOrEqual(5);
+    for (const { code, message } of app.errors)
+      expect([typeof code, typeof message]).toEqual(["string", "string"]);
+    expect(app.impressions.status()).toEqual({ waiting: 0, acknowledged: 11, dropped: 0 });
+    expect(ledger.instantsOf.size).toBe(11);
+  });
+
+  test("FORBIDDEN: it is tried again after ten minutes, not sooner", async () => {
+    const { world, requests, answers, ...phone } = createPhone();
+    answers.push(failed(403, "FORBIDDEN"));
     const app = phone.start();
     view(app, 11);
     await world.pass(SECOND_MS);
@@ -247,6 +318,24 @@ describe("what an answer means", () => {
     await world.pass(2 * MINUTE_MS);
     expect(app.impressions.status()).toMatchObject({ waiting: 0, acknowledged: 22, dropped: 0 });
   });
+
+  test.each([
+    ["a field", failed(400, "BAD_USER_INPUT", undefined, UNKNOWN_FIELD)],
+    ["its size", html(413)],
+  ])(
+    "one view that is refused for %s without being named does not keep back the others",
+    async (_what, answer) => {
+      const phone = createPhone();
+      phone.refuse = (postIds) => (postIds.includes("p2") ? answer : undefined);
+      const app = phone.start();
+      view(app, 40);
+      await phone.world.pass(24 * 60 * MINUTE_MS);
+      expect(app.impressions.status()).toEqual({ waiting: 1, acknowledged: 39, dropped: 0 });
+      phone.refuse = () => undefined;
+      await phone.world.pass(60 * MINUTE_MS);
+      expect(app.impressions.status()).toEqual({ waiting: 0, acknowledged: 40, dropped: 0 });
+    },
+  );
 
   test("UNAUTHENTICATED: asks for a fresh token once, and says who it is by the token alone", async () => {
     const { world, requests, answers, ...phone } = createPhone();

@@ -22,6 +22,8 @@ export interface Phone {
   readonly requests: SentRequest[];
   /** Answers that come first, before the server takes everything: each is used once. */
   readonly answers: (HttpAnswer | "lost answer" | "never")[];
+  /** What the server answers for these posts instead of taking them. */
+  refuse: (postIds: readonly string[]) => HttpAnswer | undefined;
   start(options?: Partial<CoreOptions>): App;
 }
 
@@ -53,7 +55,7 @@ export function createPhone({ syncStorage = true, seed = 1 } = {}): Phone {
   async function post(request: HttpRequest): Promise<HttpAnswer> {
     const { input } = (JSON.parse(request.body) as { variables: Pick<SentRequest, "input"> }).variables;
     requests.push({ ...request, input, atMs: world.nowMs() - startMs });
-    const answer = answers.shift();
+    const answer = answers.shift() ?? phone.refuse(input.impressions.map(({ postId }) => postId));
     await wait();
     if (answer === "never") return new Promise(() => undefined);
     if (typeof answer === "object") return answer;
@@ -65,12 +67,13 @@ export function createPhone({ syncStorage = true, seed = 1 } = {}): Phone {
   }
 
   const device = createDevice(world, createRandom(seed), post, { syncStorage });
-  return {
+  const phone: Phone = {
     world,
     device,
     ledger,
     requests,
     answers,
+    refuse: () => undefined,
     start(options = {}) {
       const boot = device.boot();
       const errors: App["errors"] = [];
@@ -85,6 +88,7 @@ export function createPhone({ syncStorage = true, seed = 1 } = {}): Phone {
       return { impressions, boot, errors, dropped };
     },
   };
+  return phone;
 }
 
 /** `viewed` for `count` posts. */

@@ -234,7 +234,7 @@ export function accepted(receivedAtMs: number, flushAfterMs = 0): HttpAnswer {
   return { status: 200, retryAfter: null, text };
 }
 
-export function failed(status: number, code: string, retryAfterMs?: number): HttpAnswer {
-  const text = JSON.stringify({ errors: [{ message: code, extensions: { code, retryAfterMs } }] });
+export function failed(status: number, code: string, retryAfterMs?: number, message = code): HttpAnswer {
+  const text = JSON.stringify({ errors: [{ message, extensions: { code, retryAfterMs } }] });
   return { status, retryAfter: null, text };
 }
