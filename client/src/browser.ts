@@ -25,14 +25,19 @@ const BODY_BYTES_MAX = 30 * 1_024;
 
 /** Records what the user of this page sees. Safe in any number of tabs. */
 export function createImpressions(options: BrowserOptions): Impressions {
-  const { endpoint, storage = defaultStorage(), fetch = window.fetch.bind(window) } = options;
-  const keepalive = "keepalive" in Request.prototype;
+  const {
+    endpoint,
+    storage = defaultStorage(),
+    fetch = (url, init) => globalThis.fetch(url, init),
+  } = options;
+  // While a server renders the page there may be none of these; the views of such a run stay in memory.
+  const keepalive = typeof Request === "function" && "keepalive" in Request.prototype;
   const platform: Platform = {
     ...commonPlatform(),
     post: fetchPost(fetch, endpoint, keepalive),
     // A beacon's failure is never heard of; a keepalive request that fails at once is.
     ...(keepalive ? {} : { beacon: (body: string) => sendBeacon(endpoint, body) }),
-    online: () => navigator.onLine,
+    online: () => navigator.onLine !== false,
     listen: listenToPage,
     storage,
     locks: webLocks,
@@ -53,11 +58,12 @@ export function webStorage(storage: Storage): ImpressionStorage {
 
 function defaultStorage(): ImpressionStorage {
   try {
-    return webStorage(window.localStorage);
+    // Null in a WebView without DOM storage.
+    if (window.localStorage !== null) return webStorage(window.localStorage);
   } catch {
     // Forbidden to this page: a sandboxed frame, or a user who blocks site data.
-    return memoryStorage();
   }
+  return memoryStorage();
 }
 
 function sendBeacon(endpoint: string, body: string): boolean {

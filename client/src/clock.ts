@@ -1,3 +1,5 @@
+import { isOffset } from "./segment.ts";
+
 /**
  * The server's time, from a device's clock that may be wrong and may jump.
  *
@@ -57,7 +59,7 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
       return confirmed ? device.wallMs() + offsetMs : null;
     },
     assume(knownMs) {
-      if (!confirmed) offsetMs = knownMs;
+      if (!confirmed && isOffset(knownMs)) offsetMs = knownMs;
     },
     measure() {
       watch();
@@ -68,6 +70,7 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
         // The clock jumped, or the device slept, between the question and the answer: this one says nothing.
         if (Math.abs(gapMs - startGapMs) > JUMP_MS) return false;
         const measuredMs = Math.round(receivedAtMs - (startMs + device.wallMs()) / 2);
+        if (!isOffset(measuredMs)) return false;
         const changed = !learned || Math.abs(measuredMs - offsetMs) > NOISE_MS;
         if (changed) offsetMs = measuredMs;
         learned = true;

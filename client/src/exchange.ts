@@ -1,6 +1,7 @@
+import { attempt } from "./bounded.ts";
 import type { ServerClock } from "./clock.ts";
 import type { GetToken } from "./options.ts";
-import type { HttpAnswer, Platform } from "./platform.ts";
+import type { Platform } from "./platform.ts";
 import { BODY_FRAME_BYTES_MAX, bodyOf, utf8Bytes, type Verdict, verdictOf, viewJson } from "./protocol.ts";
 import type { WaitingView } from "./segment.ts";
 
@@ -65,14 +66,14 @@ export function createExchange(deps: {
         }
         if (over()) return;
         const learn = clock.measure();
-        let answer: HttpAnswer;
+        let verdict: Verdict;
         try {
-          answer = await platform.post({ ...request(batch), signal });
+          const answer = await platform.post({ ...request(batch), signal });
+          verdict = verdictOf(answer, batch.views.length, platform.wallMs());
         } catch (error) {
           return { kind: "later", code: "NETWORK", message: String(error), waitMs: 0 };
         }
         if (over()) return;
-        const verdict = verdictOf(answer, batch.views.length, platform.wallMs());
         if (verdict.kind === "accepted" && learn(verdict.receivedAtMs)) deps.onOffset(clock.offsetMs());
         const tokenRefused = verdict.kind === "blocked" && verdict.code === "UNAUTHENTICATED";
         if (!tokenRefused || getToken === undefined || refused) return verdict;
@@ -82,8 +83,9 @@ export function createExchange(deps: {
     sendBlind(batch) {
       const { body, headers } = request(batch);
       // A beacon carries no Authorization header, and not every system has one.
-      if (getToken === undefined && platform.beacon?.(body)) return;
-      platform.post({ body, headers }).catch(() => undefined);
+      attempt(() => {
+        if (getToken !== undefined || !platform.beacon?.(body)) return platform.post({ body, headers });
+      });
     },
   };
 }

@@ -25,7 +25,7 @@ const SURFACE_CODE_POINTS_MAX = 64;
 const POSITION_MAX = 100_000;
 const DWELL_MS_MAX = 86_400_000;
 /** In the year 9892: an instant on the wire has four digits for the year. */
-const INSTANT_MS_MAX = 2.5e14;
+export const INSTANT_MS_MAX: number = 2.5e14;
 const JUNK_IDS: readonly string[] = ["null", "undefined", "NaN", "[object Object]"];
 const CONTROL_CHARACTER = /\p{Cc}/u;
 const LONE_SURROGATE = /\p{Cs}/u;
@@ -49,9 +49,11 @@ export function viewProblem(postId: unknown, details: ViewDetails, atMs: number)
   if (surface !== undefined && LONE_SURROGATE.test(surface)) return "surface must be well-formed Unicode";
   if (position !== undefined && !(Number.isInteger(position) && position >= 0 && position <= POSITION_MAX))
     return `position must be an integer from 0 to ${POSITION_MAX}`;
-  if (dwellMs !== undefined && !(dwellMs >= 0 && dwellMs <= DWELL_MS_MAX))
+  if (dwellMs !== undefined && !(typeof dwellMs === "number" && dwellMs >= 0 && dwellMs <= DWELL_MS_MAX))
     return `dwellMs must be from 0 to ${DWELL_MS_MAX}`;
-  return atMs >= 0 && atMs <= INSTANT_MS_MAX ? null : "at must be a valid date from 1970 on";
+  return typeof atMs === "number" && atMs >= 0 && atMs <= INSTANT_MS_MAX
+    ? null
+    : "at must be a valid date from 1970 on";
 }
 
 function codePoints(text: string): number {

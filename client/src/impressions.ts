@@ -1,9 +1,10 @@
+import { attempt, bounded } from "./bounded.ts";
 import { createServerClock } from "./clock.ts";
 import { createExchange } from "./exchange.ts";
 import { type ViewDetails, viewProblem } from "./impression.ts";
 import { createJournal } from "./journal.ts";
 import { type CoreOptions, type Dropped, type ImpressionsError, readTuning } from "./options.ts";
-import type { Platform } from "./platform.ts";
+import type { MaybePromise, Platform } from "./platform.ts";
 import { type WaitingView, withoutEmpty } from "./segment.ts";
 import { createSender } from "./sender.ts";
 
@@ -40,13 +41,15 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   let acknowledged = 0;
   let dropped = 0;
 
-  const report = (error: ImpressionsError) => call(options.onError, error);
+  const report = (error: ImpressionsError) => attempt(() => options.onError?.(error));
+  const bound = <Value>(value: MaybePromise<Value>) => bounded(platform, tuning.storageTimeoutMs, value);
   const onStorageFailure = (error: unknown) =>
     report({ code: "STORAGE", message: `not saved, kept in memory only: ${String(error)}` });
 
   const journal = createJournal({
     storage: platform.storage,
     locks: platform.locks,
+    bound,
     account: options.userId ?? "",
     newOwner: () =>
       `${platform.wallMs().toString(36)}-${Math.floor(platform.random() * 2 ** 52).toString(36)}`,
@@ -57,7 +60,8 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     clock,
     userId: options.userId,
     getToken: options.getToken,
-    onOffset: (offsetMs) => void attempt(() => platform.storage.set(CLOCK_KEY, String(offsetMs))),
+    onOffset: (offsetMs) =>
+      attempt(() => bound(platform.storage.set(CLOCK_KEY, String(offsetMs))), onStorageFailure),
   });
   const sender = createSender({
     platform,
@@ -72,18 +76,11 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     onRefused: (views) => drop(views, "REFUSED"),
   });
 
-  async function attempt(action: () => unknown): Promise<void> {
-    try {
-      await action();
-    } catch (error) {
-      onStorageFailure(error);
-    }
-  }
-
   function drop(views: readonly WaitingView[], reason: Dropped["reason"]): void {
     journal.settle(new Set(views));
     dropped += views.length;
-    call(options.onDropped, { impressions: views.map(withoutEmpty), reason, total: dropped });
+    const lost = { impressions: views.map(withoutEmpty), reason, total: dropped };
+    attempt(() => options.onDropped?.(lost));
   }
 
   function keepBound(): void {
@@ -94,47 +91,70 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
 
   const status = (): Status => ({ waiting: journal.waiting.length, acknowledged, dropped });
 
-  const stopListening = platform.listen({
-    background: () => sender.sendAll(),
-    exit() {
-      void journal.save();
-      sender.sendLast();
-      journal.park();
-    },
-    awake() {
-      void attempt(() => journal.unpark());
-      sender.awake();
-    },
-  });
-  const started = attempt(async () => {
-    const known = await platform.storage.get(CLOCK_KEY);
-    if (known !== null && Number.isFinite(Number(known))) clock.assume(Number(known));
+  let stopListening: () => void = () => undefined;
+  const onPlatformFault = (error: unknown) => report({ code: "PLATFORM", message: String(error) });
+  attempt(() => {
+    stopListening = platform.listen({
+      background: () => sender.sendAll(),
+      exit() {
+        attempt(journal.save);
+        sender.sendLast();
+        journal.park();
+      },
+      awake() {
+        attempt(journal.unpark, onStorageFailure);
+        sender.awake();
+      },
+    });
+  }, onPlatformFault);
+  async function readClock(): Promise<void> {
+    const known = await bound(platform.storage.get(CLOCK_KEY));
+    // An empty text would be the number 0.
+    if (known) clock.assume(Number(known));
+  }
+  async function adopt(): Promise<void> {
     await journal.adopt();
     keepBound();
-  });
-  // A storage that never answers must not keep the views of this run from being sent.
-  void within(platform, tuning.requestTimeoutMs, started).then(() => sender.start());
+  }
+  const told = (work: () => Promise<void>) => work().catch(onStorageFailure);
+  // The clock first: what is adopted may be sent at once. All in all no longer than a request may take.
+  void within(
+    platform,
+    tuning.requestTimeoutMs,
+    told(readClock).then(() => told(adopt)),
+  ).then(() => sender.start());
+
+  function record(postId: string, details: ViewDetails): void {
+    const { surface, position, dwellMs, at = platform.wallMs() } = details;
+    const atMs = Math.round(Number(at));
+    const problem = viewProblem(postId, details, atMs);
+    if (problem !== null) {
+      report({ code: "INVALID_IMPRESSION", message: problem });
+      return;
+    }
+    const frame = clock.frame();
+    journal.add(
+      withoutEmpty({
+        postId,
+        viewedAtMs: atMs + clock.offsetMs(),
+        surface,
+        position,
+        dwellMs: dwellMs === undefined ? dwellMs : Math.round(dwellMs),
+      }),
+      frame,
+    );
+    keepBound();
+    sender.step();
+  }
 
   return {
-    viewed(postId, details = {}) {
-      const { surface, position, dwellMs, at = platform.wallMs() } = details;
-      const atMs = Math.round(Number(at));
-      const problem = viewProblem(postId, details, atMs);
+    viewed(postId, details) {
       if (closing !== undefined) return report({ code: "CLOSED", message: "viewed was called after close" });
-      if (problem !== null) return report({ code: "INVALID_IMPRESSION", message: problem });
-      const frame = clock.frame();
-      journal.add(
-        withoutEmpty({
-          postId,
-          viewedAtMs: atMs + clock.offsetMs(),
-          surface,
-          position,
-          dwellMs: dwellMs === undefined ? dwellMs : Math.round(dwellMs),
-        }),
-        frame,
+      // Whatever it is given, also what throws when it is looked at.
+      attempt(
+        () => record(postId, details ?? {}),
+        (error) => report({ code: "INVALID_IMPRESSION", message: String(error) }),
       );
-      keepBound();
-      sender.step();
     },
     async flush() {
       await sender.flush();
@@ -142,7 +162,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     },
     close() {
       closing ??= (async () => {
-        stopListening();
+        attempt(stopListening, onPlatformFault);
         await within(platform, tuning.closeTimeoutMs, sender.flush());
         sender.stop();
         await within(platform, tuning.closeTimeoutMs, journal.release());
@@ -152,13 +172,6 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     },
     status,
   };
-}
-
-/** Calls what the app gave; its faults are not ours to spread. */
-function call<Argument>(callback: ((argument: Argument) => void) | undefined, argument: Argument): void {
-  try {
-    callback?.(argument);
-  } catch {}
 }
 
 /** Resolves when the promise does, but not later than this. */

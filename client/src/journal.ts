@@ -1,3 +1,4 @@
+import { attempt, isPromise, Unanswered } from "./bounded.ts";
 import type { Impression } from "./impression.ts";
 import type { ImpressionStorage, MaybePromise, OwnerLocks } from "./platform.ts";
 import { decodeSegment, encodeSegment, type Segment, type WaitingView } from "./segment.ts";
@@ -45,12 +46,14 @@ const SEGMENT_VIEWS_MAX = 20;
 export function createJournal(deps: {
   readonly storage: ImpressionStorage;
   readonly locks: OwnerLocks;
+  /** What the storage and the locks answer is waited for so long. */
+  readonly bound: <Value>(value: MaybePromise<Value>) => MaybePromise<Value>;
   readonly account: string;
   /** A name that no other instance ever had; another one each time. */
   readonly newOwner: () => string;
   readonly onFailure: (error: unknown) => void;
 }): Journal {
-  const { storage, locks, account, newOwner, onFailure } = deps;
+  const { storage, locks, bound, account, newOwner, onFailure } = deps;
   let owner = newOwner();
   let parked = false;
   let waiting: WaitingView[] = [];
@@ -59,6 +62,8 @@ export function createJournal(deps: {
   const dirty = new Set<Segment>();
   /** Their write failed: tried again with the next save, whatever that is for. */
   const failed = new Set<Segment>();
+  /** Their write has not ended in time: not waited for, and no other one is begun beside it. */
+  const hanging = new Set<Segment>();
   const releases: (() => void)[] = [];
   let newest: Segment | undefined;
   let nextNumber = 0;
@@ -110,20 +115,29 @@ export function createJournal(deps: {
         return;
       }
       segment.writing = true;
-      return done.then(
+      done.then(
+        () => ended(segment),
+        () => ended(segment),
+      );
+      return Promise.resolve(bound(done)).then(
         () => {
           failing = false;
-          segment.writing = false;
           segment.correction = undefined;
         },
         (error: unknown) => {
-          segment.writing = false;
+          if (error instanceof Unanswered) hanging.add(segment);
           fail(segment, error);
         },
       );
     } catch (error) {
       fail(segment, error);
     }
+  }
+
+  /** What it wrote may be older than what is known now, where it took too long. */
+  function ended(segment: Segment): void {
+    segment.writing = false;
+    if (hanging.delete(segment)) touch(segment);
   }
 
   /** Told once for each time that the storage begins to fail: a full one fails at every view. */
@@ -139,41 +153,86 @@ export function createJournal(deps: {
     for (const segment of failed) dirty.add(segment);
     failed.clear();
     const done = drain();
-    if (done === undefined) return saving;
-    const all = Promise.all([saving, done]).then(() => {
-      if (saving === all) saving = undefined;
-    });
-    saving = all;
-    return all;
+    if (done !== undefined) {
+      const all = Promise.all([saving, done]).then(() => {
+        if (saving === all) saving = undefined;
+      });
+      saving = all;
+    }
+    return hanging.size > 0 ? undefined : saving;
+  }
+
+  /** Null where another one has it, and where nobody says so in time. */
+  async function acquire(name: string): Promise<(() => void) | null> {
+    let acquiring: MaybePromise<(() => void) | null> = null;
+    try {
+      acquiring = locks.acquire(name);
+      return await bound(acquiring);
+    } catch (error) {
+      onFailure(error);
+      if (error instanceof Unanswered) attempt(async () => (await acquiring)?.());
+      return null;
+    }
   }
 
   async function acquireOwn(): Promise<void> {
-    const own = await locks.acquire(owner);
+    const own = await acquire(owner);
     if (own !== null) releases.push(own);
+  }
+
+  function giveBack(): void {
+    for (const release of releases.splice(0)) attempt(release);
   }
 
   /** The segments of an owner, if it is dead. */
   async function adoptFrom(dead: string, keys: readonly string[]): Promise<Segment[]> {
-    const release = await locks.acquire(dead);
+    const release = await acquire(dead);
     if (release === null) return [];
     const adopted: Segment[] = [];
-    let foreign = false;
+    /** Another account's, or not readable now: another instance has to be able to take it over. */
+    let left = false;
     for (const key of keys) {
-      const text = await storage.get(key);
-      if (text === null) continue;
-      try {
-        const segment = decodeSegment(key, text, account);
-        if (segment === null) foreign = true;
-        else adopted.push(segment);
-      } catch (error) {
-        onFailure(new Error(`what was saved as ${key} is damaged and was removed: ${error}`));
-        await storage.remove(key);
-      }
+      const text = await read(key);
+      if (text === undefined) left = true;
+      if (typeof text !== "string") continue;
+      const found = decode(key, text);
+      if (found === undefined) await forget(key);
+      else if (found === null) left = true;
+      else adopted.push(found);
     }
-    // Another account's: its own instance has to be able to take it over.
-    if (foreign) release();
+    if (left) attempt(release);
     else releases.push(release);
     return adopted;
+  }
+
+  /** Undefined where the storage does not tell. */
+  async function read(key: string): Promise<string | null | undefined> {
+    try {
+      return (await bound(storage.get(key))) ?? null;
+    } catch (error) {
+      onFailure(error);
+    }
+  }
+
+  /** Null: not ours. Undefined: nothing can be read of it. */
+  function decode(key: string, text: string): Segment | null | undefined {
+    try {
+      const found = decodeSegment(key, text, account);
+      if (found === null) return null;
+      if (found.damaged > 0)
+        onFailure(new Error(`${found.damaged} views of ${key} are damaged and were left out`));
+      return found.segment.views.length > 0 ? found.segment : undefined;
+    } catch (error) {
+      onFailure(new Error(`what was saved as ${key} is damaged and was removed: ${error}`));
+    }
+  }
+
+  async function forget(key: string): Promise<void> {
+    try {
+      await bound(storage.remove(key));
+    } catch (error) {
+      onFailure(error);
+    }
   }
 
   return {
@@ -223,7 +282,7 @@ export function createJournal(deps: {
     async adopt() {
       await acquireOwn();
       const keysOf = new Map<string, string[]>();
-      for (const key of [...(await storage.keys())].sort()) {
+      for (const key of [...((await bound(storage.keys())) ?? [])].map(String).sort()) {
         const [prefix, name] = key.split("/");
         if (prefix !== KEY_PREFIX.slice(0, -1) || name === undefined || name === owner) continue;
         keysOf.set(name, [...(keysOf.get(name) ?? []), key]);
@@ -241,7 +300,7 @@ export function createJournal(deps: {
     park() {
       parked = true;
       for (const { segment } of waiting) segment.sealed = true;
-      for (const release of releases.splice(0)) release();
+      giveBack();
     },
     async unpark() {
       if (!parked) return;
@@ -251,11 +310,7 @@ export function createJournal(deps: {
     },
     async release() {
       await save();
-      for (const release of releases.splice(0)) release();
+      giveBack();
     },
   };
-}
-
-function isPromise<Value>(value: MaybePromise<Value>): value is Promise<Value> {
-  return typeof (value as { then?: unknown } | undefined)?.then === "function";
 }

@@ -51,15 +51,13 @@ export function nodePlatform({
  * the death of the process, and of the machine only where the file system has written it.
  */
 export function fileStorage(directory: string): ImpressionStorage {
-  const ready = mkdir(directory, { recursive: true });
+  const ready = () => mkdir(directory, { recursive: true });
   const pathOf = (key: string) => join(directory, `${encodeURIComponent(key)}.json`);
   return {
     async keys() {
-      await ready;
+      await ready();
       const names = await readdir(directory);
-      return names
-        .filter((name) => name.endsWith(".json"))
-        .map((name) => decodeURIComponent(name.slice(0, -5)));
+      return names.filter((name) => name.endsWith(".json")).flatMap((name) => keyOf(name.slice(0, -5)));
     },
     get: (key) =>
       readFile(pathOf(key), "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -67,11 +65,20 @@ export function fileStorage(directory: string): ImpressionStorage {
         throw error;
       }),
     async set(key, value) {
-      await ready;
+      await ready();
       const temporary = join(directory, `${randomUUID()}.tmp`);
       await writeFile(temporary, value);
       await rename(temporary, pathOf(key));
     },
     remove: (key) => rm(pathOf(key), { force: true }),
   };
+}
+
+/** The key of a file's name, or nothing where it cannot be one of ours. */
+function keyOf(name: string): string[] {
+  try {
+    return [decodeURIComponent(name)];
+  } catch {
+    return [];
+  }
 }

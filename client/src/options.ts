@@ -24,7 +24,8 @@ export type GetToken = (refused: boolean) => string | Promise<string>;
 export interface ImpressionsError {
   /**
    * The server's code (BAD_USER_INPUT, OVERLOADED, UNAUTHENTICATED, ...), HTTP_<status> where something else answered, or
-   * one of the SDK's: NETWORK, TIMEOUT, TOKEN, STORAGE, INVALID_IMPRESSION, CLOSED.
+   * one of the SDK's: NETWORK, TIMEOUT, TOKEN, STORAGE, INVALID_IMPRESSION, CLOSED, PLATFORM (events that cannot be
+   * listened to), INTERNAL (a fault that the SDK did not expect).
    */
   readonly code: string;
   readonly message: string;
@@ -59,6 +60,8 @@ export interface Tuning {
   readonly backoffMsMax: number;
   /** Wait after an answer that no repetition mends (not allowed, wrong address). 10 min: somebody has to mend it first. */
   readonly blockedRetryMs: number;
+  /** How long a storage, or a lock, may take to answer. 5 s: a phone's is slow when the app starts; one that takes longer does not keep views from being sent. */
+  readonly storageTimeoutMs: number;
   /** `close` waits no longer than this for the server. 5 s: as long as the server itself may take. */
   readonly closeTimeoutMs: number;
 }
@@ -72,6 +75,7 @@ export const DEFAULT_TUNING: Tuning = {
   backoffMs: 2_000,
   backoffMsMax: 300_000,
   blockedRetryMs: 600_000,
+  storageTimeoutMs: 5_000,
   closeTimeoutMs: 5_000,
 };
 

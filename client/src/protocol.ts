@@ -1,3 +1,4 @@
+import { INSTANT_MS_MAX } from "./impression.ts";
 import type { HttpAnswer } from "./platform.ts";
 import type { WaitingView } from "./segment.ts";
 
@@ -128,8 +129,9 @@ function bounded(milliseconds: number): number {
   return milliseconds > 0 ? Math.min(milliseconds, SERVER_WAIT_MS_MAX) : 0;
 }
 
+/** A damaged clock must not make an instant that cannot be written. */
 function instant(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
+  return new Date(Math.min(Math.max(milliseconds, 0), INSTANT_MS_MAX)).toISOString();
 }
 
 function parse(text: string): Answer | null {

@@ -1,4 +1,4 @@
-import type { Impression } from "./impression.ts";
+import { type Impression, viewProblem } from "./impression.ts";
 
 /** Views that are saved together under one key, and go together when the last of them is settled. */
 export interface Segment {
@@ -31,8 +31,8 @@ type Row = readonly [
   dwellMs?: number | null,
 ];
 
-/** What a Date can hold. */
-const INSTANT_MS_MAX = 8.64e15;
+/** A clock that is further off is a damaged number: a device that thinks it is 1970 is off by less. */
+export const OFFSET_MS_MAX = 3.2e12;
 /** Version of the format; one that is not ours is left alone. */
 const VERSION = 1;
 
@@ -47,30 +47,39 @@ export function encodeSegment({ views, frame }: Segment, account: string): strin
 }
 
 /**
- * A segment that an earlier run saved, or null where it is another account's or another version's. Whether its views were
- * sent nobody knows, so their times are final.
+ * A segment that an earlier run saved, with how many of its views are damaged and left out; or null where it is another
+ * account's or another version's. Whether its views were sent nobody knows, so their times are final.
  *
- * @throws SyntaxError the text is damaged.
+ * @throws Error the text is no segment.
  */
-export function decodeSegment(key: string, text: string, account: string): Segment | null {
+export function decodeSegment(
+  key: string,
+  text: string,
+  account: string,
+): { readonly segment: Segment; readonly damaged: number } | null {
   const {
     v,
     u,
     f = null,
     i,
   } = JSON.parse(text) as { v: unknown; u: unknown; f?: number | null; i: readonly Row[] };
-  if (v !== VERSION || u !== account) return null;
+  if (v !== undefined && v !== VERSION) return null;
+  if (u !== undefined && u !== account) return null;
+  if (!Array.isArray(i) || !(f === null || isOffset(f))) throw new SyntaxError("not a segment");
   const segment: Segment = { key, views: [], frame: f, sealed: true, stored: true, writing: false };
-  if (!Array.isArray(i)) throw new SyntaxError("no list of views");
-  segment.views = i.map(([postId, viewedAtMs, surface, position, dwellMs]) => {
-    if (typeof postId !== "string" || !isInstant(viewedAtMs)) throw new SyntaxError("not a view");
-    return { ...withoutEmpty({ postId, viewedAtMs, surface, position, dwellMs }), segment };
-  });
-  return segment;
+  for (const row of i as unknown[]) {
+    if (!Array.isArray(row)) continue;
+    const [postId, viewedAtMs, surface, position, dwellMs] = row as unknown as Row;
+    const view = withoutEmpty({ postId, viewedAtMs, surface, position, dwellMs });
+    // The frame is added again for `sentAt`; the time itself must be one that the server reads.
+    if (viewProblem(postId, view, viewedAtMs) === null) segment.views.push({ ...view, segment });
+  }
+  return { segment, damaged: i.length - segment.views.length };
 }
 
-function isInstant(value: unknown): boolean {
-  return typeof value === "number" && Math.abs(value) < INSTANT_MS_MAX;
+/** Whether this can be what a device's clock is off by, in milliseconds. */
+export function isOffset(value: unknown): value is number {
+  return typeof value === "number" && Math.abs(value) <= OFFSET_MS_MAX;
 }
 
 /** An impression without the fields that were not given. */

@@ -1,3 +1,4 @@
+import { attempt } from "./bounded.ts";
 import type { ServerClock } from "./clock.ts";
 import { type Exchange, nextBatch } from "./exchange.ts";
 import type { Journal } from "./journal.ts";
@@ -96,7 +97,14 @@ export function createSender(deps: SenderDependencies): Sender {
     const wantedMs = draining || listLeft > 0 ? nowMs : waitingSinceMs + tuning.sendAfterMs;
     const atMs = Math.max(wantedMs, serverWishMs, backoffUntilMs);
     if (atMs > nowMs) cancelTimer = platform.timer(Math.ceil(atMs - nowMs), step);
-    else void send();
+    else attempt(send, onFault);
+  }
+
+  /** Nobody waits for `send`: what it did not expect is told here, and the views wait. */
+  function onFault(error: unknown): void {
+    const views = [...(flight?.views ?? [])];
+    flight?.abort();
+    settle(views, { kind: "later", code: "INTERNAL", message: String(error), waitMs: 0 });
   }
 
   function endPass(): void {

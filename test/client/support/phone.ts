@@ -1,6 +1,6 @@
 import { createImpressionsOn, type Impressions } from "../../../client/src/impressions.ts";
 import type { CoreOptions } from "../../../client/src/options.ts";
-import type { HttpAnswer, HttpRequest } from "../../../client/src/platform.ts";
+import type { HttpAnswer, HttpRequest, Platform } from "../../../client/src/platform.ts";
 import { createRandom } from "../../support/random.ts";
 import {
   accepted,
@@ -24,6 +24,8 @@ export interface Phone {
   readonly answers: (HttpAnswer | "lost answer" | "never")[];
   /** What the server answers for these posts instead of taking them. */
   refuse: (postIds: readonly string[]) => HttpAnswer | undefined;
+  /** What the test changes of the platform that the app runs on. */
+  platform: (platform: Platform) => Platform;
   start(options?: Partial<CoreOptions>): App;
 }
 
@@ -74,11 +76,12 @@ export function createPhone({ syncStorage = true, seed = 1 } = {}): Phone {
     requests,
     answers,
     refuse: () => undefined,
+    platform: (platform) => platform,
     start(options = {}) {
       const boot = device.boot();
       const errors: App["errors"] = [];
       const dropped: App["dropped"] = [];
-      const impressions = createImpressionsOn(boot.platform, {
+      const impressions = createImpressionsOn(phone.platform(boot.platform), {
         userId: "maria",
         onError: (error) => errors.push(error),
         onDropped: ({ impressions: lost, reason, total }) =>
