@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -6,8 +7,17 @@ import type { Logger } from "../telemetry/logger.ts";
 const FETCH_MS_MAX = 5_000;
 /** Keys of a provider take a few KiB. */
 const KEY_SET_BYTES_MAX = 256 * 1024;
-/** The set is asked for no more often than this, whatever key ids tokens name and however often it fails. */
+/** After a fetch that failed none is begun for so long, and a reserve that was used up grows by one fetch in so long. */
 export const FETCH_INTERVAL_MS = 5_000;
+/**
+ * So many fetches at once for key ids that are not in the set: whoever makes ids up has to make up this many within a
+ * minute to keep a new key waiting. A provider is asked 12 times a minute and these 10 more at the most, by each process.
+ */
+export const FETCHES_IN_RESERVE = 10;
+/** Key ids that a fetch of the last FETCH_INTERVAL_MS did not find, 100 bytes each; over it the oldest is forgotten. */
+const MISSING_IDS_MAX = 1_000;
+/** Between two lines in the log that say that the reserve is used up. */
+const RESERVE_LOG_INTERVAL_MS = 60_000;
 /** Older keys are fetched anew before they are used: a key that was withdrawn verifies for so long. */
 export const REFRESH_MS = 10 * 60_000;
 /** While the provider cannot be reached the last keys are used for so long: its tokens outlive an outage of its. */
@@ -20,24 +30,37 @@ export class KeysUnavailableError extends Error {
 
 /**
  * The keys at a URL (a JSON Web Key Set, RFC 7517), kept and fetched anew when they grow old, or when a token names one
- * that is not among them.
+ * that is not among them. Such a token is refused only by a set that was asked for after it came: a new key is taken at
+ * once, whatever ids strangers make up, and where the reserve of fetches is used up nobody can tell which it is.
  *
  * Not jose's own createRemoteJWKSet: that gives up good keys when their refresh fails, fetches again for each request while
  * it fails, and reads an answer of any size.
+ *
+ * The function that it gives throws KeysUnavailableError where nobody can tell, and jose's error where no key matches.
  */
 export function createRemoteKeys(
   url: string,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): JWTVerifyGetKey {
-  let held: { readonly find: JWTVerifyGetKey; readonly fetchedMs: number } | null = null;
+  let held: { readonly find: JWTVerifyGetKey; readonly fetchedMs: number; readonly fetch: number } | null =
+    null;
+  let begun = 0;
   let triedMs = Number.NEGATIVE_INFINITY;
   let failed = false;
   let fetching: Promise<void> | null = null;
+  const reserve = createReserve(clock, () =>
+    logger.warn(
+      { url },
+      "tokens name keys that are not in the key set, more of them than it may be fetched for: callers are asked to come again",
+    ),
+  );
+  const missing = createMissingIds(clock);
 
   async function fetchKeys(): Promise<void> {
     triedMs = clock.monotonicMs();
+    const fetch = ++begun;
     try {
-      held = { find: createLocalJWKSet(await fetchKeySet(url)), fetchedMs: triedMs };
+      held = { find: createLocalJWKSet(await fetchKeySet(url)), fetchedMs: triedMs, fetch };
       failed = false;
     } catch (error) {
       failed = true;
@@ -51,13 +74,13 @@ export function createRemoteKeys(
     }
   }
 
-  /** Whether one runs that can be joined, or the last is long enough ago. */
-  function mayFetch(): boolean {
-    return fetching !== null || clock.monotonicMs() - triedMs >= FETCH_INTERVAL_MS;
-  }
-
-  async function refresh(): Promise<void> {
-    if (!mayFetch()) throw new KeysUnavailableError("the last fetch of the key set failed a moment ago");
+  /** @param mayBegin whether one may be begun where none runs that can be joined. */
+  async function refresh(mayBegin: () => boolean): Promise<void> {
+    if (fetching === null) {
+      if (failed && clock.monotonicMs() - triedMs < FETCH_INTERVAL_MS)
+        throw new KeysUnavailableError("the last fetch of the key set failed a moment ago");
+      if (!mayBegin()) throw new KeysUnavailableError("the reserve of fetches is used up");
+    }
     fetching ??= fetchKeys();
     await fetching;
   }
@@ -65,10 +88,10 @@ export function createRemoteKeys(
   async function current(): Promise<JWTVerifyGetKey> {
     const ageMs = held === null ? Number.POSITIVE_INFINITY : clock.monotonicMs() - held.fetchedMs;
     if (ageMs > KEYS_MS_MAX) {
-      await refresh();
+      await refresh(() => true);
     } else if (ageMs > REFRESH_MS) {
       const wasFailing = failed;
-      const refreshed = refresh().catch(() => undefined);
+      const refreshed = refresh(() => true).catch(() => undefined);
       // Nobody waits for a provider that did not answer the last time: the keys at hand are used on.
       if (!wasFailing) await refreshed;
     }
@@ -77,15 +100,63 @@ export function createRemoteKeys(
   }
 
   return async (header, token) => {
-    try {
-      return await (await current())(header, token);
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      // A key that we don't have yet, or one that never was. While the last fetch stands as failed we can't tell which.
-      if (!mayFetch() && !failed) throw error;
-      await refresh();
-      return (await current())(header, token);
+    const begunBefore = begun;
+    for (;;) {
+      try {
+        return await (await current())(header, token);
+      } catch (error) {
+        if (!(error instanceof errors.JWKSNoMatchingKey) || missing.has(header.kid)) throw error;
+        // The set at hand, or one that is on its way, may be older than the key.
+        if (held !== null && held.fetch > begunBefore) {
+          missing.add(header.kid);
+          throw error;
+        }
+        await refresh(reserve.take);
+      }
     }
+  };
+}
+
+/** Fetches that may be begun: as many as FETCHES_IN_RESERVE at once, and one in FETCH_INTERVAL_MS in the long run. */
+function createReserve({ monotonicMs }: Clock, onUsedUp: () => void): { take: () => boolean } {
+  let fullAtMs = Number.NEGATIVE_INFINITY;
+  let saidMs = Number.NEGATIVE_INFINITY;
+  return {
+    take() {
+      const nowMs = monotonicMs();
+      const withOneMoreMs = Math.max(fullAtMs, nowMs) + FETCH_INTERVAL_MS;
+      if (withOneMoreMs <= nowMs + FETCHES_IN_RESERVE * FETCH_INTERVAL_MS) {
+        fullAtMs = withOneMoreMs;
+        return true;
+      }
+      if (nowMs - saidMs >= RESERVE_LOG_INTERVAL_MS) {
+        saidMs = nowMs;
+        onUsedUp();
+      }
+      return false;
+    },
+  };
+}
+
+/** Ids that were looked for in vain a moment ago, so that a caller who keeps coming with one uses up no reserve. */
+function createMissingIds({ monotonicMs }: Clock) {
+  /** By the id's hash, since an id is as long as its sender likes; the one looked for longest ago first. */
+  const lookedForMs = new Map<string, number>();
+  const keyOf = (id = "") => hash("sha256", id, "base64");
+  return {
+    has(id: string | undefined): boolean {
+      const atMs = lookedForMs.get(keyOf(id));
+      return atMs !== undefined && monotonicMs() - atMs < FETCH_INTERVAL_MS;
+    },
+    add(id: string | undefined): void {
+      const key = keyOf(id);
+      lookedForMs.delete(key);
+      lookedForMs.set(key, monotonicMs());
+      for (const oldest of lookedForMs.keys()) {
+        if (lookedForMs.size <= MISSING_IDS_MAX) break;
+        lookedForMs.delete(oldest);
+      }
+    },
   };
 }
 
