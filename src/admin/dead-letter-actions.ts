@@ -105,9 +105,9 @@ export function createDeadLetterActions(
 }
 
 /**
- * Whether a worker could do anything with what the letter holds. A letter of one impression always is. A whole message
- * goes back as it came, which helps once a worker understands it; but not where its bytes are not text (no worker of
- * any version reads them) or its end was cut off.
+ * Whether a worker could do anything with what the letter holds. A letter of one impression is, unless a value was cut: the
+ * rest of an id may be the id of something else. A whole message goes back as it came, which helps once a worker
+ * understands it; but not where its bytes are not text (no worker of any version reads them) or its end was cut off.
  */
 function isReplayable(letter: DeadLetter): boolean {
   return !isCutOff(letter) && (!("base64" in letter.payload) || textOf(letter.payload.base64) !== null);
@@ -143,7 +143,7 @@ function bodyOf(letters: readonly StoredDeadLetter[]): string {
 }
 
 function submissionOf({ userId, receivedAtUs, impression }: Exclude<DeadLetterPayload, { base64: string }>) {
-  return JSON.stringify({ userId, receivedAtUs, impressions: [impression] });
+  return JSON.stringify({ userId, receivedAtUs, replayed: true, impressions: [impression] });
 }
 
 /** The text that the bytes spell in UTF-8; null where they spell none. */

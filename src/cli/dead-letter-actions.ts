@@ -71,7 +71,7 @@ What a letter holds is queued again with the time at which it was received, and 
 twice, or again after an interruption, adds nothing. What still cannot be stored becomes a new dead letter.
 
 A whole message (UNREADABLE_MESSAGE, some CRASHED_WORKER) is queued as it arrived: a worker has to understand it by
-now. Messages that are not text, or whose end was cut off, stay: look at them with \`show\`, then discard them.
+now. Messages that are not text, and letters of which a part was cut off, stay: look at them with \`show\`, then discard them.
 
 Exit code: 0 all replayed, 2 some cannot be replayed, 1 failed (run it again to go on), 130 interrupted.
 
@@ -192,7 +192,7 @@ function report(action: Action, counts: Counts, flags: ActionFlags, dryRun: bool
     process.stdout.write(`${action.did} ${lettersOf(done)}\n`);
   }
   if (skipped > 0)
-    say(`${lettersOf(skipped)} cannot be replayed (bytes that are not text, or the end is cut off) and stay`);
+    say(`${lettersOf(skipped)} cannot be replayed (bytes that are not text, or a part is cut off) and stay`);
   const gone = dryRun ? 0 : matched - done - skipped;
   if (gone > 0) say(`${lettersOf(gone)} were gone already: somebody else was at work`);
 }

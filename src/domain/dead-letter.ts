@@ -19,7 +19,7 @@ export interface DeadLetter {
   readonly id: string;
   readonly reason: DeadLetterReason;
   readonly detail: string;
-  /** Null where the message could not be read. */
+  /** Null where the message could not be read, and for what is longer than an id can be. */
   readonly userId: string | null;
   /** Null where the message could not be read. */
   readonly receivedAtUs: number | null;
@@ -27,7 +27,8 @@ export interface DeadLetter {
   /** How often the message had been delivered when it failed. */
   readonly deliveries: number;
   /**
-   * What arrived: `{ userId, receivedAtUs, impression }` for one impression, `{ base64 }` for an unreadable message.
+   * What arrived: `{ userId, receivedAtUs, impression }` for one impression, `{ base64 }` for an unreadable message. A part
+   * of it where `isCutOff`.
    */
   readonly payload: DeadLetterPayload;
 }
@@ -39,9 +40,12 @@ export type DeadLetterPayload =
 /** Ends the detail of a letter whose payload was too large to be kept whole. */
 export const CUT_OFF_NOTE = "(too large: the end of the payload is cut off)";
 
-/** Whether the end of the letter's payload is lost. */
-export function isCutOff({ detail, payload }: Pick<DeadLetter, "detail" | "payload">): boolean {
-  return "base64" in payload && detail.endsWith(CUT_OFF_NOTE);
+/** Ends the detail of a letter of an impression of which too long values were cut. */
+export const VALUES_CUT_NOTE = "(values longer than any valid one are cut)";
+
+/** Whether a part of what arrived is lost: it must not be put back as if that were all. */
+export function isCutOff({ detail }: Pick<DeadLetter, "detail">): boolean {
+  return detail.endsWith(CUT_OFF_NOTE) || detail.endsWith(VALUES_CUT_NOTE);
 }
 
 /**

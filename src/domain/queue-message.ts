@@ -7,6 +7,8 @@ import { earlierVersions } from "./versions.ts";
  *
  *   {"v":1,"submissions":[{"userId":"u1","receivedAtUs":1790000000000000,"impressions":[{"postId":"p1",...}]}]}
  *
+ * A submission out of a dead letter that was put back also says `"replayed":true`.
+ *
  * A submission is serialized once, when it is accepted; a message is those texts joined. Whoever reads a message must
  * expect any content: the reader below refuses only what it cannot walk through, and leaves each impression to
  * `judge`.
@@ -41,6 +43,8 @@ export interface UnjudgedSubmission {
   readonly userId: unknown;
   readonly receivedAtUs: number;
   readonly impressions: readonly UnjudgedImpression[];
+  /** Out of a dead letter that was put back. */
+  readonly isReplay: boolean;
 }
 
 /** One impression of a message, with what its list says of all. */
@@ -51,18 +55,20 @@ export interface QueuedImpression {
   /** The list's, and a microsecond more for each earlier version of the same view in the list. */
   readonly receivedAtUs: number;
   readonly impression: UnjudgedImpression;
+  readonly isReplay: boolean;
 }
 
 /** All impressions of a message, in order. */
 export function impressionsOf(submissions: readonly UnjudgedSubmission[]): QueuedImpression[] {
   let index = 0;
-  return submissions.flatMap(({ userId, receivedAtUs, impressions }) => {
+  return submissions.flatMap(({ userId, receivedAtUs, impressions, isReplay }) => {
     const earlier = earlierVersions(impressions);
     return impressions.map((impression, place) => ({
       index: index++,
       userId,
       receivedAtUs: receivedAtUs + (earlier?.[place] ?? 0),
       impression,
+      isReplay,
     }));
   });
 }
@@ -104,6 +110,7 @@ export function decodeMessage(body: Uint8Array): DecodedMessage {
       impressions: (submission.impressions as unknown[]).map((impression) =>
         isRecord(impression) ? impression : {},
       ),
+      isReplay: submission.replayed === true,
     });
   }
   return { kind: "message", submissions };

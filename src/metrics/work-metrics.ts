@@ -20,6 +20,10 @@ const COUNTERS = {
     "impressions_expired_total",
     "Impressions whose retention ended while they waited in the queue: settled, and not stored.",
   ],
+  lettersOmitted: [
+    "impressions_dead_letters_omitted_total",
+    "Impressions settled as dead letters and only counted: their user has many letters already.",
+  ],
   lettersFailed: [
     "impressions_dead_letter_failures_total",
     "Dead letters that could not be written: their messages are tried again.",

@@ -25,6 +25,8 @@ export interface WorkerCounts {
   expired: number;
   /** Impressions in the dead letters, by reason; a message that could not be read counts as one. */
   deadLettered: Record<DeadLetterReason, number>;
+  /** Of them, those beyond their user's budget: counted, without a letter of their own. */
+  lettersOmitted: number;
   /** Dead letters that could not be written: their messages are given back. */
   lettersFailed: number;
 }
@@ -39,6 +41,7 @@ export function createWorkerCounts(): WorkerCounts {
     triedAlone: 0,
     stored: 0,
     expired: 0,
+    lettersOmitted: 0,
     lettersFailed: 0,
     deadLettered: Object.fromEntries(DEAD_LETTER_REASONS.map((reason) => [reason, 0])) as Record<
       DeadLetterReason,

@@ -1,6 +1,6 @@
 import type { DeadLetters } from "../ports/dead-letters.ts";
 import { DeadLettersFullError, QueueUnavailableError } from "../ports/errors.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import type { LetterLog } from "./letter-log.ts";
 import type { PlannedLetter } from "./letters.ts";
 import type { Turnstile } from "./turnstile.ts";
 
@@ -16,7 +16,7 @@ export async function writeLetters(
   deps: {
     readonly deadLetters: DeadLetters;
     readonly turnstile: Pick<Turnstile, "together">;
-    readonly logger: Logger;
+    readonly log: Pick<LetterLog, "failed">;
     readonly landed: (letter: PlannedLetter) => void;
     readonly failed: (letter: PlannedLetter) => void;
   },
@@ -30,13 +30,10 @@ export async function writeLetters(
       continue;
     }
     // The messages stay in the queue: nothing is lost.
-    const { sequence } = chunk[0]?.delivery ?? {};
-    deps.logger.error(
-      { err: error, letters: letters.length - start, sequence },
-      "dead letters could not be written",
-    );
     const isOutage = error instanceof DeadLettersFullError || error instanceof QueueUnavailableError;
-    for (const letter of isOutage ? letters.slice(start) : chunk) deps.failed(letter);
+    const failed = isOutage ? letters.slice(start) : chunk;
+    deps.log.failed(error, failed.length, chunk[0]?.delivery.sequence);
+    for (const letter of failed) deps.failed(letter);
     // Full or unreachable: the rest would fare no better.
     if (isOutage) return;
   }

@@ -1,14 +1,32 @@
-import { type DeadLetter, deadLetterId } from "../domain/dead-letter.ts";
+import { type DeadLetter, deadLetterId, VALUES_CUT_NOTE } from "../domain/dead-letter.ts";
 import type { View } from "../domain/impression.ts";
+import { ID_CODE_POINTS_MAX } from "../domain/limits.ts";
 import { decodeMessage, impressionsOf, type QueuedImpression } from "../domain/queue-message.ts";
+import type { UnjudgedImpression } from "../domain/validation.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
 
-/** Pure: the dead letters that the workers write, each with what arrived, as it arrived. */
+/**
+ * Pure: the dead letters that the workers write, each with what arrived, as it arrived, but for values that are longer than
+ * any valid one: whoever sends junk must not fill the dead letters with it.
+ */
+
+/** The letter of one impression, as JSON: held by test/unit/worker-letters.test.ts. Usual ones have some 400 bytes. */
+export const LETTER_BYTES_MAX = 4_096;
+/** As JSON, with its quotes: the longest valid value is an id of four-byte characters. */
+const VALUE_BYTES_MAX = 4 * ID_CODE_POINTS_MAX + 2;
+/** Characters that are kept of a longer one, to tell by what it is. */
+const CUT_VALUE_CHARACTERS = 48;
+/** All values of an impression with their names, as JSON; a valid one has under 1.1 KB. */
+const IMPRESSION_BYTES_MAX = 2_048;
+/** What the store says of a row. */
+const DETAIL_CHARACTERS_MAX = 500;
 
 export interface PlanRules {
   readonly stream: string;
   readonly retentionMs: number;
   readonly nowMs: number;
+  /** Whether the valid views of this message are stored already; see stored-parts.ts. */
+  readonly isStored?: (sequence: number) => boolean;
 }
 
 /** Where an impression stood: which message, and its place in it, from 0. */
@@ -21,6 +39,8 @@ export interface Source {
 export interface PlannedLetter {
   readonly delivery: Delivery;
   readonly letter: DeadLetter;
+  /** An operator has put the impression back: its letter was deleted for that, so it always gets one again. */
+  readonly isReplay?: boolean;
 }
 
 /** The index of a letter of a whole message: it must not be taken for the letter of the first impression. */
@@ -36,12 +56,16 @@ export function rejectedLetter(
   rejection: Pick<DeadLetter, "reason" | "detail">,
   rules: PlanRules,
 ): DeadLetter {
+  const payload = { userId: shortened(userId), receivedAtUs, impression: shortenedFields(impression) };
+  const isWhole = payload.userId === userId && payload.impression === impression;
   return {
     ...letterBase({ delivery, index }, rules),
-    ...rejection,
-    userId: typeof userId === "string" ? userId : null,
+    reason: rejection.reason,
+    detail: isWhole ? rejection.detail : `${rejection.detail} ${VALUES_CUT_NOTE}`,
+    // Nobody can have an id that had to be cut.
+    userId: typeof userId === "string" && payload.userId === userId ? userId : null,
     receivedAtUs,
-    payload: { userId: showable(userId), receivedAtUs, impression: showable(impression) },
+    payload,
   };
 }
 
@@ -51,7 +75,7 @@ export function refusedLetter(source: Source, detail: string, rules: PlanRules):
   return {
     ...letterBase(source, rules),
     reason: "REJECTED_BY_STORE",
-    detail,
+    detail: detail.slice(0, DETAIL_CHARACTERS_MAX),
     userId,
     receivedAtUs,
     payload: { userId, receivedAtUs, impression },
@@ -119,15 +143,25 @@ function letterBase({ delivery, index }: Place, { stream, nowMs }: PlanRules) {
   };
 }
 
-/** A value as it arrived, unless it is nested so deeply that it could not be written down again. */
-function showable(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  const flat = Object.values(value).every((field) => typeof field !== "object" || field === null);
-  if (flat) return value;
+/** The impression itself where all of its values are short enough, else a copy with the long ones cut. */
+function shortenedFields(impression: UnjudgedImpression): unknown {
+  const fields = Object.entries(impression);
+  const shorter = fields.map(([name, value]) => [name, shortened(value)] as const);
+  const isSame = shorter.every(([, value], index) => value === fields[index]?.[1]);
+  return shortened(isSame ? impression : Object.fromEntries(shorter), IMPRESSION_BYTES_MAX);
+}
+
+/** The value itself where it is short enough, else the beginning of it as a text. */
+function shortened(value: unknown, bytesMax = VALUE_BYTES_MAX): unknown {
+  if (value === null || (typeof value !== "object" && typeof value !== "string")) return value;
+  let json: string;
   try {
-    JSON.stringify(value);
-    return value;
+    json = JSON.stringify(value);
   } catch {
     return "(nested too deeply to be shown)";
   }
+  const bytes = Buffer.byteLength(json);
+  if (bytes <= bytesMax) return value;
+  const text = typeof value === "string" ? value : json;
+  return `${text.slice(0, CUT_VALUE_CHARACTERS)}... (cut: ${bytes} bytes)`;
 }

@@ -43,6 +43,8 @@ export interface Plan {
   readonly historyBatches: readonly PlannedBatch[];
   /** The message of each impression whose retention ended while it waited: settled without a trace but a count. */
   readonly expired: readonly Delivery[];
+  /** The message of each view that was stored when the message came before. */
+  readonly stored: readonly Delivery[];
 }
 
 /**
@@ -59,6 +61,7 @@ export function createPlanner(rules: PlanRules): Planner {
   const letters: PlannedLetter[] = [];
   const views = new Map<string, { view: View; sources: Source[] }>();
   const expired: Delivery[] = [];
+  const stored: Delivery[] = [];
 
   function addMessage(delivery: Delivery): void {
     const message = decodeMessage(delivery.body);
@@ -66,13 +69,17 @@ export function createPlanner(rules: PlanRules): Planner {
       letters.push({ delivery, letter: unreadableLetter(delivery, message.detail, rules) });
       return;
     }
+    const isStored = rules.isStored?.(delivery.sequence) === true;
     for (const queued of impressionsOf(message.submissions)) {
-      const { index, userId, receivedAtUs, impression } = queued;
+      const { index, userId, receivedAtUs, impression, isReplay } = queued;
       const judgement = judge(userId, receivedAtUs, impression, rules.retentionMs);
       if (judgement.kind === "rejected") {
-        letters.push({ delivery, letter: rejectedLetter(delivery, queued, judgement.rejection, rules) });
+        const letter = rejectedLetter(delivery, queued, judgement.rejection, rules);
+        letters.push({ delivery, letter, isReplay });
       } else if (isExpired(judgement.view, rules.nowMs, rules.retentionMs)) {
         expired.push(delivery);
+      } else if (isStored) {
+        stored.push(delivery);
       } else {
         addView(views, { delivery, index, view: judgement.view });
       }
@@ -96,6 +103,7 @@ export function createPlanner(rules: PlanRules): Planner {
         viewerBatches: batchesBy(planned, (view) => view.postId),
         historyBatches: batchesBy(planned, (view) => view.userId),
         expired,
+        stored,
       };
     },
   };
@@ -155,6 +163,6 @@ export function createCrashPlanner(
       if (step === "DEAD_LETTER_WHOLE") letters.push(crashedWholeLetter(delivery, deaths, rules));
       else letters.push(...crashedLetters(delivery, deaths, rules));
     },
-    finish: () => ({ letters, viewerBatches: [], historyBatches: [], expired: [] }),
+    finish: () => ({ letters, viewerBatches: [], historyBatches: [], expired: [], stored: [] }),
   };
 }

@@ -9,11 +9,14 @@ import type { Breaker } from "./breaker.ts";
 import type { WorkerCounts } from "./counts.ts";
 import { createHistoryGroups, type Ended } from "./history-groups.ts";
 import type { Lanes, Outcome } from "./lanes.ts";
+import type { LetterBudget } from "./letter-budget.ts";
+import type { LetterLog } from "./letter-log.ts";
 import { writeLetters } from "./letter-writer.ts";
 import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts";
 import { partitionOf } from "./partition.ts";
 import type { Plan, PlannedView, Planner } from "./plan.ts";
 import { createSettlement } from "./settlement.ts";
+import type { StoredParts } from "./stored-parts.ts";
 import { createTallies } from "./tallies.ts";
 import type { Turnstile } from "./turnstile.ts";
 
@@ -31,6 +34,9 @@ export interface PullHandlerDeps {
   /** Numbers the pulls, and what an older one has to write goes first: see `ranks` below. */
   readonly nextPull: () => number;
   readonly newPlanner: (rules: PlanRules) => Planner;
+  readonly letterBudget: LetterBudget;
+  readonly letterLog: LetterLog;
+  readonly storedParts: StoredParts;
   /** Around what is done with messages beside the store writes, which their writer lets through. */
   readonly turnstile: Pick<Turnstile, "together">;
   readonly clock: WallClock;
@@ -68,6 +74,8 @@ export function createStoreWriters(
 export interface PullCounts {
   stored: number;
   deadLettered: number;
+  /** Of these, those that are counted and have no letter of their own. */
+  omitted: number;
   expired: number;
   /** Messages returned to the queue. */
   givenBack: number;
@@ -81,7 +89,7 @@ export interface PullCounts {
 const SEQUENCES_MAX = 10;
 
 function nothingYet(): PullCounts {
-  return { stored: 0, deadLettered: 0, expired: 0, givenBack: 0, reasons: {}, sequences: [] };
+  return { stored: 0, deadLettered: 0, omitted: 0, expired: 0, givenBack: 0, reasons: {}, sequences: [] };
 }
 
 /**
@@ -99,8 +107,15 @@ export async function handlePull(
 ): Promise<PullCounts> {
   const { queue, counts, logger } = deps;
   if (deliveries.length === 0) return nothingYet();
-  const rules = { stream: queue.stream, retentionMs: deps.retentionMs, nowMs: deps.clock.nowMs() };
+  const rules = {
+    stream: queue.stream,
+    retentionMs: deps.retentionMs,
+    nowMs: deps.clock.nowMs(),
+    isStored: deps.storedParts.has,
+  };
   const pull = nothingYet();
+  /** Views that are not stored yet, of messages that have letters as well. */
+  const unstored = new Map<Delivery, number>();
 
   const tallies = createTallies();
   // What is begun is ended before more is begun: else a slow store would write a part of each of thousands of messages
@@ -113,13 +128,18 @@ export async function handlePull(
       await quietly("acknowledge", async () => {
         await queue.ack(done);
         counts.acknowledged += done.length;
-        for (const delivery of done) tallies.count(delivery, counts);
+        for (const delivery of done) {
+          tallies.count(delivery, counts);
+          deps.storedParts.forget(delivery.sequence);
+        }
       });
       deps.onSettled(done);
     },
     async giveBack(failed) {
       counts.givenBack += failed.length;
       pull.givenBack += failed.length;
+      for (const delivery of failed)
+        if (unstored.get(delivery) === 0) deps.storedParts.remember(delivery.sequence);
       await quietly("give back", () => giveBack(failed));
       deps.onSettled(failed);
     },
@@ -157,24 +177,52 @@ export async function handlePull(
    * Starts everything that the plan says; the settlement learns how each part ends. Nothing keeps the plan as a whole:
    * a few messages that have to wait must not hold the memory of all.
    */
-  function carryOut({ letters, viewerBatches, historyBatches, expired }: Plan): void {
+  function carryOut({ letters, viewerBatches, historyBatches, expired, stored }: Plan): void {
     pull.expired = expired.length;
     for (const delivery of expired) tallies.expired(delivery);
-    for (const { delivery } of letters) settlement.expect(delivery);
+    for (const delivery of stored) tallies.stored(delivery);
+    const admitted = letters.flatMap((planned) => deps.letterBudget.admit(planned) ?? omit(planned));
+    for (const { delivery } of admitted) {
+      settlement.expect(delivery);
+      unstored.set(delivery, 0);
+    }
     for (const batch of historyBatches) {
-      for (const { sources } of batch.views) for (const { delivery } of sources) settlement.expect(delivery);
+      for (const { sources } of batch.views) for (const { delivery } of sources) expectView(delivery);
     }
     settlement.begin();
     if (deps.abandon.aborted) {
       settlement.abandon();
       return;
     }
-    void addLetters(letters);
+    void addLetters(admitted);
     const groups = createHistoryGroups(historyBatches, {
       isInTrouble: ({ view }) => deps.isSick(partitionOf("viewers", view.postId)),
       commit,
     });
     for (const batch of viewerBatches) deps.writeViewers(batch, ranks.viewers, groups.ended);
+  }
+
+  function expectView(delivery: Delivery): void {
+    settlement.expect(delivery);
+    const views = unstored.get(delivery);
+    if (views !== undefined) unstored.set(delivery, views + 1);
+  }
+
+  /** Counts a bad impression that has no letter of its own. */
+  function omit({ delivery, letter }: PlannedLetter): [] {
+    pull.omitted++;
+    tallies.omitted(delivery);
+    countLetter(delivery, letter.reason);
+    return [];
+  }
+
+  function countLetter(delivery: Delivery, reason: DeadLetterReason): void {
+    pull.deadLettered++;
+    pull.reasons[reason] = (pull.reasons[reason] ?? 0) + 1;
+    const { sequence } = delivery;
+    if (pull.sequences.length < SEQUENCES_MAX && !pull.sequences.includes(sequence))
+      pull.sequences.push(sequence);
+    tallies.deadLettered(delivery, reason);
   }
 
   /** Writes the history of those views of a user whose viewers are stored, and ends the others. */
@@ -206,6 +254,8 @@ export async function handlePull(
       }
       pull.stored++;
       tallies.stored(delivery);
+      const views = unstored.get(delivery);
+      if (views !== undefined) unstored.set(delivery, views - 1);
       deps.onStored(nowMs - microsToMillis(view.receivedAtUs));
       settlement.succeeded(delivery);
     }
@@ -215,15 +265,11 @@ export async function handlePull(
     return writeLetters(letters, {
       deadLetters: queue.deadLetters,
       turnstile: deps.turnstile,
-      logger,
-      landed({ delivery, letter }) {
-        pull.deadLettered++;
-        pull.reasons[letter.reason] = (pull.reasons[letter.reason] ?? 0) + 1;
-        const { sequence } = delivery;
-        if (pull.sequences.length < SEQUENCES_MAX && !pull.sequences.includes(sequence))
-          pull.sequences.push(sequence);
-        tallies.deadLettered(delivery, letter.reason);
-        settlement.succeeded(delivery);
+      log: deps.letterLog,
+      landed(planned) {
+        deps.letterBudget.stored(planned);
+        countLetter(planned.delivery, planned.letter.reason);
+        settlement.succeeded(planned.delivery);
       },
       failed({ delivery }) {
         counts.lettersFailed++;

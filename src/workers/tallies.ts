@@ -10,6 +10,8 @@ export interface Tallies {
   stored(delivery: Delivery): void;
   expired(delivery: Delivery): void;
   deadLettered(delivery: Delivery, reason: DeadLetterReason): void;
+  /** One that is dead-lettered has no letter of its own. */
+  omitted(delivery: Delivery): void;
   /** The message is acknowledged: its impressions count. */
   count(delivery: Delivery, counts: WorkerCounts): void;
 }
@@ -17,6 +19,7 @@ export interface Tallies {
 interface Tally {
   stored: number;
   expired: number;
+  omitted: number;
   readonly deadLettered: DeadLetterReason[];
 }
 
@@ -26,7 +29,7 @@ export function createTallies(): Tallies {
   function of(delivery: Delivery): Tally {
     let tally = tallies.get(delivery);
     if (tally === undefined) {
-      tally = { stored: 0, expired: 0, deadLettered: [] };
+      tally = { stored: 0, expired: 0, omitted: 0, deadLettered: [] };
       tallies.set(delivery, tally);
     }
     return tally;
@@ -36,10 +39,12 @@ export function createTallies(): Tallies {
     stored: (delivery) => void of(delivery).stored++,
     expired: (delivery) => void of(delivery).expired++,
     deadLettered: (delivery, reason) => void of(delivery).deadLettered.push(reason),
+    omitted: (delivery) => void of(delivery).omitted++,
     count(delivery, counts) {
-      const { stored, expired, deadLettered } = of(delivery);
+      const { stored, expired, omitted, deadLettered } = of(delivery);
       counts.stored += stored;
       counts.expired += expired;
+      counts.lettersOmitted += omitted;
       for (const reason of deadLettered) counts.deadLettered[reason]++;
     },
   };

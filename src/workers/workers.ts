@@ -9,8 +9,11 @@ import { createConcurrencyLimit } from "./concurrency.ts";
 import { createWorkerCounts, sumOf, type WorkerCounts } from "./counts.ts";
 import { createHand, type Room } from "./hand.ts";
 import { createLanes } from "./lanes.ts";
+import { createLetterBudget } from "./letter-budget.ts";
+import { createLetterLog } from "./letter-log.ts";
 import { createPlanner } from "./plan.ts";
 import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
+import { createStoredParts } from "./stored-parts.ts";
 import { createSuspects } from "./suspects.ts";
 import { createTurnstile } from "./turnstile.ts";
 import { giveBackDelayMs } from "./verdict.ts";
@@ -125,6 +128,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     counts: createWorkerCounts(),
   }));
   const suspectCounts = createWorkerCounts();
+  const letterLog = createLetterLog(logger);
   let pullsBegun = 0;
   const pull: PullHandlerDeps = {
     ...options,
@@ -132,6 +136,9 @@ export function startWorkers(options: WorkersOptions): Workers {
     isSick: lanes.isSick,
     nextPull: () => pullsBegun++,
     newPlanner: createPlanner,
+    letterBudget: createLetterBudget(monotonicMs),
+    letterLog,
+    storedParts: createStoredParts(),
     turnstile,
     giveBackDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : giveBackDelayMs(deliveries)),
     counts: suspectCounts,
@@ -168,10 +175,10 @@ export function startWorkers(options: WorkersOptions): Workers {
     counts.messages += deliveries.length;
     counts.redeliveries += deliveries.filter((delivery) => delivery.deliveries > 1).length;
     const became = await handlePull(suspects.sortOut(deliveries), { ...pull, counts });
-    const { reasons, sequences, ...numbers } = became;
-    if (became.deadLettered > 0)
-      logger.warn({ ...numbers, reasons, sequences }, "impressions were dead-lettered");
-    if (became.expired > 0) logger.info(numbers, "impressions expired while they waited in the queue");
+    const { stored, deadLettered, expired } = became;
+    if (deadLettered > 0) letterLog.deadLettered(became);
+    if (expired > 0)
+      logger.info({ stored, deadLettered, expired }, "impressions expired while they waited in the queue");
   }
 
   async function loop({ pulls, counts }: (typeof states)[number]): Promise<void> {
@@ -227,6 +234,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     clearTimeout(deadline);
     clearInterval(reporting);
     lanes.close();
+    letterLog.close();
   }
 
   report();

@@ -36,6 +36,7 @@ describe("a queue message", () => {
           impressions: impressions.map((impression) =>
             Object.fromEntries(Object.entries(impression).filter(([, value]) => value !== null)),
           ),
+          isReplay: false,
         }));
         // Through JSON, which knows no -0.
         expect(JSON.parse(JSON.stringify(decoded))).toEqual(
@@ -87,11 +88,19 @@ describe("a queue message", () => {
   it("leaves what a submission holds to the judge", () => {
     const message = {
       v: 1,
-      submissions: [{ userId: null, receivedAtUs: 1, impressions: [5, null, [], { postId: {} }] }],
+      submissions: [
+        { userId: null, receivedAtUs: 1, impressions: [5, null, [], { postId: {} }] },
+        { userId: "u", receivedAtUs: 2, replayed: true, impressions: [] },
+        { userId: "u", receivedAtUs: 3, replayed: "true", impressions: [] },
+      ],
     };
     expect(decodeMessage(bytes(JSON.stringify(message)))).toEqual({
       kind: "message",
-      submissions: [{ userId: null, receivedAtUs: 1, impressions: [{}, {}, {}, { postId: {} }] }],
+      submissions: [
+        { userId: null, receivedAtUs: 1, impressions: [{}, {}, {}, { postId: {} }], isReplay: false },
+        { userId: "u", receivedAtUs: 2, impressions: [], isReplay: true },
+        { userId: "u", receivedAtUs: 3, impressions: [], isReplay: false },
+      ],
     });
   });
 

@@ -52,7 +52,10 @@ export class DeadLetter implements Letter {
   @Field(() => Int, { description: "How often its message had been delivered when it failed" })
   readonly deliveries!: number;
 
-  @Field(() => JSONValue, { nullable: true, description: "What arrived, as it arrived" })
+  @Field(() => JSONValue, {
+    nullable: true,
+    description: "What arrived, as it arrived; values longer than any valid one are cut",
+  })
   readonly payload!: DeadLetterPayload;
 }
 
@@ -91,7 +94,7 @@ export class DeadLetterAction implements Omit<Action, "next"> {
 
   @Field(() => Int, {
     description:
-      "Of those, how many cannot be replayed, and stay: whole messages whose bytes are not text, or whose end was cut off",
+      "Of those, how many cannot be replayed, and stay: whole messages whose bytes are not text or whose end was cut off, and impressions with a value that was cut",
   })
   readonly skipped!: number;
 
