@@ -3,7 +3,8 @@ import { hostname } from "node:os";
 import { type DocumentNode, type ExecutionResult, execute } from "graphql";
 import { openAuthenticator } from "./access/open.ts";
 import { createDeadLetterActions } from "./admin/dead-letter-actions.ts";
-import { createErasures, type ErasureRunner, startErasureRunner } from "./admin/erasures.ts";
+import { type ErasureRunner, startErasureRunner } from "./admin/erasure-runner.ts";
+import { createErasures } from "./admin/erasures.ts";
 import { openEngine } from "./app.ts";
 import type { Role, RunningService } from "./cli/dependencies.ts";
 import type { Config } from "./config.ts";
@@ -267,6 +268,7 @@ function startErasures(engine: Engine, config: Config, logger: Logger, clock: Cl
     clock,
     // A mutation waits at most so long for a slot, and then at most so long for its confirmation.
     enqueuedWithinMs: 2 * config.PUBLISH_TIMEOUT_MS,
+    holder: randomUUID(),
     logger,
   });
 }

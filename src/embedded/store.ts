@@ -4,6 +4,7 @@ import type { Clock } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
+import { createClaims } from "./claims.ts";
 import { messageOf, withReader } from "./database.ts";
 import { createMembership } from "./membership.ts";
 import type { ReadTurns } from "./read-turns.ts";
@@ -69,6 +70,7 @@ function createEmbeddedStore(
   const membership = createMembership(reader);
   const scanViews = createScan(reader);
   const receipts = createReceipts(reader);
+  const claims = createClaims(clock);
   let closing: Promise<void> | null = null;
 
   function assertOpen(): void {
@@ -214,6 +216,16 @@ function createEmbeddedStore(
 
     async unfinishedErasures() {
       return read("unfinishedErasures", () => receipts.unfinished());
+    },
+
+    async claimErasure(id, holder, leaseMs) {
+      assertOpen();
+      return claims.claim(id, holder, leaseMs);
+    },
+
+    async releaseErasure(id, holder) {
+      assertOpen();
+      claims.release(id, holder);
     },
 
     async health() {

@@ -7,7 +7,7 @@ import type { WorkersState } from "../workers/workers.ts";
 export interface WorkMetrics {
   readonly onStored: (lagMs: number) => void;
   watchWorkers(workers: { counts(): Readonly<WorkerCounts>; state(): WorkersState; paused(): boolean }): void;
-  watchErasures(erasures: { oldestAgeMs(): number; failed(): number }): void;
+  watchErasures(erasures: { oldestAgeMs(): number; stuck(): number; failed(): number }): void;
 }
 
 /** Counters of the workers by the count that they show; `deadLettered` has a label. */
@@ -130,6 +130,11 @@ export function createWorkMetrics(registers: Registry[]): WorkMetrics {
         "impressions_erasure_oldest_age_seconds",
         "Age of the oldest erasure that is not finished, as this process last saw it; 0 where there is none.",
         () => erasures.oldestAgeMs() / 1_000,
+      );
+      gauge(
+        "impressions_erasures_stuck",
+        "Erasures that are not finished and whose last try in this process failed; each is tried again, apart from the others.",
+        erasures.stuck,
       );
       new Counter({
         name: "impressions_erasures_failed_total",

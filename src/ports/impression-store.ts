@@ -77,6 +77,17 @@ export interface ImpressionStore {
   /** Erasures that are neither DONE nor FAILED, oldest first, at most 1,000: what a restart goes on with. */
   unfinishedErasures(): Promise<Erasure[]>;
 
+  /**
+   * Claims an erasure for whoever works at it, or renews its own claim, for `leaseMs` from now; rounded up to whole
+   * seconds on some engines. Of several that ask at once none may get it; then they ask again.
+   *
+   * @param holder tells the process from every other.
+   * @returns whether it has the claim now: nobody else gets it before it is released or ends.
+   */
+  claimErasure(id: string, holder: string, leaseMs: number): Promise<boolean>;
+  /** Gives a claim up; one of another holder stays. */
+  releaseErasure(id: string, holder: string): Promise<void>;
+
   /** Whether the store can be reached now, and why not; never throws. */
   health(): Promise<Health>;
 

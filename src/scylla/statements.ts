@@ -170,6 +170,20 @@ export const STATEMENTS = {
     kind: "read",
     cql: "SELECT requested_at_us, id FROM unfinished_erasures WHERE bucket = ? LIMIT ?",
   },
+
+  // Who works at an erasure; the TTL is the lease.
+  readClaims: {
+    kind: "read",
+    cql: "SELECT holder FROM erasure_claims WHERE id = ? LIMIT ?",
+  },
+  insertClaim: {
+    kind: "write",
+    cql: "INSERT INTO erasure_claims (id, holder) VALUES (?, ?) USING TTL ?",
+  },
+  deleteClaim: {
+    kind: "write",
+    cql: "DELETE FROM erasure_claims WHERE id = ? AND holder = ?",
+  },
 } as const satisfies Record<string, Statement>;
 
 export type StatementName = keyof typeof STATEMENTS;

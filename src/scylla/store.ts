@@ -3,6 +3,7 @@ import { type Clock, DAY_MS } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
+import { createClaims } from "./claims.ts";
 import { openConnection } from "./connection.ts";
 import { createDatabase, type ReadConsistency } from "./database.ts";
 import { createErasedUsers, ERASURES_REFRESH_MS } from "./erased-users.ts";
@@ -92,6 +93,7 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
     log,
   });
   const receipts = createReceipts(database);
+  const claims = createClaims(database);
   const writeViewers = createViewerWrites({ database, erasedUsers, retentionMs, clock, sliceRowsMax });
   const writeHistory = createHistoryWrites({ database, erasedUsers, retentionMs, clock });
 
@@ -124,6 +126,8 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
     saveErasure: receipts.save,
     findErasure: receipts.find,
     unfinishedErasures: receipts.unfinished,
+    claimErasure: claims.claim,
+    releaseErasure: claims.release,
     async health() {
       try {
         await database.read("findReceipt", [PROBE_ID], 1);

@@ -54,6 +54,8 @@ function takingTurns(stores: readonly ImpressionStore[]): ImpressionStore {
     saveErasure: (erasure) => next().saveErasure(erasure),
     findErasure: (id) => next().findErasure(id),
     unfinishedErasures: () => next().unfinishedErasures(),
+    claimErasure: (id, holder, leaseMs) => next().claimErasure(id, holder, leaseMs),
+    releaseErasure: (id, holder) => next().releaseErasure(id, holder),
     health: () => next().health(),
     close: async () => void (await Promise.all(stores.map((store) => store.close()))),
   };

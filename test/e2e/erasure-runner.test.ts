@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { startErasureRunner } from "../../src/admin/erasures.ts";
+import { type ErasureRunner, startErasureRunner } from "../../src/admin/erasure-runner.ts";
 import { type Erasure, erasedThroughUs } from "../../src/domain/erasure.ts";
-import { systemClock } from "../../src/domain/time.ts";
+import { type Clock, systemClock } from "../../src/domain/time.ts";
 import type { Engine } from "../../src/engine.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
@@ -42,15 +42,20 @@ describe("the runner of erasures", () => {
     return erasure;
   }
 
-  function run(parts: { store?: Partial<ImpressionStore>; queue?: Partial<ImpressionQueue> } = {}): void {
+  function run(
+    parts: { store?: Partial<ImpressionStore>; queue?: Partial<ImpressionQueue>; clock?: Clock } = {},
+  ): ErasureRunner {
     const runner = startErasureRunner({
       store: { ...engine.store, ...parts.store },
       queue: { ...engine.queue, ...parts.queue },
-      clock: systemClock,
+      clock: parts.clock ?? systemClock,
       enqueuedWithinMs: 0,
+      holder: randomUUID(),
+      leaseMs: 1_000,
       logger: createLogger("silent"),
     });
     onTestFinished(runner.stop);
+    return runner;
   }
 
   const statusOf = async ({ id }: Erasure) => (await engine.store.findErasure(id))?.status;
@@ -111,6 +116,64 @@ describe("the runner of erasures", () => {
     });
     await expect.poll(() => statusOf(erasure), PATIENCE).toBe("DONE");
     expect(failures).toBeLessThan(0);
+  });
+
+  test("one that never succeeds holds up no other", async () => {
+    const stuck = [
+      await requested(),
+      await requested(),
+      await requested(),
+      await requested(),
+      await requested(),
+    ];
+    const isStuck = (userId: string) => stuck.some((erasure) => erasure.userId === userId);
+    const next = await requested();
+    // So much time passes between any two looks that all of them are due all the time.
+    let monotonicMs = 0;
+    const runner = run({
+      clock: { ...systemClock, monotonicMs: () => (monotonicMs += 60_000) },
+      store: {
+        eraseUser(userId, ...given) {
+          if (isStuck(userId)) return Promise.reject(new StoreUnavailableError("the read timed out"));
+          return engine.store.eraseUser(userId, ...given);
+        },
+      },
+    });
+    await expect.poll(() => statusOf(next), PATIENCE).toBe("DONE");
+    const later = await requested();
+    runner.wake();
+    await expect.poll(() => statusOf(later), PATIENCE).toBe("DONE");
+    await expect.poll(runner.stuck, PATIENCE).toBe(stuck.length);
+    for (const erasure of stuck) expect(await statusOf(erasure)).toBe("DELETING");
+    await runner.stop();
+    for (const erasure of stuck)
+      await engine.store.saveErasure({ ...erasure, status: "FAILED", finishedAtMs: 1 });
+  });
+
+  test("several runners never work at one erasure at once, and go on with one that was left behind", async () => {
+    const erasures = [await requested(), await requested(), await requested()];
+    // A process that died: nobody ends its claim.
+    expect(await engine.store.claimErasure(erasures[0]?.id ?? "", "dead", 1_000)).toBe(true);
+    const working = new Set<string>();
+    let overlaps = 0;
+    let worked = 0;
+    for (let runner = 0; runner < 3; runner++) {
+      run({
+        store: {
+          async eraseUser(userId, ...given) {
+            if (working.has(userId)) overlaps++;
+            working.add(userId);
+            worked++;
+            const outcome = await engine.store.eraseUser(userId, ...given);
+            working.delete(userId);
+            return outcome;
+          },
+        },
+      });
+    }
+    for (const erasure of erasures) await expect.poll(() => statusOf(erasure), PATIENCE).toBe("DONE");
+    expect(overlaps).toBe(0);
+    expect(worked).toBe(erasures.length);
   });
 
   test("fails for good where the store refuses, and the next one has its turn", async () => {

@@ -1,4 +1,5 @@
-import { startErasureRunner } from "../../src/admin/erasures.ts";
+import { randomUUID } from "node:crypto";
+import { startErasureRunner } from "../../src/admin/erasure-runner.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
@@ -51,6 +52,9 @@ const runner = startErasureRunner({
   queue,
   clock: systemClock,
   enqueuedWithinMs: 0,
+  holder: randomUUID(),
+  // The next process waits for it.
+  leaseMs: 1_000,
   logger: createLogger("error"),
 });
 while ((await engine.store.unfinishedErasures()).length > 0)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Erasure } from "../../../src/domain/erasure.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
 import { EVERYTHING, recordViews, viewOf } from "../../support/views.ts";
@@ -109,6 +109,41 @@ export function erase(contract: StoreContract): void {
       expect((await erased).rowsDeleted).toBeGreaterThanOrEqual(2_500);
       expect(await seenBy(store, "u")).toEqual([]);
       expect(await seenBy(store, "v")).toHaveLength(20);
+    });
+  });
+
+  describe("the claim of an erasure", () => {
+    const LONG_MS = 600_000;
+
+    it("has one holder, who may renew it, until it is released", async () => {
+      const { store } = await openStore(contract);
+      expect(await store.claimErasure("e1", "a", LONG_MS)).toBe(true);
+      expect(await store.claimErasure("e1", "b", LONG_MS)).toBe(false);
+      expect(await store.claimErasure("e1", "a", LONG_MS)).toBe(true);
+      expect(await store.claimErasure("e2", "b", LONG_MS)).toBe(true);
+      await store.releaseErasure("e1", "b");
+      expect(await store.claimErasure("e1", "c", LONG_MS)).toBe(false);
+      await store.releaseErasure("e1", "a");
+      expect(await store.claimErasure("e1", "c", LONG_MS)).toBe(true);
+    });
+
+    it("never has two holders, however many ask at once", async () => {
+      const { store } = await openStore(contract);
+      for (let round = 0; round < 10; round++) {
+        const claims = await Promise.all(
+          Array.from({ length: 5 }, (_, holder) => store.claimErasure(`e${round}`, `h${holder}`, LONG_MS)),
+        );
+        expect(claims.filter((held) => held).length).toBeLessThanOrEqual(1);
+      }
+    });
+
+    it("ends by itself where its holder has died", async () => {
+      const { store } = await openStore(contract);
+      expect(await store.claimErasure("e1", "dead", 1_000)).toBe(true);
+      await vi.waitFor(async () => expect(await store.claimErasure("e1", "b", LONG_MS)).toBe(true), {
+        timeout: 60_000,
+        interval: 100,
+      });
     });
   });
 

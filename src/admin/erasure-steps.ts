@@ -1,0 +1,83 @@
+import { setTimeout as sleepUnaborted, setImmediate as turn } from "node:timers/promises";
+import { type Erasure, erasedThroughUs } from "../domain/erasure.ts";
+import { microsToMillis, type WallClock } from "../domain/time.ts";
+import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import type { ImpressionStore } from "../ports/impression-store.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** How often a waiting erasure looks whether the queue has settled what was received before it. */
+const QUEUE_CHECK_INTERVAL_MS = 250;
+const DEAD_LETTERS_PER_PAGE = 200;
+
+export interface ErasureStepsDeps {
+  readonly store: ImpressionStore;
+  readonly queue: ImpressionQueue;
+  readonly clock: WallClock;
+  /** A mutation that was received is in the queue, or has failed, within this. */
+  readonly enqueuedWithinMs: number;
+  readonly logger: Logger;
+}
+
+/**
+ * Carries out one erasure, or what is left of it. Resolves when it is DONE, or somewhere on the way where `stopping`
+ * aborts.
+ *
+ * The order makes a crash at any point resumable: the rows go last, and the receipt is DONE only after them. The queue's
+ * mark is taken anew after a restart, which can only make the wait longer.
+ *
+ * @throws StoreUnavailableError, QueueUnavailableError it can be tried again. @throws StoreRefusedError it never will succeed.
+ */
+export async function carryOutErasure(
+  erasure: Erasure,
+  { store, queue, clock, enqueuedWithinMs, logger }: ErasureStepsDeps,
+  stopping: AbortSignal,
+): Promise<void> {
+  const { id, userId } = erasure;
+  const throughUs = erasedThroughUs(erasure);
+  // What was received before the request may still be on its way into the queue, here or on a host whose clock is
+  // behind: a mark taken earlier would miss it.
+  const enqueuedAtMs = microsToMillis(throughUs) + enqueuedWithinMs;
+  await sleep(Math.max(0, enqueuedAtMs - clock.nowMs()), stopping);
+  if (!(await hasSettledAll())) return;
+
+  // Another process may have worked on the same receipt before.
+  if ((await store.findErasure(id))?.status === "DONE") return;
+  await store.saveErasure({ ...erasure, status: "DELETING" });
+  await removeDeadLetters();
+  // Goes into the receipt before the rows go: after a crash fewer of them are found.
+  const largest = (rows: number) => Math.max(erasure.rowsDeleted, rows);
+  const erased = await store.eraseUser(userId, throughUs, (rows) =>
+    store.saveErasure({ ...erasure, status: "DELETING", rowsDeleted: largest(rows) }),
+  );
+  const rowsDeleted = largest(erased.rowsDeleted);
+  // A replay that ran at the same time may have made dead letters anew.
+  if (!(await hasSettledAll())) return;
+  await removeDeadLetters();
+  await store.saveErasure({ ...erasure, status: "DONE", rowsDeleted, finishedAtMs: clock.nowMs() });
+  logger.info({ erasure: id, userId, rowsDeleted }, "a user was erased");
+
+  /** Waits until everything that is in the queue now is settled. @returns false where the runner was stopped first. */
+  async function hasSettledAll(): Promise<boolean> {
+    const mark = await queue.newestSequence();
+    while (!stopping.aborted) {
+      if (await queue.hasSettledThrough(mark)) return true;
+      await sleep(QUEUE_CHECK_INTERVAL_MS, stopping);
+    }
+    return false;
+  }
+
+  async function removeDeadLetters(): Promise<void> {
+    let before: number | null = null;
+    do {
+      const page = await queue.deadLetters.page({ filter: { userId }, before, limit: DEAD_LETTERS_PER_PAGE });
+      await queue.deadLetters.remove(page.letters.map((letter) => letter.id));
+      before = page.next;
+      await turn();
+    } while (before !== null);
+  }
+}
+
+/** Resolves after the delay, or when the signal aborts. */
+export async function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
+  await sleepUnaborted(delayMs, undefined, { signal }).catch(() => undefined);
+}
