@@ -126,6 +126,7 @@ export async function startService(
         requestsPerMinuteMax: config.REQUESTS_PER_MINUTE_MAX,
         corsOrigins: config.CORS_ORIGINS,
         trustProxy: config.TRUST_PROXY,
+        connectionsMax: config.CONNECTIONS_MAX,
         authenticator: await openAuthenticator(config.tokens, { clock, random: Math.random, logger }),
         requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
         closeDelayMs: config.SHUTDOWN_DELAY_MS,
@@ -137,6 +138,7 @@ export async function startService(
         readiness,
         metrics: metricsHere,
         onRequest: apiMetrics.onRequest,
+        onCutOff: apiMetrics.onCutOff,
       });
     }
     lifecycle.onStop("the HTTP server", server.close);

@@ -86,6 +86,11 @@ export const ATTACKS: readonly Attack[] = [
     ),
   ),
   tooComplex(
+    "22 MB of answer: 1,000 long candidates for 100 users",
+    /^The query costs 4\d\d\d\d\d, and 250000/,
+    post(USERS, { u: ids(100), p: ids(1_000).map((id) => id.padStart(128, "x")) }),
+  ),
+  tooComplex(
     "pages in pages",
     /^The query costs \d+, and 250000/,
     post(

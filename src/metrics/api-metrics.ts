@@ -1,11 +1,12 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ErrorCode } from "../errors.ts";
 import type { CommittedMessage } from "../ingest/group-commit.ts";
-import type { ObservedRequest } from "../server/request-observer.ts";
+import type { CutOff, ObservedRequest } from "../server/request-observer.ts";
 
 /** What the API counts. */
 export interface ApiMetrics {
   onRequest(request: ObservedRequest): void;
+  onCutOff(what: CutOff): void;
   onMessage(message: CommittedMessage): void;
   onReplayed(letters: number): void;
   /** @param usedShares of the group commit's own limits: mutations and bytes, 0 to 1. */
@@ -37,6 +38,13 @@ export function createApiMetrics(registers: Registry[], operations: readonly str
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
+  const cutOff = new Counter({
+    name: "impressions_cut_off_total",
+    help: "What callers held for too long, or too much of: answers that nobody read, bodies that did not end, connections beyond CONNECTIONS_MAX.",
+    labelNames: ["what"],
+    registers,
+  });
+  for (const what of ["answer", "body", "connection"] satisfies CutOff[]) cutOff.inc({ what }, 0);
   const accepted = new Counter({
     name: "impressions_accepted_total",
     help: "Impressions that the queue has confirmed, those that were sent again included.",
@@ -75,6 +83,7 @@ export function createApiMetrics(registers: Registry[], operations: readonly str
       requests.inc({ operation, code });
       durations.observe({ operation }, durationMs / 1_000);
     },
+    onCutOff: (what) => cutOff.inc({ what }),
     onMessage(message) {
       if (!message.confirmed) {
         unconfirmed.inc();

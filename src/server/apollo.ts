@@ -11,17 +11,11 @@ import type { RequestContext } from "../resolvers/context.ts";
 import { OneMutationRule } from "../resolvers/one-mutation-rule.ts";
 import { checkPrice, createPricer, type QueryLimits } from "../resolvers/query-cost.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { boundAnswer } from "./answer-bounds.ts";
 import { compiledExecution, createRunCompiled } from "./compiled-execution.ts";
 import { createCompiledQueries } from "./compiled-queries.ts";
 import { createDocumentStore, type DocumentStore } from "./document-store.ts";
-import {
-  boundErrors,
-  concludeAnswer,
-  createReport,
-  forgetPlaces,
-  type ReportErrors,
-  toPublic,
-} from "./graphql-errors.ts";
+import { concludeAnswer, createReport, forgetPlaces, type ReportErrors, toPublic } from "./graphql-errors.ts";
 import { VALIDATION_ERRORS_MAX, VARIABLE_ERRORS_MAX } from "./limits.ts";
 import { type AnswerUsual, type CheckOperation, createAnswerUsual } from "./usual-request.ts";
 
@@ -97,7 +91,7 @@ function requestRules(check: CheckOperation, report: ReportErrors): ApolloServer
     async willSendResponse({ response, contextValue }) {
       const { http, body } = response;
       if (body.kind !== "single") return;
-      body.singleResult = boundErrors(body.singleResult);
+      body.singleResult = boundAnswer(body.singleResult);
       const { status, retryAfterS } = concludeAnswer(body.singleResult, contextValue.outcome);
       if (status > 0) http.status = Math.max(http.status ?? 0, status);
       if (retryAfterS > 0) http.headers.set("retry-after", String(retryAfterS));

@@ -1,12 +1,16 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fastify as createFastify, type FastifyInstance } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { createHoldings } from "./holdings.ts";
 import { clientErrorResponse, failureOf, sendFailure } from "./http-errors.ts";
 import {
+  ANSWERS_BYTES_MAX,
+  ANSWERS_MS_MAX,
+  BODIES_BYTES_MAX,
   CONNECTIONS_CHECK_MS,
   DRAIN_MS_MAX,
   HEADER_BYTES_MAX,
@@ -14,6 +18,7 @@ import {
   KEEP_ALIVE_MS,
   REQUEST_MS_MAX,
 } from "./limits.ts";
+import type { CutOff } from "./request-observer.ts";
 
 export interface HttpServer {
   /** Resolves once connections are accepted. @throws the listen error of Node, such as EADDRINUSE. */
@@ -48,6 +53,18 @@ const ARRIVAL: ArrivalLimits = {
   checkMs: CONNECTIONS_CHECK_MS,
 };
 
+/** What callers may make the process hold for them, as in limits.ts. */
+export interface HeldLimits {
+  readonly bodiesBytesMax: number;
+  readonly answersBytesMax: number;
+  readonly answersMsMax: number;
+}
+export const HELD: HeldLimits = {
+  bodiesBytesMax: BODIES_BYTES_MAX,
+  answersBytesMax: ANSWERS_BYTES_MAX,
+  answersMsMax: ANSWERS_MS_MAX,
+};
+
 /** Whose `X-Forwarded-For` is believed: nobody's, that of so many proxies, or of those at these addresses. */
 export type TrustProxy = false | number | readonly string[];
 
@@ -74,6 +91,11 @@ export function createFastifyServer(options: {
   readonly drainMs?: number | undefined;
   /** How long a request may take to arrive. */
   readonly arrival?: ArrivalLimits | undefined;
+  /** What callers may make the process hold. */
+  readonly held?: HeldLimits;
+  /** Connections at once; no limit unless given. */
+  readonly connectionsMax?: number | undefined;
+  readonly onCutOff?: ((what: CutOff) => void) | undefined;
 }): { readonly fastify: FastifyInstance; readonly server: HttpServer } {
   const {
     clock,
@@ -82,6 +104,8 @@ export function createFastifyServer(options: {
     closeDelayMs = 0,
     drainMs = DRAIN_MS_MAX,
     arrival = ARRIVAL,
+    held = HELD,
+    onCutOff = () => undefined,
   } = options;
   const fastify = createFastify({
     logger: false,
@@ -104,6 +128,22 @@ export function createFastifyServer(options: {
       else socket.destroy();
     },
   });
+  const answers = createHoldings<ServerResponse>({
+    bytesMax: held.answersBytesMax,
+    msMax: held.answersMsMax,
+    monotonicMs: clock.monotonicMs,
+    giveWay(response) {
+      onCutOff("answer");
+      response.destroy();
+    },
+  });
+  const expiring = setInterval(answers.expire, arrival.checkMs).unref();
+  if (options.connectionsMax !== undefined) fastify.server.maxConnections = options.connectionsMax;
+  fastify.server.on("drop", () => {
+    onCutOff("connection");
+    // Whoever waits for nothing makes room for the next.
+    fastify.server.closeIdleConnections();
+  });
   let closed: Promise<void> | undefined;
   let inFlight = 0;
   fastify.setErrorHandler((error, { id }, reply) => sendFailure(reply, failureOf(error, id, logger)));
@@ -111,12 +151,17 @@ export function createFastifyServer(options: {
   fastify.addHook("onRequest", (request, reply, done) => {
     inFlight++;
     // Fires once, whether the answer was sent or the client went away; `once` would make a wrapper for that.
-    reply.raw.on("close", () => inFlight--);
+    reply.raw.on("close", () => {
+      inFlight--;
+      answers.release(reply.raw);
+    });
     reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
     done();
   });
-  // Without this, a connection whose request was in flight when closing began would stay open for KEEP_ALIVE_MS.
   fastify.addHook("onSend", (_request, reply, payload, done) => {
+    if (typeof payload === "string" || Buffer.isBuffer(payload))
+      answers.add(reply.raw, Buffer.byteLength(payload));
+    // Else a connection whose request was in flight when closing began would stay open for KEEP_ALIVE_MS.
     if (closed !== undefined) reply.header("connection", "close");
     done(null, payload);
   });
@@ -135,6 +180,7 @@ export function createFastifyServer(options: {
       await fastify.close();
     } finally {
       clearInterval(ending);
+      clearInterval(expiring);
     }
   }
 

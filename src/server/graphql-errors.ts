@@ -11,7 +11,7 @@ import type { RequestContext } from "../resolvers/context.ts";
 import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import type { RequestOutcome } from "../resolvers/request-outcome.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { ERRORS_MAX, LOCATED_CHARACTERS_MAX, LOCATED_LINES_MAX } from "./limits.ts";
+import { LOCATED_CHARACTERS_MAX, LOCATED_LINES_MAX } from "./limits.ts";
 
 /** What becomes of the errors of an operation, whoever ran it: in the log, in the answer, and in its status. */
 
@@ -56,19 +56,6 @@ function lineCount(text: string): number {
   return text.split(/\r\n|\n|\r/).length;
 }
 
-/** The answer with no more than ERRORS_MAX errors. What is left out is told by one more, as grave as the gravest of them. */
-export function boundErrors(result: FormattedExecutionResult): FormattedExecutionResult {
-  const { errors } = result;
-  if (errors === undefined || errors.length <= ERRORS_MAX) return result;
-  const leftOut = errors.slice(ERRORS_MAX);
-  const retryAfterMs = Math.max(...leftOut.map((error) => headOf(error, false).retryAfterMs));
-  const summary = {
-    message: `Errors that are left out: ${leftOut.length}. Ask for less in one request to see each.`,
-    extensions: { code: gravestOf(leftOut), ...(retryAfterMs > 0 ? { retryAfterMs } : {}) },
-  };
-  return { ...result, errors: [...errors.slice(0, ERRORS_MAX), summary] };
-}
-
 /** What the errors of an answer ask of HTTP. */
 export interface AnswerHead {
   /** 0 where they leave it as it is. */
@@ -94,14 +81,17 @@ export function concludeAnswer(
 }
 
 /** The code whose status is the highest. */
-function gravestOf(errors: readonly GraphQLFormattedError[]): ErrorCode | null {
+export function gravestOf(errors: readonly GraphQLFormattedError[]): ErrorCode | null {
   const codes = errors.map(({ extensions }) => extensions?.code as ErrorCode);
   const statusOf = (code: ErrorCode) => ERROR_CATALOGUE[code].status;
   return codes.toSorted((a, b) => statusOf(b) - statusOf(a))[0] ?? null;
 }
 
 /** @param executed whether fields were resolved: one that fails unexpectedly leaves the status as it is. */
-function headOf(error: GraphQLFormattedError, executed: boolean): { status: number; retryAfterMs: number } {
+export function headOf(
+  error: GraphQLFormattedError,
+  executed: boolean,
+): { status: number; retryAfterMs: number } {
   const code = error.extensions?.code as ErrorCode;
   const { status } = ERROR_CATALOGUE[code];
   const retryAfterMs = error.extensions?.retryAfterMs;

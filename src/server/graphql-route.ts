@@ -1,16 +1,14 @@
-import { isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticator.ts";
 import { ANYBODY, type Caller } from "../domain/caller.ts";
-import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
 import type { ContextFactory } from "../resolvers/context.ts";
 import type { RequestBudget } from "../resolvers/request-budget.ts";
 import { newRequestOutcome } from "../resolvers/request-outcome.ts";
 import type { GraphQLServer } from "./apollo.ts";
-import { NotUtf8Error, sendFailure } from "./http-errors.ts";
+import { sendFailure } from "./http-errors.ts";
 import { addressOf, requestLimit } from "./rate-limit.ts";
 import { createDocumentResolver } from "./request-document.ts";
 import type { TrustedDocuments } from "./trusted-documents.ts";
@@ -47,12 +45,10 @@ export async function registerGraphQL(
 ): Promise<void> {
   const { newContext, startBudget, trusted, authenticator, requestsPerMinuteMax, random } = options;
   const resolveDocument = createDocumentResolver(trusted, documents);
-  acceptJsonOnly(fastify);
   fastify.decorateRequest("caller", null);
   fastify.route({
     method: METHODS,
     url: "/graphql",
-    bodyLimit: BODY_BYTES_MAX,
     // The rate limit is one more hook behind this one: it doesn't count admins that are known already, and what is too
     // much is refused before its token is verified.
     ...(await requestLimit(fastify, requestsPerMinuteMax, random)),
@@ -111,16 +107,6 @@ export async function registerGraphQL(
       if (response.body.kind !== "complete") throw new Error("incremental delivery is off, but was chosen");
       return reply.send(response.body.string);
     },
-  });
-}
-
-/** Fastify's own parser also takes text/plain, and decodes whatever bytes come: ids must not be changed silently. */
-function acceptJsonOnly(fastify: FastifyInstance): void {
-  const parseJson = fastify.getDefaultJsonParser("error", "error");
-  fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser<Buffer>("application/json", { parseAs: "buffer" }, (request, body, done) => {
-    if (isUtf8(body)) parseJson(request, body.toString("utf8"), done);
-    else done(new NotUtf8Error("the body is not UTF-8"), undefined);
   });
 }
 

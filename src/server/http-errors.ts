@@ -1,5 +1,4 @@
 import type { FastifyReply } from "fastify";
-import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { ApiError, ERROR_CATALOGUE } from "../errors.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
 import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
@@ -48,14 +47,6 @@ export function failureOf(error: unknown, requestId: string, logger: Logger): Ht
   if (error instanceof ApiError) return { status: ERROR_CATALOGUE[publicErrorOf(error).code].status, error };
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {
-    case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return {
-        status: 413,
-        error: new ApiError(
-          "BATCH_TOO_LARGE",
-          `The request body is larger than ${BODY_BYTES_MAX} bytes. Send fewer impressions at a time.`,
-        ),
-      };
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return {
         status: 415,
@@ -67,24 +58,12 @@ export function failureOf(error: unknown, requestId: string, logger: Logger): Ht
         status: 400,
         error: badUserInput('The body must be JSON: {"query": "...", "variables": {...}}.'),
       };
-    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
-      return {
-        status: 400,
-        error: badUserInput("The body is not as long as its content-length header says."),
-      };
     case "FST_ERR_BAD_URL":
       return { status: 400, error: badUserInput("The path is not a valid URL path.") };
     default:
-      if (error instanceof NotUtf8Error)
-        return { status: 400, error: badUserInput("The body must be JSON in UTF-8.") };
       logger.error({ err: error, requestId }, "a request failed unexpectedly");
       return { status: 500, error };
   }
-}
-
-/** The body holds bytes that are not UTF-8. */
-export class NotUtf8Error extends Error {
-  override readonly name = "NotUtf8Error";
 }
 
 /** What a socket is told when its bytes are not a request that can be answered the usual way. */

@@ -9,6 +9,8 @@ import { registerCors } from "./cors.ts";
 import {
   type ArrivalLimits,
   createFastifyServer,
+  HELD,
+  type HeldLimits,
   type HttpServer,
   type TrustProxy,
 } from "./fastify-server.ts";
@@ -18,7 +20,8 @@ import { registerHome } from "./home.ts";
 import { type MetricsEndpoint, registerMetrics } from "./metrics-route.ts";
 import { readOperations } from "./operations.ts";
 import { registerPlayground } from "./playground.ts";
-import { createRequestObserver, type ObservedRequest } from "./request-observer.ts";
+import { acceptJsonOnly } from "./request-body.ts";
+import { type CutOff, createRequestObserver, type ObservedRequest } from "./request-observer.ts";
 import { requestTimeoutMs } from "./request-timeout.ts";
 import { readTrustedDocuments, type TrustedMode } from "./trusted-documents.ts";
 import { createUnservedLog } from "./unserved-log.ts";
@@ -58,6 +61,11 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly drainMs?: number;
   /** How long a request may take to arrive; as in limits.ts where it is left out. */
   readonly arrival?: ArrivalLimits;
+  /** What callers may make the process hold; as in limits.ts where it is left out. */
+  readonly held?: Partial<HeldLimits>;
+  /** Connections at once. */
+  readonly connectionsMax: number;
+  readonly onCutOff: (what: CutOff) => void;
 }
 
 /**
@@ -66,7 +74,8 @@ export interface HttpServerDependencies extends ResolverDependencies {
  * @throws TrustedDocumentsError
  */
 export async function createHttpServer(deps: HttpServerDependencies): Promise<HttpServer> {
-  const { clock, logger, trustProxy, closeDelayMs, drainMs, arrival } = deps;
+  const { clock, logger, trustProxy, closeDelayMs, drainMs, arrival, connectionsMax, onCutOff } = deps;
+  const held = { ...HELD, ...deps.held };
   const schema = buildGraphQLSchema();
   const trusted = await readTrustedDocuments({ ...deps.trustedDocuments, schema });
   const graphql = await startApollo({
@@ -84,6 +93,15 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     closeDelayMs,
     drainMs,
     arrival,
+    held,
+    connectionsMax,
+    onCutOff,
+  });
+  acceptJsonOnly(fastify, {
+    bytesMax: held.bodiesBytesMax,
+    monotonicMs: clock.monotonicMs,
+    random: Math.random,
+    onGivenUp: () => onCutOff("body"),
   });
   fastify.addHook("onClose", () => graphql.apollo.stop());
   await registerCors(fastify, deps.corsOrigins);

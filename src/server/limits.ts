@@ -8,6 +8,14 @@ export const HEADERS_MS_MAX = 10_000;
 export const CONNECTIONS_CHECK_MS = 5_000;
 /** From a request's first byte to its last: 256 KiB over a bad mobile connection. */
 export const REQUEST_MS_MAX = 30_000;
+/** Bodies that have arrived in part, of all requests together: a hundred of the largest. Most arrive in one piece. */
+export const BODIES_BYTES_MAX = 32 * 1024 * 1024;
+/** One answer. 1,000 candidates for each of 100 users are 4 MB where ids are UUIDs. */
+export const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+/** Answers that are being sent, of all connections together. */
+export const ANSWERS_BYTES_MAX = 64 * 1024 * 1024;
+/** From an answer's first byte to its last: a reader that does not read holds it no longer. */
+export const ANSWERS_MS_MAX = 30_000;
 /** Addresses whose requests are counted; 200 bytes each. Beyond it the one heard longest ago is forgotten. */
 export const RATE_LIMITED_ADDRESSES_MAX = 50_000;
 /** How long browsers may remember the answer to a preflight; Chromium caps it at two hours. */

@@ -14,6 +14,9 @@ export interface ObservedRequest {
   readonly ranOutOfTime: boolean;
 }
 
+/** What is cut off before its time: a body or an answer that held too much or for too long, or a connection beyond the limit. */
+export type CutOff = "answer" | "body" | "connection";
+
 /** Every operation that is not documented: callers invent as many names as they like. */
 export const OTHER_OPERATION = "other";
 

@@ -2,11 +2,12 @@ import type { IncomingHttpHeaders } from "node:http";
 import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
 import { type DocumentNode, getOperationAST, type OperationDefinitionNode } from "graphql";
 import type { RequestContext } from "../resolvers/context.ts";
+import { boundAnswer } from "./answer-bounds.ts";
 import type { RunCompiled } from "./compiled-execution.ts";
 import type { CompiledOperation, CompiledQueries } from "./compiled-queries.ts";
 import type { Variables } from "./compiled-variables.ts";
 import type { DocumentStore } from "./document-store.ts";
-import { boundErrors, concludeAnswer } from "./graphql-errors.ts";
+import { concludeAnswer } from "./graphql-errors.ts";
 import { isRecord } from "./request-document.ts";
 
 /** An HTTP request to /graphql, its document named by its text. */
@@ -88,7 +89,7 @@ export function createAnswerUsual(deps: {
     context: RequestContext,
   ): Promise<HTTPGraphQLResponse> {
     context.outcome.operation = operation.name?.value ?? null;
-    const result = boundErrors(await run(query, context, variables));
+    const result = boundAnswer(await run(query, context, variables));
     const { status, retryAfterS } = concludeAnswer(result, context.outcome);
     const body = { kind: "complete", string: `${JSON.stringify(result)}\n` } as const;
     if (status === 0 && retryAfterS === 0) return { headers: JSON_HEADERS, body };

@@ -92,6 +92,7 @@ export async function startApi({
     requestsPerMinuteMax: config.REQUESTS_PER_MINUTE_MAX,
     corsOrigins: config.CORS_ORIGINS,
     trustProxy: config.TRUST_PROXY,
+    connectionsMax: config.CONNECTIONS_MAX,
     authenticator: await openAuthenticator(config.tokens, {
       clock,
       random: Math.random,
@@ -105,6 +106,7 @@ export async function startApi({
     version: "0.0.0-test",
     metrics: null,
     onRequest: () => undefined,
+    onCutOff: () => undefined,
     readiness: async () => {
       const queue = await engine.queue.health();
       return { ready: queue.healthy, body: { queue } };

@@ -96,6 +96,24 @@ describe("the price", () => {
       1 + 800 + 1 + 500 + 500 + 1 + 301 + 1 + 1 + 1,
     ],
     ["a single id is a list of one", '{ posts(ids: "p") { id } }', {}, 1 + 1 + 1],
+    [
+      "candidates of 64 bytes",
+      'query ($c: [ID!]!) { unseenPosts(userId: "u", candidates: $c) }',
+      { c: ["x".repeat(64), "é".repeat(32)] },
+      1 + 302 + 2,
+    ],
+    [
+      "candidates of 65 and of 512 bytes",
+      'query ($c: [ID!]!) { unseenPosts(userId: "u", candidates: $c) }',
+      { c: ["x".repeat(65), "🎁".repeat(128)] },
+      1 + 300 + 2 * (2 + 8),
+    ],
+    [
+      "a long candidate by itself, and as one of a list that is spelled out",
+      `query ($c: ID!) { a: unseenPosts(userId: "u", candidates: "${"x".repeat(128)}") b: unseenPosts(userId: "u", candidates: [$c, "${"y".repeat(65)}", "z"]) }`,
+      { c: "x".repeat(128) },
+      1 + 300 + 2 * 2 + 1 + 300 + 2 * 5,
+    ],
     ["no candidates", '{ unseenPosts(userId: "u", candidates: []) }', {}, 1 + 300],
     [
       "candidates spelled out with variables among them",

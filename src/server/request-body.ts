@@ -1,0 +1,112 @@
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { BODY_BYTES_MAX } from "../domain/limits.ts";
+import { ApiError } from "../errors.ts";
+import { badUserInput } from "../resolvers/arguments.ts";
+import { createHoldings } from "./holdings.ts";
+
+/** How long those wait, at the least, whose body gave way; they come back spread over as long again. */
+const RETRY_AFTER_MS = 1_000;
+
+type Done = (error: Error | null, body?: unknown) => void;
+
+/**
+ * Takes JSON in UTF-8 and nothing else, for each route that reads a body. Fastify's own parser also takes text/plain, and decodes
+ * whatever bytes come: ids must not be changed silently. Nor does it know what the bodies of all requests hold together.
+ *
+ * A body of more than BODY_BYTES_MAX is BATCH_TOO_LARGE. Where those that have arrived in part hold more than `bytesMax`, the
+ * eldest is OVERLOADED. (For how long one may arrive is Node's to look after, see ArrivalLimits.)
+ */
+export function acceptJsonOnly(
+  fastify: FastifyInstance,
+  options: {
+    readonly bytesMax: number;
+    readonly monotonicMs: () => number;
+    readonly random: () => number;
+    /** Told of each body that gave way. */
+    readonly onGivenUp: () => void;
+  },
+): void {
+  const underWay = createHoldings<BodyReader>({
+    bytesMax: options.bytesMax,
+    msMax: Number.POSITIVE_INFINITY,
+    monotonicMs: options.monotonicMs,
+    giveWay(reader) {
+      options.onGivenUp();
+      reader.end(overloaded(options.random));
+    },
+  });
+  const parseJson = fastify.getDefaultJsonParser("error", "error");
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser("application/json", (request, payload, done: Done) => {
+    readBody(request, payload, underWay, (error, body) => {
+      if (body === undefined) done(error);
+      else if (isUtf8(body)) parseJson(request, body.toString("utf8"), done);
+      else done(badUserInput("The body must be JSON in UTF-8."));
+    });
+  });
+}
+
+/** One that reads a body; `end` makes it stop. */
+interface BodyReader {
+  end(error: Error): void;
+}
+
+function readBody(
+  { headers, raw }: FastifyRequest,
+  payload: IncomingMessage,
+  underWay: ReturnType<typeof createHoldings<BodyReader>>,
+  done: (error: Error | null, body?: Buffer) => void,
+): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const reader: BodyReader = { end: (error) => finish(error) };
+
+  function finish(error: Error | null, body?: Buffer): void {
+    payload.off("data", read).off("end", end).off("error", breakOff);
+    underWay.release(reader);
+    done(error, body);
+  }
+
+  function read(chunk: Buffer): void {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) {
+      finish(tooLarge());
+      return;
+    }
+    chunks.push(chunk);
+    underWay.add(reader, chunk.length);
+  }
+
+  function end(): void {
+    finish(null, Buffer.concat(chunks, bytes));
+  }
+
+  /** Nobody waits for an answer any more: the request ends with its connection, as CLIENT_GONE. */
+  function breakOff(): void {
+    underWay.release(reader);
+    raw.destroy();
+  }
+
+  if (Number(headers["content-length"]) > BODY_BYTES_MAX) {
+    done(tooLarge());
+    return;
+  }
+  payload.on("data", read).on("end", end).on("error", breakOff);
+}
+
+function tooLarge(): ApiError {
+  return new ApiError(
+    "BATCH_TOO_LARGE",
+    `The request body is larger than ${BODY_BYTES_MAX} bytes. Send fewer impressions at a time.`,
+  );
+}
+
+function overloaded(random: () => number): ApiError {
+  return new ApiError(
+    "OVERLOADED",
+    "More bodies are on their way than the service holds, and this one was the slowest. Send the same again after retryAfterMs.",
+    Math.round(RETRY_AFTER_MS * (1 + random())),
+  );
+}
