@@ -2,6 +2,11 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import type { TrustProxy } from "./server/fastify-server.ts";
 
+/** Something in the environment is wrong. The message has one line for each setting. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
 /** The kinds of values that settings have: each takes the text of the environment and says what it must be. */
 
 const KIB = 1024;

@@ -3,6 +3,7 @@ import type { TokenSettings } from "./access/authenticator.ts";
 import {
   addresses,
   bytes,
+  ConfigError,
   flag,
   GIB,
   integer,
@@ -17,6 +18,7 @@ import {
 import { IMPRESSIONS_PER_MUTATION_MAX } from "./domain/limits.ts";
 import { SLICE_ROWS_MAX } from "./domain/slices.ts";
 import { DAY_MS } from "./domain/time.ts";
+import { readTokenSettings, TOKEN_SETTINGS } from "./token-settings.ts";
 
 /**
  * The one place that reads the environment. Every setting has a name, a unit, bounds and a default; `impressions
@@ -27,9 +29,6 @@ import { DAY_MS } from "./domain/time.ts";
 const REQUESTS_PER_MINUTE = 60_000;
 /** Of one user, with AUTH=jwt: what a phone has kept through a long time without a network (5,000) passes at once. */
 const IMPRESSIONS_PER_MINUTE = 6_000;
-/** RFC 7518, section 3.2: a key for HS256 is no shorter than its hash. */
-const JWT_SECRET_BYTES_MIN = 32;
-
 /** Of those that whoever runs the service makes up for it alone. */
 const SECRET_CHARACTERS_MIN = 12;
 const SECRET_TOO_SHORT = `must have at least ${SECRET_CHARACTERS_MIN} characters`;
@@ -84,20 +83,7 @@ const SETTINGS = {
   TRUSTED_DOCUMENTS: z.enum(["any", "only"], "must be any or only").default("any"),
   TRUSTED_DOCUMENTS_FILE: z.string().optional(),
   AUTH: z.enum(["off", "jwt"], "must be off or jwt").default("off"),
-  JWT_JWKS_URL: z
-    .url({ protocol: /^https?$/, error: "must be an http or https address" })
-    .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), "must hold no user and no password")
-    .optional(),
-  JWT_PUBLIC_KEY: z.string().optional(),
-  JWT_SECRET: secret
-    .refine(
-      (text) => Buffer.byteLength(text) >= JWT_SECRET_BYTES_MIN,
-      `must have at least ${JWT_SECRET_BYTES_MIN} bytes`,
-    )
-    .optional(),
-  JWT_ISSUER: z.string().optional(),
-  JWT_AUDIENCE: z.string().optional(),
-  JWT_USER_CLAIM: text("sub"),
+  ...TOKEN_SETTINGS,
   REQUESTS_PER_MINUTE_MAX: wholeNumber(0, 1_000_000_000).optional(),
   IMPRESSIONS_PER_MINUTE_MAX: wholeNumber(0, 1_000_000_000)
     .refine(
@@ -157,11 +143,6 @@ export interface Config extends Settings {
   readonly tokens: TokenSettings | null;
 }
 
-/** Something in the environment is wrong. The message has one line for each setting. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-}
-
 /**
  * Reads the configuration.
  *
@@ -202,44 +183,6 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     retentionMs: settings.RETENTION_DAYS * DAY_MS,
     tokens: readTokenSettings(settings),
   };
-}
-
-/** @throws ConfigError for settings that contradict each other: none is guessed where access is decided. */
-function readTokenSettings(settings: Settings): TokenSettings | null {
-  const { JWT_JWKS_URL, JWT_PUBLIC_KEY, JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE, JWT_USER_CLAIM } = settings;
-  const sources = [
-    ...(JWT_JWKS_URL === undefined ? [] : [{ kind: "jwks" as const, url: JWT_JWKS_URL }]),
-    ...(JWT_PUBLIC_KEY === undefined ? [] : [{ kind: "publicKey" as const, pemOrPath: JWT_PUBLIC_KEY }]),
-    ...(JWT_SECRET === undefined ? [] : [{ kind: "secret" as const, secret: JWT_SECRET }]),
-  ];
-  const [keys] = sources;
-  if (settings.AUTH === "off") {
-    if (keys === undefined) return null;
-    throw new ConfigError(
-      "AUTH=off: there are keys for tokens, but nobody is asked for one. Set AUTH=jwt, or remove them",
-    );
-  }
-  if (keys === undefined || sources.length > 1) {
-    throw new ConfigError(
-      "AUTH=jwt: needs exactly one of JWT_JWKS_URL, JWT_PUBLIC_KEY and JWT_SECRET " +
-        `to verify tokens with, and has ${sources.length === 0 ? "none" : sources.length}`,
-    );
-  }
-  if (JWT_ISSUER === undefined || JWT_AUDIENCE === undefined) {
-    throw new ConfigError(
-      "AUTH=jwt: needs JWT_ISSUER and JWT_AUDIENCE; without them tokens that were made for another service would do",
-    );
-  }
-  if (keys.kind === "jwks" && !settings.ALLOW_INSECURE) {
-    const { protocol, hostname } = new URL(keys.url);
-    if (protocol === "http:" && !isLoopback(hostname.replace(/^\[|\]$/g, ""))) {
-      throw new ConfigError(
-        `JWT_JWKS_URL=${keys.url}: who can change what comes over plain http can make tokens. ` +
-          "Use https, or set ALLOW_INSECURE=1 where the network in between is trusted",
-      );
-    }
-  }
-  return { keys, issuer: JWT_ISSUER, audience: JWT_AUDIENCE, userClaim: JWT_USER_CLAIM };
 }
 
 /** The settings in force, a line each, as the environment would give them; secrets redacted. */

@@ -1,5 +1,6 @@
 import { parseEnv } from "node:util";
-import { ConfigError, SECRETS } from "./config.ts";
+import { SECRETS } from "./config.ts";
+import { ConfigError } from "./config-values.ts";
 
 /** A line that sets a variable, and what is written behind its `=`. */
 const ASSIGNMENT = /^\s*(?:export\s+)?([A-Z_]+)[^\S\n]*=[^\S\n]*(.*?)\r?$/gm;

@@ -3,7 +3,7 @@ import type { Caller } from "../domain/caller.ts";
 import type { Clock } from "../domain/time.ts";
 import { ApiError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { callerOf } from "./claims.ts";
+import { type ClaimNames, callerOf, isFor } from "./claims.ts";
 import { FETCH_INTERVAL_MS, KeysUnavailableError } from "./remote-keys.ts";
 import { type KeySource, openTokenKeys } from "./token-keys.ts";
 import { createVerifiedTokens } from "./verified-tokens.ts";
@@ -19,9 +19,9 @@ const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 export interface TokenSettings {
   readonly keys: KeySource;
   readonly issuer: string;
-  readonly audience: string;
-  /** Which claim names the user. */
-  readonly userClaim: string;
+  /** It must be for one of these. */
+  readonly audiences: readonly string[];
+  readonly claims: ClaimNames;
 }
 
 /** Tells who sent a request, by its Authorization header. */
@@ -41,7 +41,7 @@ export async function createAuthenticator(
   settings: TokenSettings,
   deps: { readonly clock: Clock; readonly random: () => number; readonly logger: Logger },
 ): Promise<Authenticator> {
-  const { issuer, audience, userClaim } = settings;
+  const { issuer, audiences, claims } = settings;
   const { clock, random, logger } = deps;
   const keys = await openTokenKeys(settings.keys, deps);
   const verified = createVerifiedTokens(clock);
@@ -50,12 +50,19 @@ export async function createAuthenticator(
     const { payload } = await jwtVerify(token, keys.find, {
       algorithms: [...keys.algorithms],
       issuer,
-      audience,
       requiredClaims: ["exp"],
       clockTolerance: CLOCK_TOLERANCE_S,
       currentDate: new Date(clock.nowMs()),
     });
-    const caller = callerOf(payload, userClaim);
+    if (!isFor(audiences, payload, claims)) {
+      throw new errors.JWTClaimValidationFailed(
+        `"${claims.audience}" names none of the audiences`,
+        payload,
+        claims.audience,
+        "check_failed",
+      );
+    }
+    const caller = callerOf(payload, claims);
     verified.add(token, caller, ((payload.exp ?? 0) + CLOCK_TOLERANCE_S) * 1_000);
     return caller;
   }

@@ -2,19 +2,34 @@ import type { JWTPayload } from "jose";
 import { type Caller, SCOPES } from "../domain/caller.ts";
 import { idProblem } from "../domain/validation.ts";
 
+/** Which claims of a token say what; providers differ (docs/access.md). */
+export interface ClaimNames {
+  readonly user: string;
+  /** Whom the token is for: `aud`, or what stands for it where there is none. */
+  readonly audience: string;
+  /** Each of them counts. */
+  readonly scopes: readonly string[];
+  /** What stands in front of each of our scopes; those without it are somebody else's. */
+  readonly scopePrefix: string;
+}
+
+/** Whether a verified token is for one of these audiences, which it names by a text or a list. */
+export function isFor(audiences: readonly string[], claims: JWTPayload, names: ClaimNames): boolean {
+  const claim = claims[names.audience];
+  const given: readonly unknown[] = Array.isArray(claim) ? claim : [claim];
+  return audiences.some((audience) => given.includes(audience));
+}
+
 /**
  * Who a verified token's claims say the caller is.
  *
- * Scopes are in `scope`, separated by spaces (RFC 8693), or in `scp`, a list (Okta) or separated by spaces (Entra ID); where
- * both are there, each counts. Others than ours are somebody else's.
+ * A claim holds scopes separated by spaces (RFC 8693; Entra ID's `scp`) or as a list (Okta's `scp`, Auth0's `permissions`).
+ * Others than ours are somebody else's.
  */
-export function callerOf(claims: JWTPayload, userClaim: string): Caller {
-  const given = new Set([...textsOf(claims.scope), ...textsOf(claims.scp)]);
-  return {
-    subject: subjectOf(claims[userClaim]),
-    scopes: new Set(SCOPES.filter((scope) => given.has(scope))),
-    limited: !given.has("impressions:admin"),
-  };
+export function callerOf(claims: JWTPayload, names: ClaimNames): Caller {
+  const given = new Set(names.scopes.flatMap((name) => textsOf(claims[name])));
+  const scopes = new Set(SCOPES.filter((scope) => given.has(names.scopePrefix + scope)));
+  return { subject: subjectOf(claims[names.user]), scopes, limited: !scopes.has("impressions:admin") };
 }
 
 /** Null where the claim is missing, or can be nobody's id: such a token names no user. */

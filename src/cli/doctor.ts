@@ -1,6 +1,7 @@
 import type { Command } from "commander";
-import { type Config, ConfigError } from "../config.ts";
-import { isLoopback } from "../config-values.ts";
+import { tokenSettingsFindings } from "../access/providers.ts";
+import type { Config } from "../config.ts";
+import { ConfigError, isLoopback } from "../config-values.ts";
 import { type Finding, failed, ok, spaceFinding, warning } from "../domain/finding.ts";
 import { PipelineDocument } from "../generated/operations.ts";
 import { buildGraphQLSchema } from "../resolvers/schema.ts";
@@ -49,6 +50,7 @@ async function* diagnose({ clock, loadConfig, diagnoseEngine }: CliDependencies)
   }
   yield* configurationFindings(config);
   if (config.tokens !== null) {
+    yield* tokenSettingsFindings(config.tokens);
     const { diagnoseTokenKeys } = await import("../access/doctor.ts");
     // The doctor says by itself what it meets.
     yield await diagnoseTokenKeys(config.tokens.keys, { clock, logger: createLogger("silent") });

@@ -1,5 +1,5 @@
 import { TokenKeyError } from "../access/errors.ts";
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config-values.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import { TrustedDocumentsError } from "../server/trusted-documents.ts";
 import { terminalText } from "./terminal-text.ts";

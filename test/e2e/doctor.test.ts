@@ -154,11 +154,19 @@ describe("impressions doctor on the embedded engine", () => {
         documents: expect.stringMatching(/^failed: TRUSTED_DOCUMENTS_FILE=.* must hold a JSON object/),
       },
     });
+    const cognito = {
+      JWT_ISSUER: "https://cognito-idp.eu-central-1.amazonaws.com/x",
+      JWT_PUBLIC_KEY: issuer.publicPem,
+    };
+    expect((await runDoctor({ ...jwt, ...cognito })).findings["token settings"]).toMatch(
+      /^warning: Amazon Cognito: its access tokens have no aud/m,
+    );
     const documents = join(path, "documents.json");
     writeFileSync(documents, JSON.stringify({ mine: "{ __typename }" }));
     const good = { JWT_PUBLIC_KEY: issuer.publicPem, TRUSTED_DOCUMENTS_FILE: documents };
     expect((await runDoctor({ ...jwt, ...good })).findings).toMatchObject({
       "token keys": expect.stringMatching(/^ok: tokens are signed with RS256/),
+      "token settings": expect.stringMatching(/^ok: of https:\/\/login.example; aud is impressions/),
       documents: `ok: ${documents} fits the schema`,
     });
   });

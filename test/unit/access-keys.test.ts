@@ -29,7 +29,8 @@ async function open(keys: KeySource) {
   const time = { ms: 0 };
   const startMs = Date.now();
   const clock = { nowMs: () => startMs + time.ms, monotonicMs: () => time.ms };
-  const settings = { keys, issuer: ISSUER, audience: AUDIENCE, userClaim: "sub" };
+  const claims = { user: "sub", audience: "aud", scopes: ["scope"], scopePrefix: "" };
+  const settings = { keys, issuer: ISSUER, audiences: [AUDIENCE], claims };
   const log: string[] = [];
   const logger = createLogger("debug", { destination: { write: (line) => void log.push(line) } });
   const deps = { clock, random: () => 0, logger };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ConfigError, describeConfig, readConfig } from "../../src/config.ts";
+import { describeConfig, readConfig } from "../../src/config.ts";
+import { ConfigError } from "../../src/config-values.ts";
 
 describe("configuration", () => {
   test("nothing set gives the documented defaults", () => {
@@ -87,8 +88,8 @@ describe("configuration", () => {
     expect(config.tokens).toEqual({
       keys: { kind: "secret", secret: JWT.JWT_SECRET },
       issuer: JWT.JWT_ISSUER,
-      audience: JWT.JWT_AUDIENCE,
-      userClaim: "sub",
+      audiences: [JWT.JWT_AUDIENCE],
+      claims: { user: "sub", audience: "aud", scopes: ["scope", "scp"], scopePrefix: "" },
     });
     expect(readConfig({ ...JWT, PLAYGROUND: "on", INTROSPECTION: "on" })).toMatchObject({
       PLAYGROUND: true,
@@ -103,6 +104,14 @@ describe("configuration", () => {
     [{ JWT_JWKS_URL: "https://login.example/jwks", JWT_PUBLIC_KEY: "key.pem" }, /exactly one of .* has 3$/],
     [{ JWT_ISSUER: "" }, /needs JWT_ISSUER and JWT_AUDIENCE/],
     [{ JWT_AUDIENCE: "" }, /needs JWT_ISSUER and JWT_AUDIENCE/],
+    [{ JWT_AUDIENCE: "a,,b" }, /^JWT_AUDIENCE=a,,b: must be a name, or several/],
+    [{ JWT_AUDIENCE_CLAIM: "sub" }, /^JWT_AUDIENCE_CLAIM=sub: must be aud, or another claim/],
+    [{ JWT_SCOPE_CLAIMS: "scp,sub" }, /^JWT_SCOPE_CLAIMS=scp,sub: must be claims that hold scopes/],
+    [
+      { JWT_SCOPE_CLAIMS: "scope,oid", JWT_USER_CLAIM: "oid" },
+      /^JWT_USER_CLAIM=oid: is one of JWT_SCOPE_CLAIMS/,
+    ],
+    [{ JWT_SCOPE_PREFIX: "a b" }, /^JWT_SCOPE_PREFIX=a b: must be what stands in front of scopes/],
     [{ JWT_SECRET: "too short" }, /^JWT_SECRET=\(not shown\): must have at least 32 bytes$/],
     [{ JWT_SECRET: "", JWT_JWKS_URL: "login.example" }, /must be an http or https address/],
     [{ JWT_SECRET: "", JWT_JWKS_URL: "https://me:hush@login.example" }, /must hold no user/],

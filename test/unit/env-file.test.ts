@@ -1,6 +1,7 @@
 import { parseEnv } from "node:util";
 import { describe, expect, test } from "vitest";
-import { ConfigError, SECRETS } from "../../src/config.ts";
+import { SECRETS } from "../../src/config.ts";
+import { ConfigError } from "../../src/config-values.ts";
 import { refuseMisreadSecrets } from "../../src/env-file.ts";
 
 const PLAIN = "with spaces = inside";
