@@ -5,6 +5,7 @@ import { fastify as createFastify, type FastifyInstance } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { tooLongHeader } from "./header-limits.ts";
 import { createHoldings } from "./holdings.ts";
 import { clientErrorResponse, failureOf, sendFailure } from "./http-errors.ts";
 import {
@@ -156,7 +157,9 @@ export function createFastifyServer(options: {
       answers.release(reply.raw);
     });
     reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
-    done();
+    const tooLong = tooLongHeader(request.headers);
+    if (tooLong === null) done();
+    else sendFailure(reply, { status: 431, error: tooLong });
   });
   fastify.addHook("onSend", (_request, reply, payload, done) => {
     if (typeof payload === "string" || Buffer.isBuffer(payload))

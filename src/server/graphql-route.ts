@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from "node:http";
+import { type IncomingHttpHeaders, METHODS } from "node:http";
 import { HeaderMap, type HTTPGraphQLRequest } from "@apollo/server";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator } from "../access/authenticator.ts";
@@ -8,6 +8,7 @@ import type { ContextFactory } from "../resolvers/context.ts";
 import type { RequestBudget } from "../resolvers/request-budget.ts";
 import { newRequestOutcome } from "../resolvers/request-outcome.ts";
 import type { GraphQLServer } from "./apollo.ts";
+import { boundedHeaders } from "./header-limits.ts";
 import { sendFailure } from "./http-errors.ts";
 import { addressOf, requestLimit } from "./rate-limit.ts";
 import { createDocumentResolver } from "./request-document.ts";
@@ -20,8 +21,8 @@ declare module "fastify" {
   }
 }
 
-/** Everything that the router knows, so that a wrong method is a 405 and not a 404. */
-const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/** Everything that Node takes for a request, so that a wrong method is a 405 and not a 404. (A route for GET is one for HEAD.) */
+const ROUTED_METHODS = METHODS.filter((method) => method !== "HEAD" && method !== "CONNECT");
 
 /**
  * `/graphql`. A route of our own around Apollo Server's `executeHTTPGraphQLRequest`, which keeps its HTTP rules (GET,
@@ -46,8 +47,10 @@ export async function registerGraphQL(
   const { newContext, startBudget, trusted, authenticator, requestsPerMinuteMax, random } = options;
   const resolveDocument = createDocumentResolver(trusted, documents);
   fastify.decorateRequest("caller", null);
+  for (const method of ROUTED_METHODS)
+    if (!fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method, { hasBody: false });
   fastify.route({
-    method: METHODS,
+    method: ROUTED_METHODS,
     url: "/graphql",
     // The rate limit is one more hook behind this one: it doesn't count admins that are known already, and what is too
     // much is refused before its token is verified.
@@ -115,10 +118,9 @@ function searchOf(url: string): string {
   return start < 0 ? "" : url.slice(start);
 }
 
-function headerMap(request: FastifyRequest): HTTPGraphQLRequest["headers"] {
+/** What Apollo Server may look at. */
+function headerMap({ headers }: FastifyRequest): HTTPGraphQLRequest["headers"] {
   const map = new HeaderMap();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined) map.set(name, Array.isArray(value) ? value.join(", ") : value);
-  }
+  for (const [name, value] of boundedHeaders(headers)) map.set(name, value);
   return map;
 }

@@ -61,9 +61,23 @@ export function failureOf(error: unknown, requestId: string, logger: Logger): Ht
     case "FST_ERR_BAD_URL":
       return { status: 400, error: badUserInput("The path is not a valid URL path.") };
     default:
+      // Whatever else Fastify refuses: the caller's doing by its status, and no line in our log.
+      if (isCallersMistake(error))
+        return {
+          status: error.statusCode,
+          error: badUserInput("This is no request that the service takes."),
+        };
       logger.error({ err: error, requestId }, "a request failed unexpectedly");
       return { status: 500, error };
   }
+}
+
+function isCallersMistake(error: unknown): error is Error & { readonly statusCode: number } {
+  if (!(error instanceof Error && "statusCode" in error && "code" in error)) return false;
+  const { statusCode, code } = error;
+  return (
+    String(code).startsWith("FST_") && typeof statusCode === "number" && statusCode >= 400 && statusCode < 500
+  );
 }
 
 /** What a socket is told when its bytes are not a request that can be answered the usual way. */
