@@ -23,8 +23,11 @@ export const CANDIDATES_MAX = 1_000;
 export const NODES_MAX = 100;
 /** Ids in a DeadLetterFilter. */
 export const DEAD_LETTER_IDS_MAX = 1_000;
-/** `minViews` of a SeenRule. */
-export const MIN_VIEWS_MAX = 1_000_000;
+/**
+ * Views of one user of one post that are counted, the newest ones of a window: the greatest `views` of an answer, and the
+ * greatest `minViews` of a SeenRule. A count reads the rows, and a million of them are for nobody but a broken app.
+ */
+export const VIEWS_COUNT_MAX = 1_000;
 /** How far a viewedAt may lie ahead of receivedAt, and how far a sender's clock may be ahead before it is corrected. */
 export const CLOCK_TOLERANCE_MS = 5 * 60_000;
 /** How far the clocks of two hosts may differ: an erasure also covers what was received this much after it. */

@@ -39,7 +39,7 @@ export interface WalkPage<Row> {
 export interface SeenPostRow {
   readonly postId: string;
   readonly lastViewedAtMs: number;
-  /** Views of this post by this user inside the window. */
+  /** Views of this post by this user inside the window, up to VIEWS_COUNT_MAX. */
   readonly views: number;
   readonly surface: string | null;
   readonly position: number | null;
@@ -49,11 +49,13 @@ export interface SeenPostRow {
 export interface PostViewerRow {
   readonly userId: string;
   readonly lastViewedAtMs: number;
+  /** Views of the post by this user inside the window, up to VIEWS_COUNT_MAX. */
   readonly views: number;
 }
 
-/** When a post counts as seen. */
+/** When a post counts as seen, by the newest VIEWS_COUNT_MAX views of it. */
 export interface SeenRule {
+  /** 1 to VIEWS_COUNT_MAX. */
   readonly minViews: number;
   /** Shorter views don't count; a view without a dwell time counts only where this is 0. */
   readonly minDwellMs: number;

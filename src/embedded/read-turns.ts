@@ -22,8 +22,8 @@ export interface ReadTurnOptions {
 }
 
 /**
- * What reads take of one turn of the event loop. The last of them may take longer: a page 5 ms, so that a turn has about
- * 10 ms at most.
+ * What reads take of one turn of the event loop. The last of them may take longer: a page 10 ms, so that a turn has about
+ * 15 ms at most.
  */
 export const READ_TURN_MS_MAX = 4;
 /** Reads that may wait for their turn. More than that means that the process is far behind what is asked of it. */

@@ -6,7 +6,7 @@ import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
 import { createClaims } from "./claims.ts";
 import { messageOf, withReader } from "./database.ts";
-import { createMembership } from "./membership.ts";
+import { candidatesPerRead, createMembership } from "./membership.ts";
 import type { ReadTurns } from "./read-turns.ts";
 import { createReceipts, type ViewCount } from "./receipts.ts";
 import { createScan } from "./scan.ts";
@@ -16,8 +16,6 @@ import { startSweeper } from "./sweeper.ts";
 import { createWalks } from "./walks.ts";
 import { openWriter, type Writer } from "./writer.ts";
 
-/** Candidates of `seenAmong` that one read asks for; other reads come in between. */
-const CANDIDATES_PER_READ = 250;
 /** Rows that one transaction of an erasure or of the sweeper looks at: the views that wait behind it wait little. */
 const CHUNK_ROWS = 500;
 /** One chunk a tick, round and round: 40 million rows a day, for next to nothing. */
@@ -168,8 +166,9 @@ function createEmbeddedStore(
     async seenAmong(userId, postIds, rule, signal) {
       const sinceMs = Math.max(rule.sinceMs, expiredThroughMs() + 1);
       const seen = new Set<string>();
-      for (let start = 0; start < postIds.length; start += CANDIDATES_PER_READ) {
-        const candidates = postIds.slice(start, start + CANDIDATES_PER_READ);
+      const perRead = candidatesPerRead(rule);
+      for (let start = 0; start < postIds.length; start += perRead) {
+        const candidates = postIds.slice(start, start + perRead);
         const found = await readInTurn(
           "seenAmong",
           () => membership(userId, candidates, { ...rule, sinceMs }),

@@ -69,11 +69,11 @@ export type RecordImpressionsInput = {
   readonly userId?: string | null | undefined;
 };
 
-/** When does a post count as seen? By default: one view within the retention. */
+/** When does a post count as seen? By default: one view within the retention. Looks at the newest 1000 views of a post. */
 export type SeenRule = {
   /** Views shorter than this don't count; a view without dwellMs counts only where this is 0 */
   readonly minDwellMs?: number;
-  /** Seen only after this many views */
+  /** Seen only after this many views, 1 to 1000 */
   readonly minViews?: number;
   /** Only views at or after this instant count, so a post may return after a while */
   readonly since?: string | null | undefined;

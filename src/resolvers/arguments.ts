@@ -2,10 +2,10 @@ import { DEAD_LETTERS_PER_ACTION_MAX } from "../admin/dead-letter-actions.ts";
 import {
   CANDIDATES_MAX,
   DEAD_LETTER_IDS_MAX,
-  MIN_VIEWS_MAX,
   NODES_MAX,
   PAGE_SIZE_MAX,
   STRING_CODE_POINTS_MAX,
+  VIEWS_COUNT_MAX,
 } from "../domain/limits.ts";
 import { exceedsCodePoints } from "../domain/utf8-order.ts";
 import { idProblem } from "../domain/validation.ts";
@@ -83,8 +83,8 @@ export function checkLettersAtOnce(first: number): void {
 }
 
 export function checkSeenRule(rule: SeenRuleInput): void {
-  if (!isWhole(rule.minViews, 1, MIN_VIEWS_MAX)) {
-    throw badUserInput(`rule.minViews must be from 1 to ${MIN_VIEWS_MAX}, not ${rule.minViews}.`);
+  if (!isWhole(rule.minViews, 1, VIEWS_COUNT_MAX)) {
+    throw badUserInput(`rule.minViews must be from 1 to ${VIEWS_COUNT_MAX}, not ${rule.minViews}.`);
   }
   if (!isWhole(rule.minDwellMs, 0, INT_MAX)) {
     throw badUserInput(`rule.minDwellMs must be 0 or more milliseconds, not ${rule.minDwellMs}.`);

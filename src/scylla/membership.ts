@@ -1,16 +1,22 @@
+import type { types } from "cassandra-driver";
+import { VIEWS_COUNT_MAX } from "../domain/limits.ts";
 import type { Window } from "../domain/time.ts";
 import type { SeenPostRow, SeenRule } from "../domain/walk.ts";
 import type { Reads } from "./database.ts";
-import { instantMsOf, integerOf, readDetails, textOf, timestampOf } from "./rows.ts";
+import { instantMsOf, readDetails, textOf, timestampOf } from "./rows.ts";
+import type { ReadName } from "./statements.ts";
 
 /** Ids in one IN on a clustering column: ScyllaDB's limit. */
 const POSTS_PER_QUERY = 100;
 /** Partitions in one IN: each is asked of other replicas; beyond this the slowest of them decides. Measured. */
 const USERS_PER_QUERY = 25;
-/** Rows of a page where the views themselves are looked at. */
-const DETAILS_PER_PAGE = 1_000;
+/**
+ * Rows of one answer: at least those of one id that count, so that each answer settles one. Most users have seen what
+ * they are asked about a few times, and one answer holds it all.
+ */
+const ROWS_PER_QUERY = VIEWS_COUNT_MAX;
 
-/** The newest view of a user and a post inside a window, and how many there are. */
+/** The newest view of a user and a post inside a window, and how many there are, up to VIEWS_COUNT_MAX. */
 export type NewestOfPost = SeenPostRow;
 export interface NewestOfUser {
   readonly userId: string;
@@ -25,98 +31,110 @@ export interface Membership {
   seenAmong(userId: string, postIds: readonly string[], rule: SeenRule): Promise<Set<string>>;
 }
 
+/**
+ * The rows of some ids, newest first; of each no more than count. Counting them here and not in the database is as fast
+ * for what users usually have, and bounded where a pair has a million rows: a count there took as long as they are many.
+ */
+interface Question {
+  readonly statement: ReadName;
+  /** The column of the ids that are asked about. */
+  readonly column: "post_id" | "user_id";
+  readonly idsPerQuery: number;
+  /** Rows of one id that count. */
+  readonly rowsMax: number;
+  readonly parametersFor: (ids: readonly string[]) => readonly unknown[];
+}
+
 export function createMembership(database: Reads): Membership {
   return {
-    async newestOfPosts(userId, postIds, { sinceMs, untilMs }) {
-      return inChunks(postIds, POSTS_PER_QUERY, async (chunk) => {
-        const rows = await database.read(
-          "newestViewsOfPosts",
-          [userId, chunk, timestampOf(untilMs), timestampOf(sinceMs)],
-          pageFor(chunk),
-        );
-        return rows.map((row) => ({
-          postId: textOf(row, "post_id"),
-          lastViewedAtMs: instantMsOf(row, "viewed_at"),
-          views: integerOf(row, "views"),
-          ...readDetails(row),
-        }));
-      });
+    newestOfPosts(userId, postIds, { sinceMs, untilMs }) {
+      const question: Question = {
+        statement: "newestViewsOfPosts",
+        column: "post_id",
+        idsPerQuery: POSTS_PER_QUERY,
+        rowsMax: VIEWS_COUNT_MAX,
+        parametersFor: (ids) => [userId, ids, timestampOf(untilMs), timestampOf(sinceMs)],
+      };
+      return rowsOf(postIds, question, (postId, newest, rows) => ({
+        postId,
+        lastViewedAtMs: instantMsOf(newest, "viewed_at"),
+        views: rows.length,
+        ...readDetails(newest),
+      }));
     },
 
-    async newestOfUsers(postId, userIds, { sinceMs, untilMs }) {
-      return inChunks(userIds, USERS_PER_QUERY, async (chunk) => {
-        const rows = await database.read(
-          "newestViewsOfUsers",
-          [chunk, postId, timestampOf(untilMs), timestampOf(sinceMs)],
-          pageFor(chunk),
-        );
-        return rows.map((row) => ({
-          userId: textOf(row, "user_id"),
-          lastViewedAtMs: instantMsOf(row, "viewed_at"),
-          views: integerOf(row, "views"),
-        }));
-      });
+    newestOfUsers(postId, userIds, { sinceMs, untilMs }) {
+      const question: Question = {
+        statement: "newestViewsOfUsers",
+        column: "user_id",
+        idsPerQuery: USERS_PER_QUERY,
+        rowsMax: VIEWS_COUNT_MAX,
+        parametersFor: (ids) => [ids, postId, timestampOf(untilMs), timestampOf(sinceMs)],
+      };
+      return rowsOf(userIds, question, (userId, newest, rows) => ({
+        userId,
+        lastViewedAtMs: instantMsOf(newest, "viewed_at"),
+        views: rows.length,
+      }));
     },
 
-    async seenAmong(userId, postIds, rule) {
-      const seenIn = rule.minDwellMs === 0 ? seenByCount : seenByDwell;
-      return new Set(await inChunks(postIds, POSTS_PER_QUERY, (chunk) => seenIn(userId, chunk, rule)));
+    async seenAmong(userId, postIds, { minViews, minDwellMs, sinceMs }) {
+      // The filter decides what counts before anything is counted, so as many are looked at as are ever counted.
+      const isAnyLong = minDwellMs === 0;
+      const counts = (row: types.Row) => isAnyLong || (readDetails(row).dwellMs ?? -1) >= minDwellMs;
+      const question: Question = {
+        statement: isAnyLong ? "newestPostsSeen" : "newestDetailsOfPosts",
+        column: "post_id",
+        idsPerQuery: POSTS_PER_QUERY,
+        rowsMax: isAnyLong ? Math.min(minViews, VIEWS_COUNT_MAX) : VIEWS_COUNT_MAX,
+        parametersFor: (ids) => [userId, ids, timestampOf(sinceMs)],
+      };
+      const verdicts = await rowsOf(postIds, question, (postId, _newest, rows) => ({
+        postId,
+        isSeen: rows.filter(counts).length >= minViews,
+      }));
+      return new Set(verdicts.filter(({ isSeen }) => isSeen).map(({ postId }) => postId));
     },
   };
 
-  async function seenByCount(userId: string, postIds: readonly string[], { minViews, sinceMs }: SeenRule) {
-    const rows = await database.read(
-      "countViewsOfPosts",
-      [userId, postIds, timestampOf(sinceMs)],
-      pageFor(postIds),
+  /** What becomes of each id that has rows. Chunks of ids are asked about at once. */
+  async function rowsOf<Result>(
+    ids: readonly string[],
+    question: Question,
+    resultOf: (id: string, newest: types.Row, rows: readonly types.Row[]) => Result,
+  ): Promise<Result[]> {
+    const { idsPerQuery } = question;
+    const chunks = Array.from({ length: Math.ceil(ids.length / idsPerQuery) }, (_, index) =>
+      ids.slice(index * idsPerQuery, (index + 1) * idsPerQuery),
     );
-    return rows.filter((row) => integerOf(row, "views") >= minViews).map((row) => textOf(row, "post_id"));
+    const found = await Promise.all(chunks.map((chunk) => rowsOfChunk(chunk, question)));
+    return found.flat().flatMap(([id, rows]) => {
+      const [newest] = rows;
+      return newest === undefined ? [] : [resultOf(id, newest, rows)];
+    });
   }
 
-  /** The filter decides what counts before anything is counted, so the rows themselves are needed. */
-  async function seenByDwell(
-    userId: string,
-    postIds: readonly string[],
-    { minViews, minDwellMs, sinceMs }: SeenRule,
-  ) {
-    const counts = new Map<string, number>();
-    const seen: string[] = [];
-    const pages = database.pages(
-      "readDetailsOfPosts",
-      [userId, postIds, timestampOf(sinceMs)],
-      DETAILS_PER_PAGE,
-    );
-    for await (const page of pages) {
-      for (const row of page) {
-        const { dwellMs } = readDetails(row);
-        if (dwellMs === null || dwellMs < minDwellMs) continue;
-        const postId = textOf(row, "post_id");
-        const count = (counts.get(postId) ?? 0) + 1;
-        counts.set(postId, count);
-        if (count === minViews) seen.push(postId);
-      }
-      if (seen.length === postIds.length) break;
+  /** An answer that is full ends inside one id's rows: those of the ids behind it are asked for again. */
+  async function rowsOfChunk(
+    chunk: readonly string[],
+    { statement, column, rowsMax, parametersFor }: Question,
+  ): Promise<[string, readonly types.Row[]][]> {
+    const found: [string, readonly types.Row[]][] = [];
+    let ids = chunk;
+    while (ids.length > 0) {
+      const parameters = [...parametersFor(ids), ROWS_PER_QUERY];
+      // Room for one more: a page that is exactly full comes with a page state, and costs another round.
+      const rows = await database.read(statement, parameters, ROWS_PER_QUERY + 1);
+      const groups = Map.groupBy(rows, (row) => textOf(row, column));
+      const last = rows.at(-1);
+      if (last === undefined) break;
+      const isFull = rows.length >= ROWS_PER_QUERY;
+      const lastId = textOf(last, column);
+      if (isFull && (groups.get(lastId)?.length ?? 0) < rowsMax) groups.delete(lastId);
+      for (const [id, own] of groups) found.push([id, own.slice(0, rowsMax)]);
+      if (!isFull) break;
+      ids = ids.filter((id) => !groups.has(id));
     }
-    return seen;
+    return found;
   }
-}
-
-/**
- * One row a group, and room for one more: a page that is exactly full comes with a page state, and costs another round
- * to learn that nothing follows.
- */
-function pageFor(groups: readonly string[]): number {
-  return groups.length + 1;
-}
-
-/** Asks for all chunks at once. An empty list is not asked for: the driver would send null. */
-async function inChunks<Result>(
-  ids: readonly string[],
-  size: number,
-  ask: (chunk: readonly string[]) => Promise<Result[]>,
-): Promise<Result[]> {
-  const chunks = Array.from({ length: Math.ceil(ids.length / size) }, (_, index) =>
-    ids.slice(index * size, (index + 1) * size),
-  );
-  return (await Promise.all(chunks.map(ask))).flat();
 }

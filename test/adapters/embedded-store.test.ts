@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
+import type { PostViewerRow, SeenPostRow, WalkRequest } from "../../src/domain/walk.ts";
 import { READ_TURN_MS_MAX } from "../../src/embedded/read-turns.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { scanAll } from "../contract/store/fixture.ts";
@@ -48,7 +49,7 @@ describe("embedded store", () => {
     database
       .prepare(`
         INSERT INTO views (user_id, post_id, viewed_at_ms, received_at_us)
-        SELECT :userId, 'p' || (value % :posts), :nowMs - value, (:nowMs - value) * 1000
+        SELECT :userId, 'p' || CAST(value % :posts AS INTEGER), :nowMs - value, (:nowMs - value) * 1000
         FROM (WITH RECURSIVE up(value) AS (SELECT 0 UNION ALL SELECT value + 1 FROM up LIMIT :views) SELECT value FROM up)`)
       .run({ userId, posts, nowMs: NOW_MS, views });
     database.close();
@@ -118,27 +119,33 @@ describe("embedded store", () => {
     expect(short.boundMs).toBe(NOW_MS + 1);
   });
 
-  it("looks at no more than two thousand rows a page", async () => {
-    const { store } = await openAt();
-    await recordViews(
-      store,
-      Array.from({ length: 3_000 }, (_, index) =>
-        viewOf({ userId: "u", postId: "again", viewedAtMs: NOW_MS - 1 - index }),
-      ),
-    );
-    await recordViews(store, [viewOf({ userId: "u", postId: "first", viewedAtMs: NOW_MS - 4_000 })]);
-    const page = await store.seenPosts({ ownerId: "u", window: EVERYTHING, after: null, limit: 10 });
-    expect(page.rows).toMatchObject([{ postId: "again", views: 3_000 }]);
-    expect(page.next).toEqual({ viewedAtMs: NOW_MS - 2_000, id: "again" });
-    const rest = await store.seenPosts({
-      ownerId: "u",
-      window: { ...EVERYTHING, untilMs: page.boundMs },
-      after: page.next,
-      limit: 10,
-    });
-    expect(rest.rows).toMatchObject([{ postId: "first" }]);
-    expect(rest.next).toBeNull();
-  });
+  it.each(["seenPosts", "postViewers"] as const)(
+    "%s passes over the many views of one, fifty thousand a page, and comes to what lies behind them",
+    async (walk) => {
+      const { store, storeFile } = await openAt();
+      const owner = walk === "seenPosts" ? "u" : "p0";
+      addViews(storeFile, { userId: "u", posts: 1, views: 120_000 });
+      // Among the first rows, among those passed over, in the instant of the last of these, and behind them all.
+      const others = [1_001, 30_001, 30_002, 51_996, 110_001, 120_001].map((beforeMs, index) =>
+        walk === "seenPosts"
+          ? viewOf({ userId: "u", postId: `other ${index}`, viewedAtMs: NOW_MS - beforeMs })
+          : viewOf({ userId: `other ${index}`, postId: "p0", viewedAtMs: NOW_MS - beforeMs }),
+      );
+      await recordViews(store, others);
+      const pages: string[][] = [];
+      const read = async (request: WalkRequest) => {
+        const page = await store[walk](request);
+        pages.push(page.rows.map((row) => ("postId" in row ? row.postId : row.userId)));
+        return page;
+      };
+      await walkAll<SeenPostRow | PostViewerRow>(read, { ownerId: owner, window: EVERYTHING, limit: 10 });
+      expect(pages).toEqual([
+        [walk === "seenPosts" ? "p0" : "u", "other 0", "other 1", "other 2", "other 3"],
+        [],
+        ["other 4", "other 5"],
+      ]);
+    },
+  );
 
   it("refuses a row that its table cannot hold, and stores those that wait beside it", async () => {
     const { store } = await openAt();
@@ -169,24 +176,17 @@ describe("embedded store", () => {
     expect((await scanAll(store, 2_000)).length).toBe(25_000 - refused.length + 1);
   });
 
-  it("ends a page early that has counted many views, and counts all of them", async () => {
-    const { store } = await openAt();
-    const posts = ["a", "b", "c", "d"];
-    for (const [index, postId] of posts.entries()) {
-      const views = Array.from({ length: 12_000 }, (_, view) =>
-        // The newest views of all posts come first; the others lie below what a page looks at.
-        viewOf({ userId: "u", postId, viewedAtMs: NOW_MS - index - (view === 0 ? 0 : 10 * view) }),
-      );
-      await recordViews(store, views);
-    }
-    const first = await store.seenPosts({ ownerId: "u", window: EVERYTHING, after: null, limit: 10 });
-    expect(first.rows.map(({ postId, views }) => [postId, views])).toEqual([
-      ["a", 12_000],
-      ["b", 12_000],
-    ]);
+  it("ends a page early that has counted many views", async () => {
+    const { store, storeFile } = await openAt();
+    addViews(storeFile, { userId: "u", posts: 50, views: 50_000 });
+    const ownerId = "u";
+    const first = await store.seenPosts({ ownerId, window: EVERYTHING, after: null, limit: 50 });
+    expect(first.rows).toHaveLength(20);
     expect(first.next).not.toBeNull();
-    const all = await walkAll(store.seenPosts, { ownerId: "u", window: EVERYTHING, limit: 10 });
-    expect(all.map(({ postId, views }) => [postId, views])).toEqual(posts.map((postId) => [postId, 12_000]));
+    const all = await walkAll(store.seenPosts, { ownerId, window: EVERYTHING, limit: 50 });
+    expect(all.map(({ postId, views }) => [postId, views])).toEqual(
+      Array.from({ length: 50 }, (_, index) => [`p${index}`, 1_000]),
+    );
   });
 
   it("tells an erasure how many views there are, however many", async () => {

@@ -38,7 +38,7 @@ describe.each([
     expect(names).toEqual(
       expect.arrayContaining([
         ...["readTimeline", "newestViewsOfPosts", "readSliceMarkers", "readViewers", "newestViewsOfUsers"],
-        ...["countViewsOfPosts", "readDetailsOfPosts"],
+        ...["newestPostsSeen", "newestDetailsOfPosts"],
         ...["insertViewer", "insertSliceMarker", "insertTimelineRow", "insertMembershipRow", "saveReceipt"],
         "findReceipt",
       ]),

@@ -137,7 +137,7 @@ describe("unseenPosts for many users", () => {
     const { users } = await api.run<Unseen>(UNSEEN, { ids, candidates });
     expect(users).toEqual(ids.map((id) => ({ id, unseenPosts: unseenOf(id, candidates) })));
     expect(sent.counts()).toEqual({
-      countViewsOfPosts: ids.length * Math.ceil(candidates.length / POSTS_PER_STATEMENT),
+      newestPostsSeen: ids.length * Math.ceil(candidates.length / POSTS_PER_STATEMENT),
     });
     for (const statement of sent.all)
       expect(idsIn(statement).length).toBeLessThanOrEqual(POSTS_PER_STATEMENT);
@@ -160,7 +160,7 @@ describe("unseenPosts for many users", () => {
     for (const user of [...users, again]) expect(user.unseenPosts).toEqual(unseenOf(userId, candidates));
     expect(shifted).toEqual(unseenOf(userId, POSTS.slice(50, 500)));
     // 500 different posts of one user, in whatever pieces they were asked for.
-    expect(sent.counts()).toEqual({ countViewsOfPosts: 5 });
+    expect(sent.counts()).toEqual({ newestPostsSeen: 5 });
     expect(sent.all.flatMap(idsIn).toSorted()).toEqual(POSTS.slice(0, 500).toSorted());
   });
 
@@ -176,6 +176,6 @@ describe("unseenPosts for many users", () => {
     expect(users).toEqual(
       ids.map((id) => ({ id, unseenPosts: unseenOf(id, candidates, { minDwellMs: 1_000 }) })),
     );
-    expect(sent.counts()).toEqual({ readDetailsOfPosts: ids.length * 10 });
+    expect(sent.counts()).toEqual({ newestDetailsOfPosts: ids.length * 10 });
   });
 });

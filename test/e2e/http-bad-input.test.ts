@@ -575,6 +575,13 @@ describe("arguments of queries", () => {
       /^rule\.minViews/,
     ],
     [
+      "a minViews that is more than are counted",
+      '{ unseenPosts(userId: "u", candidates: [], rule: { minViews: 1001 }) }',
+      {},
+      "BAD_USER_INPUT",
+      /^rule\.minViews must be from 1 to 1000, not 1001\.$/,
+    ],
+    [
       "a negative minDwellMs",
       '{ unseenPosts(userId: "u", candidates: [], rule: { minDwellMs: -1 }) }',
       {},

@@ -1,4 +1,5 @@
 import { identityOf, type View } from "../../src/domain/impression.ts";
+import { VIEWS_COUNT_MAX } from "../../src/domain/limits.ts";
 import type { Window } from "../../src/domain/time.ts";
 import { laterReceived } from "../../src/domain/versions.ts";
 import type { PostViewerRow, SeenPostRow, SeenRule } from "../../src/domain/walk.ts";
@@ -39,7 +40,7 @@ export function createOracle(): Oracle {
       return [...groups]
         .map(([postId, group]) => {
           const { viewedAtMs, surface, position, dwellMs } = newestOf(group);
-          return { postId, lastViewedAtMs: viewedAtMs, views: group.length, surface, position, dwellMs };
+          return { postId, lastViewedAtMs: viewedAtMs, views: counted(group), surface, position, dwellMs };
         })
         .sort((a, b) => b.lastViewedAtMs - a.lastViewedAtMs || compareBytes(b.postId, a.postId));
     },
@@ -53,7 +54,7 @@ export function createOracle(): Oracle {
         .map(([userId, group]) => ({
           userId,
           lastViewedAtMs: newestOf(group).viewedAtMs,
-          views: group.length,
+          views: counted(group),
         }))
         .sort((a, b) => b.lastViewedAtMs - a.lastViewedAtMs || compareBytes(b.userId, a.userId));
     },
@@ -75,6 +76,10 @@ export function createOracle(): Oracle {
 
     all: () => [...views.values()],
   };
+}
+
+function counted(views: readonly View[]): number {
+  return Math.min(views.length, VIEWS_COUNT_MAX);
 }
 
 function newestOf(views: readonly View[]): View {

@@ -1,8 +1,11 @@
 import { Field, ObjectType } from "type-graphql";
+import { VIEWS_COUNT_MAX } from "../../domain/limits.ts";
 import type { PostViewerRow } from "../../domain/walk.ts";
 import { DateTime } from "../scalars/date-time.ts";
 import { Int } from "../scalars/json-numbers.ts";
 import { PageInfo } from "./page-info.ts";
+
+const VIEWS = `How often this user viewed the post inside the asked window. Exact up to ${VIEWS_COUNT_MAX}, which means so many or more.`;
 
 /** One viewer of a post; its `user` is in resolvers/users.ts. */
 @ObjectType({ simpleResolvers: true, description: "One user who viewed a post." })
@@ -16,7 +19,7 @@ export class PostViewer implements PostViewerRow {
   })
   readonly lastViewedAtMs!: number;
 
-  @Field(() => Int, { description: "How often this user viewed the post inside the asked window" })
+  @Field(() => Int, { description: VIEWS })
   readonly views!: number;
 }
 

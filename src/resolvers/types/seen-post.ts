@@ -1,8 +1,11 @@
 import { Field, ObjectType } from "type-graphql";
+import { VIEWS_COUNT_MAX } from "../../domain/limits.ts";
 import type { SeenPostRow } from "../../domain/walk.ts";
 import { DateTime } from "../scalars/date-time.ts";
 import { Int } from "../scalars/json-numbers.ts";
 import { PageInfo } from "./page-info.ts";
+
+const VIEWS = `How often this user viewed this post inside the asked window. Exact up to ${VIEWS_COUNT_MAX}, which means so many or more.`;
 
 /** One post in a user's history; its `post` is in resolvers/posts.ts. */
 @ObjectType({
@@ -17,7 +20,7 @@ export class SeenPost implements SeenPostRow {
   @Field(() => DateTime, { name: "lastViewedAt", simple: false })
   readonly lastViewedAtMs!: number;
 
-  @Field(() => Int, { description: "How often this user viewed this post inside the asked window" })
+  @Field(() => Int, { description: VIEWS })
   readonly views!: number;
 
   @Field(() => String, { nullable: true, description: "Where in the app it was shown, if the client said" })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { VIEWS_COUNT_MAX } from "../../../src/domain/limits.ts";
 import { DAY_MS } from "../../../src/domain/time.ts";
 import type { PostViewerRow } from "../../../src/domain/walk.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
@@ -125,6 +126,63 @@ export function postViewers(contract: StoreContract): void {
       );
       await recordViews(store, [...views, viewOf({ userId: "first", postId: "p", viewedAtMs: start })]);
       expect(users(await walkOf(store, 50))).toEqual(["u1", "u0", "u2", "first"]);
+    });
+
+    it("gives those between and behind the many views of one, each once, in order, with counts up to the limit", async () => {
+      const { store } = await openStore(contract);
+      const start = someInstantMs();
+      const heavy = Array.from({ length: 4_500 }, (_, index) =>
+        viewOf({ userId: "heavy", postId: "p", viewedAtMs: start - index * 10 }),
+      );
+      // Some of them twice: long before, and in the middle of the many views.
+      const others = [0, 1, 2_100, 2_101, 4_400, 4_499, 4_600].map((index, user) =>
+        viewOf({ userId: `u${user}`, postId: "p", viewedAtMs: start - index * 10 - 5 }),
+      );
+      const again = [1, 3, 6].map((user) =>
+        viewOf({ userId: `u${user}`, postId: "p", viewedAtMs: start - 30_003 - user }),
+      );
+      await recordViews(store, [...heavy, ...others, ...again]);
+      const of = (userId: string, beforeMs: number, views: number) => ({
+        userId,
+        lastViewedAtMs: start - beforeMs,
+        views,
+      });
+      const expected = [
+        of("heavy", 0, VIEWS_COUNT_MAX),
+        of("u0", 5, 1),
+        of("u1", 15, 2),
+        of("u2", 21_005, 1),
+        of("u3", 21_015, 2),
+        of("u6", 30_009, 2),
+        of("u4", 44_005, 1),
+        of("u5", 44_995, 1),
+      ];
+      for (const limit of [1, 2, 50]) expect(await walkOf(store, limit)).toEqual(expected);
+      const window = { sinceMs: start - 44_100, untilMs: start - 35_000 };
+      expect(await walkOf(store, 50, window)).toEqual([of("heavy", 35_010, 910), of("u4", 44_005, 1)]);
+    });
+
+    it("gives all viewers where many of them have viewed it often", async () => {
+      const { store } = await openStore(contract);
+      const start = someInstantMs();
+      const counts = [VIEWS_COUNT_MAX + 1, 3, 600, VIEWS_COUNT_MAX, 600, 1, 2 * VIEWS_COUNT_MAX, 2];
+      await recordViews(
+        store,
+        counts.flatMap((count, user) =>
+          Array.from({ length: count }, (_, index) =>
+            viewOf({ userId: `u${user}`, postId: "p", viewedAtMs: start - index * 10 - user }),
+          ),
+        ),
+      );
+      for (const limit of [3, 50]) {
+        expect(await walkOf(store, limit)).toEqual(
+          counts.map((count, user) => ({
+            userId: `u${user}`,
+            lastViewedAtMs: start - user,
+            views: Math.min(count, VIEWS_COUNT_MAX),
+          })),
+        );
+      }
     });
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CANDIDATES_MAX } from "../../../src/domain/limits.ts";
+import { CANDIDATES_MAX, VIEWS_COUNT_MAX } from "../../../src/domain/limits.ts";
 import { recordViews, viewOf } from "../../support/views.ts";
 import { openStore, type StoreContract, someInstantMs } from "./fixture.ts";
 
@@ -73,6 +73,41 @@ export function seenAmong(contract: StoreContract): void {
       expect(await seen({ sinceMs: start + 1_000, minViews: 2, minDwellMs: 100 })).toBe(false);
       expect(await seen({ minViews: 2, minDwellMs: 100 })).toBe(true);
       expect(await seen({ minViews: 3, minDwellMs: 100 })).toBe(false);
+    });
+
+    it("looks at the newest views of a post, as many as are counted", async () => {
+      const { store } = await openStore(contract);
+      const start = someInstantMs();
+      const counts = [VIEWS_COUNT_MAX - 1, VIEWS_COUNT_MAX, VIEWS_COUNT_MAX + 1, 2 * VIEWS_COUNT_MAX, 1];
+      await recordViews(
+        store,
+        counts.flatMap((count, post) =>
+          Array.from({ length: count }, (_, index) =>
+            viewOf({
+              userId: "u",
+              postId: `p${post}`,
+              viewedAtMs: start - index,
+              // The oldest one alone was long.
+              dwellMs: index === count - 1 ? 5_000 : 10,
+            }),
+          ),
+        ),
+      );
+      const candidates = ["none", ...counts.map((_, post) => `p${post}`), "p", "q"];
+      const among = async (rule: Partial<typeof ANY>) =>
+        [...(await store.seenAmong("u", candidates, { ...ANY, ...rule }))].sort();
+      expect(await among({})).toEqual(["p0", "p1", "p2", "p3", "p4"]);
+      expect(await among({ minViews: VIEWS_COUNT_MAX })).toEqual(["p1", "p2", "p3"]);
+      expect(await among({ minViews: VIEWS_COUNT_MAX - 1 })).toEqual(["p0", "p1", "p2", "p3"]);
+      expect(await among({ minDwellMs: 5_000 })).toEqual(["p0", "p1", "p4"]);
+      expect(await among({ minDwellMs: 10, minViews: VIEWS_COUNT_MAX })).toEqual(["p1", "p2", "p3"]);
+      expect(await among({ minDwellMs: 10, minViews: 5, sinceMs: start - 4 })).toEqual([
+        "p0",
+        "p1",
+        "p2",
+        "p3",
+      ]);
+      expect(await among({ minViews: 6, sinceMs: start - 4 })).toEqual([]);
     });
 
     it("takes as many candidates as a query may name", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { VIEWS_COUNT_MAX } from "../../../src/domain/limits.ts";
 import type { SeenPostRow } from "../../../src/domain/walk.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
 import { EVERYTHING, recordViews, viewOf, walkAll } from "../../support/views.ts";
@@ -107,11 +108,43 @@ export function seenPosts(contract: StoreContract): void {
       await recordViews(store, [...views, viewOf({ userId: "u", postId: "first", viewedAtMs: start })]);
       const rows = await walkOf(store, 50);
       expect(rows.map(({ postId, views: count }) => [postId, count])).toEqual([
-        ["p1", 1_667],
-        ["p0", 1_667],
-        ["p2", 1_666],
+        ["p1", VIEWS_COUNT_MAX],
+        ["p0", VIEWS_COUNT_MAX],
+        ["p2", VIEWS_COUNT_MAX],
         ["first", 1],
       ]);
+    });
+
+    it("counts exactly up to the limit of counts, in every window, and says the limit beyond", async () => {
+      const { store } = await openStore(contract);
+      const start = someInstantMs();
+      const counts = [1, VIEWS_COUNT_MAX - 1, VIEWS_COUNT_MAX, VIEWS_COUNT_MAX + 1, 2 * VIEWS_COUNT_MAX];
+      await recordViews(
+        store,
+        counts.flatMap((count, post) =>
+          // One after another, the newest of all posts close together.
+          Array.from({ length: count }, (_, index) =>
+            viewOf({
+              userId: "u",
+              postId: `p${post}`,
+              viewedAtMs: start - index * 10 - post,
+              position: index,
+            }),
+          ),
+        ),
+      );
+      const rows = counts.map((count, post) => ({
+        postId: `p${post}`,
+        lastViewedAtMs: start - post,
+        views: Math.min(count, VIEWS_COUNT_MAX),
+        position: 0,
+      }));
+      for (const limit of [1, 3, 50]) expect(await walkOf(store, limit)).toMatchObject(rows);
+      // 700 views of each post that has as many, from its 200th on.
+      const window = { sinceMs: start - 8_999, untilMs: start - 1_999 };
+      expect(await walkOf(store, 50, window)).toMatchObject(
+        counts.slice(1).map((_, post) => ({ postId: `p${post + 1}`, views: 700, position: 200 })),
+      );
     });
   });
 }
