@@ -20,6 +20,7 @@ import { watchEngine } from "./metrics/engine-metrics.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 import { createStoreMetrics } from "./metrics/store-metrics.ts";
 import { createWorkMetrics, type WorkMetrics } from "./metrics/work-metrics.ts";
+import type { Health } from "./ports/impression-queue.ts";
 import { createContextFactory, type ResolverDependencies } from "./resolvers/context.ts";
 import { healthWithin } from "./resolvers/health-within.ts";
 import { buildGraphQLSchema } from "./resolvers/schema.ts";
@@ -78,7 +79,7 @@ export async function startService(
       const [queue, store] = await Promise.all([healthWithin(engine.queue), healthWithin(engine.store)]);
       const phase = lifecycle.phase().name;
       return {
-        ready: phase === "running" && queue.healthy,
+        ready: phase === "running" && isReady(role, queue),
         body: {
           role,
           phase,
@@ -178,6 +179,11 @@ export function startEngineWorkers(
     ...(onStored === undefined ? {} : { onStored }),
     logger,
   });
+}
+
+/** A mutation can be taken while nothing is delivered; a worker that gets nothing has to be looked at. */
+function isReady(role: Role, queue: Health): boolean {
+  return queue.healthy && (role !== "worker" || queue.notDelivering === undefined);
 }
 
 export interface LocalApi {

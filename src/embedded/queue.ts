@@ -262,6 +262,7 @@ function createEmbeddedQueue(
           oldestPendingSeconds: ageMs / 1_000,
           bytes: Number(total?.bytes ?? 0),
           limitBytes: options.queueMaxBytes,
+          notDelivering: null,
         };
       });
     },

@@ -11,10 +11,10 @@ import {
 import { parseInstant } from "../domain/instant.ts";
 import { type Connection, type ConnectOptions, openConnection } from "./connection.ts";
 import { API_ERROR, apiCodeOf, messageOf } from "./errors.ts";
-import { namesOf } from "./names.ts";
+import { type JetStreamNames, namesOf } from "./names.ts";
 import { hasMajority } from "./stream-info.ts";
 import {
-  consumerProblem,
+  deliveryProblem,
   differences,
   replicaProblem,
   streamProblem,
@@ -80,7 +80,8 @@ async function streamFindings(connection: Connection, options: TopologyOptions):
   }
   const [queue, deadLetters] = found;
   return [
-    await fitFinding(connection, options, found),
+    fitFinding(found),
+    ...(await deliveryFindings(connection, options.names)),
     replicaFinding(connection, options, found),
     ...roomFindings("queue space", queue, "see that workers run, or raise QUEUE_MAX_BYTES"),
     ...roomFindings("dead letters", deadLetters, "discard what nobody needs, or raise DEAD_LETTER_MAX_BYTES"),
@@ -88,24 +89,27 @@ async function streamFindings(connection: Connection, options: TopologyOptions):
   ];
 }
 
-async function fitFinding(
-  connection: Connection,
-  { names }: TopologyOptions,
-  found: readonly FoundStream[],
-): Promise<Finding> {
+/** Whether workers get what is in the queue. */
+async function deliveryFindings(connection: Connection, names: JetStreamNames): Promise<Finding[]> {
+  const consumer = await orNull(
+    () => connection.manager.consumers.info(names.stream, names.consumer),
+    connection,
+  );
+  if (consumer === null) return [];
+  const problem = deliveryProblem(consumer, names);
+  const check = "queue consumer";
+  return [problem === null ? ok(check, "workers get what is in the queue") : failed(check, problem)];
+}
+
+function fitFinding(found: readonly FoundStream[]): Finding {
   const check = "queue streams";
   const missing = found.filter(({ info }) => info === null).map(({ wanted }) => wanted.fixed.name);
   if (missing.length === found.length) return warning(check, "none yet: the first start makes them");
   if (missing.length > 0)
     return failed(check, `${missing.join(", ")} is missing: restart a process, which makes it`);
-  const consumer = await orNull(
-    () => connection.manager.consumers.info(names.stream, names.consumer),
-    connection,
-  );
-  const problems = [
-    ...found.map(({ wanted, info }) => (info === null ? null : streamProblem(info.config, wanted))),
-    consumer === null ? null : consumerProblem(consumer.config, names),
-  ].filter((problem) => problem !== null);
+  const problems = found
+    .map(({ wanted, info }) => (info === null ? null : streamProblem(info.config, wanted)))
+    .filter((problem) => problem !== null);
   if (problems.length > 0) return failed(check, problems.join("; "));
   const changes = found.flatMap(({ wanted, info }) =>
     Object.entries(differences(info?.config ?? {}, wanted.alterable)).map(

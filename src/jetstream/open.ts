@@ -8,7 +8,8 @@ import { openConnection } from "./connection.ts";
 import type { Log } from "./log.ts";
 import { namesOf } from "./names.ts";
 import { createJetStreamQueue } from "./queue.ts";
-import { ensureTopology, MAX_ACK_PENDING } from "./topology.ts";
+import { MAX_ACK_PENDING } from "./stream-plan.ts";
+import { ensureTopology } from "./topology.ts";
 
 /** How long a puller holds a message before it is delivered again, unless it extends. */
 const ACK_WAIT_MS_DEFAULT = 30_000;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "nats";
 import { parseInstant } from "../domain/instant.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
-import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import type { ImpressionQueue, QueueStats } from "../ports/impression-queue.ts";
 import { createAttempts } from "./attempts.ts";
 import type { Connection } from "./connection.ts";
 import { createDeadLetters } from "./dead-letters.ts";
@@ -13,6 +13,7 @@ import type { JetStreamNames } from "./names.ts";
 import { publishTo } from "./publish.ts";
 import { type PullEnd, pullOnce } from "./pull.ts";
 import { hasMajority, readStreamInfo } from "./stream-info.ts";
+import { deliveryProblem } from "./stream-plan.ts";
 import { ensureConsumer } from "./topology.ts";
 
 /**
@@ -24,6 +25,8 @@ const PULL_PAUSE_MS_MIN = 5;
 const PULL_PAUSE_MS_MAX = 250;
 /** How long a close waits for messages that still come, to give them back. */
 const CLOSE_WAIT_MS_MAX = 2_000;
+/** How often a queue that delivers nothing asks why. */
+const DELIVERY_CHECK_INTERVAL_MS = 10_000;
 /** How often the log says that the stream is gone. */
 const GONE_LOG_INTERVAL_MS = 10_000;
 
@@ -47,6 +50,8 @@ export function createJetStreamQueue(
   let closing: Promise<void> | null = null;
   let restoring: Promise<void> | null = null;
   let goneLoggedMs = Number.NEGATIVE_INFINITY;
+  let deliveryCheckedMs = Number.NEGATIVE_INFINITY;
+  let notDelivering: string | null = null;
 
   /** Turns what a request throws into the port's errors. */
   async function asking<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
@@ -91,6 +96,19 @@ export function createJetStreamQueue(
       }
     })();
     return restoring;
+  }
+
+  /** Why nothing comes, once for as long as it stays so: a paused consumer answers each pull as one with nothing to do. */
+  async function checkDeliveries(): Promise<void> {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - deliveryCheckedMs < DELIVERY_CHECK_INTERVAL_MS) return;
+    deliveryCheckedMs = nowMs;
+    const before = notDelivering;
+    notDelivering = (await consumerState()).notDelivering;
+    if (notDelivering === before) return;
+    const where = { stream: names.stream, consumer: names.consumer };
+    if (notDelivering !== null) log.error(where, notDelivering);
+    else log.info(where, "the queue delivers to workers again");
   }
 
   function linger(gone: Promise<void>): void {
@@ -153,6 +171,8 @@ export function createJetStreamQueue(
         });
         if (arrivals.length > 0) return arrivals.map(deliveries.take);
         if (end === "aborted") return [];
+        // Nothing waits for it; what cannot be asked now is asked again.
+        if (end === "over" || end === "not now") checkDeliveries().catch(() => undefined);
         // One message has to come, however large it is.
         if (end === "too large") limits = { maxMessages: 1, maxBytes: undefined };
         await recover(end, pauseMs, signal);
@@ -186,10 +206,10 @@ export function createJetStreamQueue(
     },
 
     async stats() {
-      const [{ state, config }, inFlight] = await Promise.all([streamInfo(), inFlightCount()]);
+      const [{ state, config }, consumer] = await Promise.all([streamInfo(), consumerState()]);
       return {
         pending: state.messages,
-        inFlight,
+        ...consumer,
         oldestPendingSeconds: oldestAgeMs(state, clock.nowMs()) / 1_000,
         bytes: state.bytes,
         limitBytes: config.max_bytes,
@@ -198,7 +218,8 @@ export function createJetStreamQueue(
 
     async health() {
       try {
-        if (hasMajority(await streamInfo())) return { healthy: true };
+        const [info, { notDelivering }] = await Promise.all([streamInfo(), consumerState()]);
+        if (hasMajority(info)) return { healthy: true, ...(notDelivering === null ? {} : { notDelivering }) };
         return {
           healthy: false,
           reason: `JetStream: most replicas of the stream ${names.stream} are silent`,
@@ -218,14 +239,14 @@ export function createJetStreamQueue(
     },
   };
 
-  /** Messages that a worker holds or that wait for a delay: the server counts both together. */
-  async function inFlightCount(): Promise<number> {
+  /** `inFlight`: messages that a worker holds or that wait for a delay; the server counts both together. */
+  async function consumerState(): Promise<Pick<QueueStats, "inFlight" | "notDelivering">> {
     try {
       const info = await connection.request(() => manager.consumers.info(names.stream, names.consumer));
-      return info.num_ack_pending;
+      return { inFlight: info.num_ack_pending, notDelivering: deliveryProblem(info, names) };
     } catch (error) {
       // The next pull makes it anew.
-      if (apiCodeOf(error) === API_ERROR.consumerNotFound) return 0;
+      if (apiCodeOf(error) === API_ERROR.consumerNotFound) return { inFlight: 0, notDelivering: null };
       throw queueError(error);
     }
   }

@@ -1,6 +1,7 @@
 import {
   AckPolicy,
   type ConsumerConfig,
+  type ConsumerInfo,
   type ConsumerUpdateConfig,
   DeliverPolicy,
   DiscardPolicy,
@@ -42,6 +43,8 @@ export interface WantedStream {
     Partial<Pick<StreamConfig, "max_age">>;
   readonly alterable: Pick<StreamUpdateConfig, "max_bytes" | "num_replicas" | "duplicate_window"> &
     Partial<Pick<StreamUpdateConfig, "max_age">>;
+  /** What it must not have beside STREAM_UNSET. */
+  readonly unset?: readonly (keyof StreamConfig)[];
   /** For a stream that is made new. */
   readonly initial: Partial<StreamConfig>;
   /** The settings of ours that size it. */
@@ -94,6 +97,7 @@ function deadLettersOf(options: TopologyOptions): WantedStream {
       duplicate_window: nanos(DUPLICATE_WINDOW_MS),
       max_age: nanos(options.deadLetterDays * DAY_MS),
     },
+    unset: ["deny_delete"],
     initial: { description: "Impressions that could not be stored" },
     sizedBy: "DEAD_LETTER_MAX_BYTES and QUEUE_REPLICAS",
   };
@@ -136,8 +140,17 @@ export const CONSUMER_FIXED = {
   replay_policy: ReplayPolicy.Instant,
 } as const satisfies Partial<ConsumerConfig>;
 
-/** It is pulled from, and gets everything. */
-export const CONSUMER_UNSET = ["deliver_subject", "filter_subject", "filter_subjects"] as const;
+/** It is pulled from by whoever asks, and gets everything. The client's types know no priority groups. */
+export const CONSUMER_UNSET = [
+  "deliver_subject",
+  "filter_subject",
+  "filter_subjects",
+  "priority_groups",
+] as const;
+/** A stream with one of these takes nothing, confirms nothing, or holds what was not published to it. */
+const STREAM_UNSET = ["sealed", "no_ack", "mirror", "sources", "subject_transform"] as const;
+/** Messages in the hands of workers, over all processes: what one outage of the store can take out of the queue. */
+export const MAX_ACK_PENDING = 10_000;
 
 /** Limits and delays of the server's that would get in the way of ours: none of them. */
 export const CONSUMER_FREE = {
@@ -151,8 +164,9 @@ export const CONSUMER_FREE = {
 } as const satisfies Partial<ConsumerUpdateConfig>;
 
 /** What keeps a stream from being used: a line that says what to do; null where it fits, or can be made to. */
-export function streamProblem(found: StreamConfig, { fixed }: WantedStream): string | null {
-  for (const [setting, expected] of Object.entries(fixed)) {
+export function streamProblem(found: StreamConfig, { fixed, unset = [] }: WantedStream): string | null {
+  const unsettled = [...STREAM_UNSET, ...unset].map((setting) => [setting, undefined] as const);
+  for (const [setting, expected] of [...Object.entries(fixed), ...unsettled]) {
     const actual = found[setting as keyof StreamConfig];
     if (sameValue(actual, expected)) continue;
     return (
@@ -176,6 +190,25 @@ export function consumerProblem(found: ConsumerConfig, { stream, consumer }: Jet
     );
   }
   return null;
+}
+
+/** Why the consumer hands out nothing, or less than workers could take; null where it does its work. */
+export function deliveryProblem({ paused, config }: ConsumerInfo, names: JetStreamNames): string | null {
+  const { stream, consumer } = names;
+  if (paused === true) {
+    return (
+      `deliveries are paused until ${config.pause_until}: nothing is stored before; to go on now: ` +
+      `nats consumer resume ${stream} ${consumer}`
+    );
+  }
+  const problem = consumerProblem(config, names);
+  if (problem !== null) return problem;
+  const pendingMax = config.max_ack_pending ?? 0;
+  if (pendingMax <= 0 || pendingMax >= MAX_ACK_PENDING) return null;
+  return (
+    `the consumer ${consumer} of the stream ${stream} gives workers ${pendingMax} messages at a time, and ${MAX_ACK_PENDING} ` +
+    "are needed (max_ack_pending): restart a worker, which alters it"
+  );
 }
 
 /** One replica on a cluster is a decision that somebody should have made; null where it fits. */
@@ -212,5 +245,7 @@ function normal(value: unknown): unknown {
 function printable(setting: string, value: unknown): string {
   if (normal(value) === "none") return "none";
   const isDuration = /_age$|_wait$|_window$|_expires$|_threshold$/.test(setting);
-  return isDuration ? `${millis(Number(value))}ms` : Array.isArray(value) ? value.join(",") : String(value);
+  if (isDuration) return `${millis(Number(value))}ms`;
+  const values = Array.isArray(value) ? value : [value];
+  return values.map((each) => (typeof each === "object" ? JSON.stringify(each) : String(each))).join(",");
 }

@@ -10,6 +10,7 @@ import {
   CONSUMER_FREE,
   consumerProblem,
   differences,
+  MAX_ACK_PENDING,
   replicaProblem,
   streamProblem,
   type TopologyOptions,
@@ -21,8 +22,6 @@ import {
 const MAX_PAYLOAD_BYTES_MIN = 1024 * 1024;
 /** Dead letters are kept unique by a header that 2.11 brought (Nats-Expected-Last-Subject-Sequence-Subject). */
 const SERVER_VERSION_MIN = { major: 2, minor: 11 };
-/** Messages in the hands of workers, over all processes: what one outage of the store can take out of the queue. */
-export const MAX_ACK_PENDING = 10_000;
 /** Pulls that wait, over all processes and loops. */
 const MAX_WAITING = 4_096;
 

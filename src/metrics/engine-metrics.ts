@@ -22,6 +22,10 @@ const QUEUE_GAUGES: Gauges = {
     "Age of the oldest message that is not settled; 0 where there is none.",
     ({ oldestPendingSeconds }) => oldestPendingSeconds,
   ],
+  impressions_queue_delivering: [
+    "Whether workers get the queue's messages: 0 while somebody has paused or changed that, else 1.",
+    ({ notDelivering }) => (notDelivering === null ? 1 : 0),
+  ],
 };
 
 /** Asks the queue and the store at each scrape. A number that they do not tell in time is missing from that scrape. */

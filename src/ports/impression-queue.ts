@@ -100,6 +100,14 @@ export interface QueueStats {
   readonly oldestPendingSeconds: number;
   readonly bytes: number;
   readonly limitBytes: number;
+  /** Why workers get no messages, or too few at a time, though the queue answers; null while they flow. */
+  readonly notDelivering: string | null;
 }
 
-export type Health = { readonly healthy: true } | { readonly healthy: false; readonly reason: string };
+export type Health =
+  | {
+      readonly healthy: true;
+      /** Of a queue: see QueueStats. Absent while messages flow. */
+      readonly notDelivering?: string;
+    }
+  | { readonly healthy: false; readonly reason: string };

@@ -228,6 +228,13 @@ describe("the topology", () => {
       "max_msgs_per_subject=1, and none is needed",
     ],
     ["message size limit", { max_msg_size: 1_000 }, "max_msg_size=1000, and none is needed"],
+    ["way to confirm", { no_ack: true }, "no_ack=true, and none is needed"],
+    ["source", { sources: [{ name: "ELSEWHERE" }] }, 'sources={"name":"ELSEWHERE"}, and none is needed'],
+    [
+      "subject for what is published",
+      { subject_transform: { src: "", dest: "" } },
+      'subject_transform={"src":"","dest":""}, and none is needed',
+    ],
   ];
   it.each(otherStreams)("is refused where the stream has another %s", async (_name, other, expected) => {
     const { options, manager, names } = await sharedServer();
@@ -249,6 +256,18 @@ describe("the topology", () => {
     expect((await manager.streams.info(names.stream)).config).toEqual(before);
   });
 
+  it("is refused where a stream was sealed, or deletes no dead letter", async () => {
+    const { options, manager, names } = await sharedServer();
+    await start(options);
+    const { deadLetterStream: deadLetters } = names;
+    await manager.streams.update(names.stream, { sealed: true } as Partial<StreamConfig>);
+    expect(await startFailure(options)).toContain(`${names.stream} has sealed=true, and none is needed`);
+    await manager.streams.delete(names.stream);
+    await start(options);
+    await manager.streams.update(deadLetters, { deny_delete: true });
+    expect(await startFailure(options)).toContain(`${deadLetters} has deny_delete=true, and none is needed`);
+  });
+
   it("is refused where the dead letters' stream does not keep what it holds", async () => {
     const { options, manager, names } = await sharedServer();
     await manager.streams.add({ name: names.deadLetterStream, subjects: [names.deadLetterSubjects] });
@@ -265,6 +284,11 @@ describe("the topology", () => {
     ],
     ["that is pushed to", { deliver_subject: "push.here" }, "deliver_subject=push.here, and none is needed"],
     ["that gets a part only", { filter_subject: "FILTER" }, "and none is needed"],
+    [
+      "that delivers to groups by their priority",
+      { priority_groups: ["first"], priority_policy: "overflow" } as Partial<ConsumerConfig>,
+      "priority_groups=first, and none is needed",
+    ],
   ];
   it.each(otherConsumers)("is refused where there is a consumer %s", async (_name, other, expected) => {
     const { options, manager, names } = await sharedServer();

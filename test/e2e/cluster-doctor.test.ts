@@ -50,6 +50,7 @@ describe("impressions doctor on the cluster engine", () => {
         "configuration",
         "queue",
         "queue streams",
+        "queue consumer",
         "queue replicas",
         "queue space",
         "dead letters",

@@ -5,7 +5,14 @@ import { QueueUnavailableError } from "../../src/ports/errors.ts";
 import type { Health, QueueStats } from "../../src/ports/impression-queue.ts";
 import { metricValue, parseExposition } from "../support/exposition.ts";
 
-const STATS: QueueStats = { pending: 7, inFlight: 3, oldestPendingSeconds: 9, bytes: 100, limitBytes: 1_000 };
+const STATS: QueueStats = {
+  pending: 7,
+  inFlight: 3,
+  oldestPendingSeconds: 9,
+  bytes: 100,
+  limitBytes: 1_000,
+  notDelivering: null,
+};
 const WELL: Health = { healthy: true };
 const ANSWER_MS_MAX = 20;
 

@@ -266,7 +266,14 @@ describe("progress", () => {
 });
 
 const emptyQueue = {
-  stats: async () => ({ pending: 0, inFlight: 0, oldestPendingSeconds: 0, bytes: 0, limitBytes: 1 }),
+  stats: async () => ({
+    pending: 0,
+    inFlight: 0,
+    oldestPendingSeconds: 0,
+    bytes: 0,
+    limitBytes: 1,
+    notDelivering: null,
+  }),
 };
 
 function impressionsIn(messages: readonly string[]): number {
