@@ -70,7 +70,8 @@ export async function carryOutErasure(
     let before: number | null = null;
     do {
       const page = await queue.deadLetters.page({ filter: { userId }, before, limit: DEAD_LETTERS_PER_PAGE });
-      await queue.deadLetters.remove(page.letters.map((letter) => letter.id));
+      const gone = page.letters.filter(({ receivedAtUs }) => (receivedAtUs ?? 0) <= throughUs);
+      await queue.deadLetters.remove(gone.map((letter) => letter.id));
       before = page.next;
       await turn();
     } while (before !== null);

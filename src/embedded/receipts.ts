@@ -29,7 +29,14 @@ export function createReceipts(reader: DatabaseSync) {
   const last = reader.prepare(
     `SELECT post_id, viewed_at_ms ${rest} ${inOrder} LIMIT 1 OFFSET ${COUNTED_ROWS_MAX - 1}`,
   );
+  const through = reader.prepare(`
+    SELECT user_id, through_received_at_us AS through FROM erased_users
+    WHERE user_id IN (SELECT value FROM json_each(?))`);
   return {
+    erasedThrough(userIds: readonly string[]): Map<string, number> {
+      const rows = through.all(JSON.stringify(userIds));
+      return new Map(rows.map((row) => [String(row.user_id), Number(row.through)]));
+    },
     /** Counts the next of a user's views that were received up to this instant. @param after null at first. */
     countViews(userId: string, throughReceivedAtUs: number, after: UserPosition | null): ViewCount {
       const from = { userId, ...(after ?? { postId: "", viewedAtMs: 0 }) };

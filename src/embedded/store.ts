@@ -204,6 +204,10 @@ function createEmbeddedStore(
       return { rowsDeleted };
     },
 
+    async erasedThrough(userIds) {
+      return read("erasedThrough", () => receipts.erasedThrough(userIds));
+    },
+
     async saveErasure(erasure) {
       assertOpen();
       await write("saveErasure", erasure, { rows: 1, bytes: 0 });

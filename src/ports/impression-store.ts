@@ -71,6 +71,12 @@ export interface ImpressionStore {
     onCounted?: (views: number) => Promise<void>,
   ): Promise<{ readonly rowsDeleted: number }>;
 
+  /**
+   * Those of the users who were erased: through which receivedAt, in microseconds, nothing of them is stored. An erasure
+   * that another process carries out may be known 10 seconds later.
+   */
+  erasedThrough(userIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+
   /** Writes or replaces an erasure's receipt. */
   saveErasure(erasure: Erasure): Promise<void>;
   findErasure(id: string): Promise<Erasure | null>;

@@ -33,6 +33,8 @@ export interface ErasedUsers {
   ready(): Promise<void>;
   /** Whether this view was received before its user was erased. */
   covers(view: Pick<View, "userId" | "receivedAtUs">): boolean;
+  /** Through which receivedAt the user is erased, in microseconds; 0 where it never was. */
+  throughUs(userId: string): number;
   /** Records an erasure, for this process and all others. */
   record(userId: string, throughReceivedAtUs: number): Promise<void>;
   close(): void;
@@ -61,6 +63,8 @@ export function createErasedUsers(options: {
     const [oldest] = throughByUser.keys();
     if (oldest !== undefined) throughByUser.delete(oldest);
   }
+
+  const throughUs = (userId: string) => throughByUser.get(userId) ?? 0;
 
   /** Reads what was recorded in [sinceMs, now], oldest day first. */
   async function readSince(sinceMs: number): Promise<void> {
@@ -102,9 +106,8 @@ export function createErasedUsers(options: {
       );
       return loading;
     },
-    covers({ userId, receivedAtUs }) {
-      return receivedAtUs <= (throughByUser.get(userId) ?? 0);
-    },
+    covers: ({ userId, receivedAtUs }) => receivedAtUs <= throughUs(userId),
+    throughUs,
     async record(userId, throughReceivedAtUs) {
       const recordedAtMs = clock.nowMs();
       // From then on everything received through that instant has expired.

@@ -123,6 +123,11 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
     scan: (after, limit) => scanViews(database, after, limit, expiredThroughMs()),
     eraseUser: (userId, throughReceivedAtUs, onCounted) =>
       eraseUser(database, erasedUsers, userId, throughReceivedAtUs, onCounted),
+    async erasedThrough(userIds) {
+      await erasedUsers.ready();
+      const throughs = userIds.map((userId) => [userId, erasedUsers.throughUs(userId)] as const);
+      return new Map(throughs.filter(([, throughUs]) => throughUs > 0));
+    },
     saveErasure: receipts.save,
     findErasure: receipts.find,
     unfinishedErasures: receipts.unfinished,

@@ -1,7 +1,9 @@
+import { idProblem } from "../domain/validation.ts";
 import type { DeadLetters } from "../ports/dead-letters.ts";
-import { DeadLettersFullError, QueueUnavailableError } from "../ports/errors.ts";
+import { DeadLettersFullError, QueueUnavailableError, StoreUnavailableError } from "../ports/errors.ts";
+import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { LetterLog } from "./letter-log.ts";
-import type { PlannedLetter } from "./letters.ts";
+import { isErased, type PlannedLetter } from "./letters.ts";
 import type { Turnstile } from "./turnstile.ts";
 
 /**
@@ -10,33 +12,50 @@ import type { Turnstile } from "./turnstile.ts";
  */
 const LETTERS_PER_ADD = 100;
 
+const OUTAGES = [DeadLettersFullError, QueueUnavailableError, StoreUnavailableError];
+
 /** Writes dead letters, a few at a time, and tells of each message as its letters land. Never throws. */
 export async function writeLetters(
   letters: readonly PlannedLetter[],
   deps: {
     readonly deadLetters: DeadLetters;
     readonly turnstile: Pick<Turnstile, "together">;
+    /** See ImpressionStore. */
+    readonly erasedThrough: ImpressionStore["erasedThrough"];
     readonly log: Pick<LetterLog, "failed">;
+    /** Nothing is written: the letter's user was erased since. */
+    readonly forgotten: (letter: PlannedLetter) => void;
     readonly landed: (letter: PlannedLetter) => void;
     readonly failed: (letter: PlannedLetter) => void;
   },
 ): Promise<void> {
   for (let start = 0; start < letters.length; start += LETTERS_PER_ADD) {
     const chunk = letters.slice(start, start + LETTERS_PER_ADD);
-    const add = () => deps.deadLetters.add(chunk.map(({ letter }) => letter));
-    const error = await failureOf(deps.turnstile.together(add));
-    if (error === null) {
-      for (const letter of chunk) deps.landed(letter);
-      continue;
-    }
+    const error = await failureOf(deps.turnstile.together(() => write(chunk)));
+    if (error === null) continue;
     // The messages stay in the queue: nothing is lost.
-    const isOutage = error instanceof DeadLettersFullError || error instanceof QueueUnavailableError;
+    const isOutage = OUTAGES.some((Outage) => error instanceof Outage);
     const failed = isOutage ? letters.slice(start) : chunk;
     deps.log.failed(error, failed.length, chunk[0]?.delivery.sequence);
     for (const letter of failed) deps.failed(letter);
     // Full or unreachable: the rest would fare no better.
     if (isOutage) return;
   }
+
+  async function write(chunk: readonly PlannedLetter[]): Promise<void> {
+    const erasedThrough = await deps.erasedThrough([...new Set(chunk.flatMap(userIdsOf))]);
+    const { forgotten = [], kept = [] } = Object.groupBy(chunk, (planned) =>
+      isErased(planned, erasedThrough) ? "forgotten" : "kept",
+    );
+    if (kept.length > 0) await deps.deadLetters.add(kept.map(({ letter }) => letter));
+    for (const planned of forgotten) deps.forgotten(planned);
+    for (const planned of kept) deps.landed(planned);
+  }
+}
+
+/** Only who has an id that a user may have can have been erased. */
+function userIdsOf({ letter: { userId } }: PlannedLetter): string[] {
+  return userId === null || idProblem(userId) !== null ? [] : [userId];
 }
 
 async function failureOf(promise: Promise<void>): Promise<unknown> {

@@ -43,6 +43,12 @@ export interface PlannedLetter {
   readonly isReplay?: boolean;
 }
 
+/** Whether what the letter holds was received before its user was erased: it is forgotten then. */
+export function isErased({ letter }: PlannedLetter, erasedThrough: ReadonlyMap<string, number>): boolean {
+  const { userId, receivedAtUs } = letter;
+  return userId !== null && receivedAtUs !== null && receivedAtUs <= (erasedThrough.get(userId) ?? 0);
+}
+
 /** The index of a letter of a whole message: it must not be taken for the letter of the first impression. */
 const WHOLE_MESSAGE = -1;
 

@@ -30,6 +30,7 @@ export interface PullHandlerDeps {
   readonly queue: ImpressionQueue;
   readonly writeViewers: BatchWriter;
   readonly writeHistory: BatchWriter;
+  readonly erasedThrough: ImpressionStore["erasedThrough"];
   readonly isSick: Lanes["isSick"];
   /** Numbers the pulls, and what an older one has to write goes first: see `ranks` below. */
   readonly nextPull: () => number;
@@ -265,7 +266,13 @@ export async function handlePull(
     return writeLetters(letters, {
       deadLetters: queue.deadLetters,
       turnstile: deps.turnstile,
+      erasedThrough: deps.erasedThrough,
       log: deps.letterLog,
+      forgotten({ delivery }) {
+        pull.stored++;
+        tallies.stored(delivery);
+        settlement.succeeded(delivery);
+      },
       landed(planned) {
         deps.letterBudget.stored(planned);
         countLetter(planned.delivery, planned.letter.reason);

@@ -133,6 +133,7 @@ export function startWorkers(options: WorkersOptions): Workers {
   const pull: PullHandlerDeps = {
     ...options,
     ...createStoreWriters(lanes, store, breaker),
+    erasedThrough: store.erasedThrough,
     isSick: lanes.isSick,
     nextPull: () => pullsBegun++,
     newPlanner: createPlanner,

@@ -51,6 +51,7 @@ function takingTurns(stores: readonly ImpressionStore[]): ImpressionStore {
     seenAmong: (userId, postIds, rule) => next().seenAmong(userId, postIds, rule),
     scan: (after, limit) => next().scan(after, limit),
     eraseUser: (userId, throughReceivedAtUs) => next().eraseUser(userId, throughReceivedAtUs),
+    erasedThrough: (userIds) => next().erasedThrough(userIds),
     saveErasure: (erasure) => next().saveErasure(erasure),
     findErasure: (id) => next().findErasure(id),
     unfinishedErasures: () => next().unfinishedErasures(),

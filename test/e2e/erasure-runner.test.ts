@@ -103,6 +103,22 @@ describe("the runner of erasures", () => {
     expect(erasedThroughUs(erasure)).toBe(through[0]);
   });
 
+  test("leaves the dead letters of what was received later", async () => {
+    const { deadLetters } = engine.queue;
+    const erasure = await requested();
+    const { userId } = erasure;
+    const throughUs = erasedThroughUs(erasure);
+    const letters = [throughUs - 1, throughUs, throughUs + 1].map((receivedAtUs) =>
+      letterOf({ userId, receivedAtUs }),
+    );
+    await deadLetters.add(letters);
+    run();
+    await expect.poll(() => statusOf(erasure), PATIENCE).toBe("DONE");
+    const left = await deadLetters.page({ filter: { userId }, before: null, limit: 10 });
+    expect(left.letters.map(({ receivedAtUs }) => receivedAtUs)).toEqual([throughUs + 1]);
+    await deadLetters.remove(letters.map(({ id }) => id));
+  });
+
   test("goes on after an outage of the store", async () => {
     const erasure = await requested();
     let failures = 2;

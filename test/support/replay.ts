@@ -163,6 +163,36 @@ export function replaySuite(
     await queue.deadLetters.remove(ids);
   });
 
+  test("a whole message makes no dead letter of a user who was erased since it was received", async () => {
+    const { queue, store } = opened().engine;
+    const [erased, other] = [newUser(), newUser()];
+    const viewedAtMs = Date.now() - 60_000;
+    const throughUs = viewedAtMs * 1_000;
+    const submission = (userId: string, receivedAtUs: number) => ({
+      userId,
+      receivedAtUs,
+      impressions: [
+        { postId: "bad", viewedAtMs, position: -1 },
+        { postId: "good", viewedAtMs },
+      ],
+    });
+    const submissions = [submission(erased, throughUs), submission(other, throughUs)];
+    const body = JSON.stringify({ v: 1, submissions: [...submissions, submission(erased, throughUs + 1)] });
+    const letter = letterOf({
+      reason: "UNREADABLE_MESSAGE",
+      userId: null,
+      receivedAtUs: null,
+      payload: { base64: Buffer.from(body).toString("base64") },
+    });
+    await queue.deadLetters.add([letter]);
+    await store.eraseUser(erased, throughUs);
+    expect(await replay({ ids: [letter.id] })).toMatchObject({ done: 1 });
+    await settle();
+    expect((await lettersOf(erased)).map(({ receivedAtUs }) => receivedAtUs)).toEqual([throughUs + 1]);
+    expect(await lettersOf(other)).toHaveLength(1);
+    expect(await historyOf(erased)).toEqual([["good", 1]]);
+  });
+
   test("what has crashed a worker goes alone, so that it takes no neighbour with it", async () => {
     const { queue } = opened().engine;
     const userId = newUser();

@@ -92,6 +92,22 @@ export function erase(contract: StoreContract): void {
       expect(await scanAll(store)).toEqual([]);
     });
 
+    it("tells who was erased, and through when", async () => {
+      const opened = await openStore(contract);
+      const throughUs = Date.now() * 1_000;
+      await opened.store.eraseUser("u", throughUs - 1);
+      await opened.store.eraseUser("u", throughUs);
+      await opened.store.eraseUser("'é\u{1f600}\"", throughUs);
+      const asked = ["v", "u", "'é\u{1f600}\"", "u"];
+      const erased = new Map([
+        ["u", throughUs],
+        ["'é\u{1f600}\"", throughUs],
+      ]);
+      expect(await opened.store.erasedThrough(asked)).toEqual(erased);
+      expect(await opened.store.erasedThrough([])).toEqual(new Map());
+      expect(await (await opened.reopen()).erasedThrough(asked)).toEqual(erased);
+    });
+
     it("takes a long history, while others are written", async () => {
       const { store } = await openStore(contract);
       const start = someInstantMs();
