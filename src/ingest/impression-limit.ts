@@ -9,8 +9,20 @@ const ROUNDING_MS = 0.001;
 
 /** How many impressions a sender may record. */
 export interface ImpressionLimit {
-  /** @param sender who they are counted for. @throws RateLimitedError it has sent too many; these don't count. */
-  take(sender: string, impressions: number): void;
+  /**
+   * Keeps room for a list until it is known whether it was enqueued: what the queue refuses costs its sender nothing, and what is
+   * under way at the same time cannot pass by one room.
+   *
+   * @param sender who they are counted for. @throws RateLimitedError it has sent too many; these don't count.
+   */
+  reserve(sender: string, impressions: number): Reservation;
+}
+
+/** One of the two is to be called, once; what is called later does nothing. */
+export interface Reservation {
+  /** They were enqueued, and count from now on. */
+  use(): void;
+  giveBack(): void;
 }
 
 /** @param perMinute 0: nobody is limited, and there is none. */
@@ -37,6 +49,8 @@ function createImpressionLimit(
   let emptyAtMs = new Map<string, number>();
   let olderEmptyAtMs = new Map<string, number>();
   let sinceMs = monotonicMs();
+  // Of lists that wait for the queue, so no more than PENDING_MUTATIONS_MAX. They don't leak: what is counted late is never too much.
+  const reserved = new Map<string, number>();
 
   /** A bucket is empty after a minute: who was not heard for so long need not be remembered. */
   function forget(nowMs: number): void {
@@ -46,15 +60,32 @@ function createImpressionLimit(
     sinceMs = nowMs;
   }
 
+  function count(sender: string, impressions: number): void {
+    const nowMs = monotonicMs();
+    const filledUntilMs = Math.max(lastMs(sender), nowMs) + impressions * eachMs;
+    if (!emptyAtMs.has(sender)) forget(nowMs);
+    emptyAtMs.set(sender, filledUntilMs);
+  }
+
+  const lastMs = (sender: string) => emptyAtMs.get(sender) ?? olderEmptyAtMs.get(sender) ?? 0;
+
   return {
-    take(sender, impressions) {
+    reserve(sender, impressions) {
       const nowMs = monotonicMs();
-      const lastMs = emptyAtMs.get(sender) ?? olderEmptyAtMs.get(sender) ?? nowMs;
-      const filledUntilMs = Math.max(lastMs, nowMs) + impressions * eachMs;
-      const overMs = filledUntilMs - nowMs - WINDOW_MS - ROUNDING_MS;
+      const held = (reserved.get(sender) ?? 0) + impressions;
+      const overMs = Math.max(lastMs(sender) - nowMs, 0) + held * eachMs - WINDOW_MS - ROUNDING_MS;
       if (overMs > 0) throw new RateLimitedError(Math.ceil(overMs));
-      if (!emptyAtMs.has(sender)) forget(nowMs);
-      emptyAtMs.set(sender, filledUntilMs);
+      reserved.set(sender, held);
+      let isSettled = false;
+      function settle(isUsed: boolean): void {
+        if (isSettled) return;
+        isSettled = true;
+        const left = (reserved.get(sender) ?? 0) - impressions;
+        if (left > 0) reserved.set(sender, left);
+        else reserved.delete(sender);
+        if (isUsed) count(sender, impressions);
+      }
+      return { use: () => settle(true), giveBack: () => settle(false) };
     },
   };
 }

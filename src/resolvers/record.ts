@@ -56,9 +56,15 @@ export async function recordImpressions(
   checkId("input.userId", userId);
   const request = { userId, impressions: impressions.map(toImpression), sentAtMs: input.sentAt ?? null };
   const { recorder, impressionLimit } = context.deps;
-  if (impressionLimit !== null && context.countedFor !== null)
-    impressionLimit.take(context.countedFor, impressions.length);
-  return recorder.record(request);
+  if (impressionLimit === null || context.countedFor === null) return recorder.record(request);
+  const room = impressionLimit.reserve(context.countedFor, impressions.length);
+  try {
+    const result = await recorder.record(request);
+    room.use();
+    return result;
+  } finally {
+    room.giveBack();
+  }
 }
 
 function toImpression(input: ImpressionInput, index: number): Impression {

@@ -158,8 +158,12 @@ export function createFastifyServer(options: {
     });
     reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
     const tooLong = tooLongHeader(request.headers);
-    if (tooLong === null) done();
-    else sendFailure(reply, { status: 431, error: tooLong });
+    if (tooLong !== null) {
+      sendFailure(reply, { status: 431, error: tooLong });
+      return;
+    }
+    if (trustProxy !== false) forgetPorts(request.raw);
+    done();
   });
   fastify.addHook("onSend", (_request, reply, payload, done) => {
     if (typeof payload === "string" || Buffer.isBuffer(payload))
@@ -202,6 +206,19 @@ export function createFastifyServer(options: {
 function requestIdOf({ headers }: IncomingMessage): string {
   const asked = headers[REQUEST_ID_HEADER];
   return typeof asked === "string" && REQUEST_ID.test(asked) ? asked : randomUUID();
+}
+
+/** Some gateways write `address:port`, which neither counts as an address that was seen before nor as that of a proxy. */
+function forgetPorts({ headers }: IncomingMessage): void {
+  const forwardedFor = headers["x-forwarded-for"];
+  if (typeof forwardedFor === "string")
+    headers["x-forwarded-for"] = forwardedFor.split(",").map(hostOf).join(",");
+}
+
+/** `203.0.113.10:40000`, `[2001:db8::1]:40000` or `[2001:db8::1]` without brackets and port; anything else as it is. */
+function hostOf(forwarded: string): string {
+  const [, ipv4, ipv6] = /^(?:([\d.]+):\d+|\[([\da-f:.]+)\](?::\d+)?)$/i.exec(forwarded.trim()) ?? [];
+  return ipv4 ?? ipv6 ?? forwarded;
 }
 
 function trustedBy(trustProxy: TrustProxy): boolean | string[] | ((address: string, hop: number) => boolean) {

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { OverloadedError, SubmissionTooLargeError } from "../../src/ingest/errors.ts";
+import { QueueFullError, QueueUnavailableError } from "../../src/ports/errors.ts";
 import { type Api, type ApiOptions, type HttpAnswer, startApi } from "../support/api.ts";
 import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
 
@@ -63,6 +65,49 @@ describe("impressions a minute", () => {
     },
   );
 
+  test.each([
+    ["OVERLOADED", new OverloadedError("x")],
+    ["OVERLOADED", new QueueFullError("x")],
+    ["QUEUE_UNAVAILABLE", new QueueUnavailableError("x")],
+    ["BATCH_TOO_LARGE", new SubmissionTooLargeError("x")],
+  ])("are not counted where the answer is %s (%s)", async (code, error) => {
+    let refuses = true;
+    const api = await start({
+      environment: { IMPRESSIONS_PER_MINUTE_MAX: "500" },
+      override: ({ recorder }) => ({
+        recorder: { record: (request) => (refuses ? Promise.reject(error) : recorder.record(request)) },
+      }),
+    });
+    for (let list = 0; list < 3; list++) {
+      const { json } = await api.post(views(500, "maria"));
+      expect(json.errors?.[0]?.extensions.code).toBe(code);
+    }
+    refuses = false;
+    expect((await api.post(views(500, "maria"))).status).toBe(200);
+    expectRateLimited(await api.post(views(1, "maria")));
+  });
+
+  test("are no more than allowed, although many lists wait for the queue at once", async () => {
+    const waiting = Promise.withResolvers<void>();
+    const api = await start({
+      environment: { IMPRESSIONS_PER_MINUTE_MAX: "1000" },
+      override: ({ recorder }) => ({
+        recorder: { record: (request) => waiting.promise.then(() => recorder.record(request)) },
+      }),
+    });
+    const lists = Array.from({ length: 5 }, () => api.post(views(500, "maria")));
+    // Three are refused while the first two wait.
+    let refused = 0;
+    await new Promise<void>((resolve) => {
+      for (const list of lists)
+        void list.then(({ status }) => {
+          if (status === 429 && ++refused === 3) resolve();
+        });
+    });
+    waiting.resolve();
+    expect((await Promise.all(lists)).map(({ status }) => status).sort()).toEqual([200, 200, 429, 429, 429]);
+  });
+
   test("are counted for each address where there are no tokens", async () => {
     const api = await start({ environment: { IMPRESSIONS_PER_MINUTE_MAX: "500", TRUST_PROXY: "1" } });
     const from = (address: string) => ({ "x-forwarded-for": address });
@@ -111,6 +156,29 @@ describe("requests a minute from one address", () => {
       "127.0.0.0/8, ::1, 10.0.0.0/8",
       ["192.0.2.1, 10.0.0.1", "192.0.2.1", "192.0.2.1, 10.9.9.9", "192.0.2.2"],
       [200, 200, 429, 200],
+    ],
+    [
+      "an address with the port that a gateway has added is the address",
+      "1",
+      ["192.0.2.1:40000", "192.0.2.1:40001", "192.0.2.1", "192.0.2.1 , 192.0.2.1:1", "192.0.2.2:40000"],
+      [200, 200, 429, 429, 200],
+    ],
+    [
+      "an address of IPv6, in brackets and with a port",
+      "1",
+      ["[2001:db8::1]:40000", "[2001:db8::1]", "2001:db8::1", "[2001:db8:0:1::1]:40000"],
+      [200, 200, 429, 200],
+    ],
+    [
+      "proxies by their networks, with ports: they are proxies, and those behind them are not one",
+      "127.0.0.0/8, ::1, 10.0.0.0/8, fd00::/8",
+      [
+        "192.0.2.1:1, 10.0.0.1:4000",
+        "192.0.2.2:1, 10.0.0.1:4000",
+        "192.0.2.1:2, [fd00::7]:4001",
+        "192.0.2.1, 10.0.0.1",
+      ],
+      [200, 200, 200, 429],
     ],
     ["somebody else's proxy", "10.0.0.0/8", ["192.0.2.1", "192.0.2.2", "192.0.2.3"], [200, 200, 429]],
   ])("TRUST_PROXY, %s", async (_, trustProxy, forwardedFor, statuses) => {

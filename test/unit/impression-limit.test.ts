@@ -1,21 +1,23 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RateLimitedError } from "../../src/ingest/errors.ts";
-import { openImpressionLimit, SENDERS_MAX } from "../../src/ingest/impression-limit.ts";
+import { openImpressionLimit, type Reservation, SENDERS_MAX } from "../../src/ingest/impression-limit.ts";
 
 /** 600 a minute: one each 100 ms. */
 function limitAt() {
   const time = { ms: 1_000 };
   const limit = openImpressionLimit(600, { monotonicMs: () => time.ms });
+  if (limit === null) throw new Error("there is a limit");
   /** 0 where they pass, else how long to wait. */
   const waitMs = (sender: string, impressions: number) => {
     try {
-      limit?.take(sender, impressions);
+      limit.reserve(sender, impressions).use();
       return 0;
     } catch (error) {
       return (error as RateLimitedError).waitMs;
     }
   };
-  return { time, waitMs };
+  return { limit, time, waitMs };
 }
 
 describe("the limit of impressions", () => {
@@ -46,6 +48,58 @@ describe("the limit of impressions", () => {
       time.ms = 100_000 + at * 12.3457;
       expect([waitMs("maria", 600), waitMs("maria", 1)], `at ${time.ms} ms`).toEqual([0, 100]);
     }
+  });
+
+  test("counts what was used, and nothing that was given back", () => {
+    const { limit, waitMs } = limitAt();
+    for (let list = 0; list < 10; list++) limit.reserve("maria", 500).giveBack();
+    expect([waitMs("maria", 600), waitMs("maria", 1)]).toEqual([0, 100]);
+  });
+
+  test("keeps the room of those that wait for the queue from all others", () => {
+    const { limit, waitMs } = limitAt();
+    const [first, second] = [limit.reserve("maria", 300), limit.reserve("maria", 300)];
+    expect(waitMs("maria", 1)).toBe(100);
+    first.giveBack();
+    second.use();
+    expect([waitMs("maria", 301), waitMs("maria", 300), waitMs("maria", 1)]).toEqual([100, 0, 100]);
+  });
+
+  test("settles a reservation once, whatever is said of it later", () => {
+    const { limit, waitMs } = limitAt();
+    const used = limit.reserve("maria", 300);
+    used.use();
+    used.use();
+    used.giveBack();
+    expect([waitMs("maria", 301), waitMs("maria", 300)]).toEqual([100, 0]);
+  });
+
+  test("is a bucket that lets one through each 100 ms, in whatever order lists end", () => {
+    const step = fc.record({
+      afterMs: fc.nat(20_000),
+      impressions: fc.integer({ min: 1, max: 600 }),
+      ends: fc.nat(3),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const { limit, time } = limitAt();
+        const waiting: { readonly room: Reservation; readonly impressions: number }[] = [];
+        let level = 0;
+        for (const { afterMs, impressions, ends } of steps) {
+          time.ms += afterMs;
+          level = Math.max(0, level - afterMs / 100);
+          const ended = waiting.splice(ends, 1)[0];
+          if (ended !== undefined && ends % 2 === 0) {
+            ended.room.use();
+            level += ended.impressions;
+          } else ended?.room.giveBack();
+          expect(level).toBeLessThanOrEqual(600 + 1e-6);
+          const over = level + waiting.reduce((sum, one) => sum + one.impressions, 0) + impressions - 600;
+          if (over > 1e-6) expect(() => limit.reserve("maria", impressions)).toThrow(RateLimitedError);
+          else waiting.push({ room: limit.reserve("maria", impressions), impressions });
+        }
+      }),
+    );
   });
 
   test("counts each sender alone", () => {
@@ -86,7 +140,7 @@ describe("the limit of impressions", () => {
     const clock = { monotonicMs: () => 0 };
     expect(openImpressionLimit(0, clock)).toBeNull();
     const limit = openImpressionLimit(500, clock);
-    limit?.take("maria", 500);
-    expect(() => limit?.take("maria", 500)).toThrow(RateLimitedError);
+    limit?.reserve("maria", 500).use();
+    expect(() => limit?.reserve("maria", 500)).toThrow(RateLimitedError);
   });
 });
