@@ -46,7 +46,7 @@ export interface Window {
   readonly untilMs: number;
 }
 
-/** The asked window, cut to what the retention still covers. Every read on every engine goes through this. */
+/** The window of a walk, cut to what the retention still covers. (`unseenPosts` cuts its own: it has no end.) */
 export function clampWindow(
   asked: { sinceMs: number | null; untilMs: number | null },
   nowMs: number,

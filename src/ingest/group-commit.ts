@@ -46,7 +46,7 @@ export interface GroupCommitOptions {
   readonly waitMsMax: number;
   /** Monotonic milliseconds. */
   readonly monotonicMs: () => number;
-  /** A message was handed to the queue and has ended. */
+  /** A message has ended: durable, failed, or given up before the queue was asked, since it had waited too long. */
   readonly onMessage?: (message: CommittedMessage) => void;
 }
 
@@ -56,7 +56,7 @@ export interface CommittedMessage {
   readonly id: string;
   readonly mutations: number;
   readonly impressions: number;
-  /** From the hand-over to the queue's confirmation, its retries included. */
+  /** From the hand-over to the queue's confirmation, its retries included; about 0 where the queue was not asked. */
   readonly durationMs: number;
   /** Whether it is durable; else its mutations have failed. */
   readonly confirmed: boolean;

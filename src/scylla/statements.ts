@@ -1,6 +1,6 @@
 /**
- * Every CQL statement that the store sends, by name; connection.ts prepares them and runs them idempotently. (DDL is in
- * migrations/ and migrate.ts.) Each reads or writes single partitions, but for two that are marked.
+ * Every CQL statement that the store sends, by name; settings.ts has the driver prepare them and take them as idempotent.
+ * (DDL is in migrations/ and migrate.ts.) Each reads or writes single partitions, but for those that are marked.
  *
  * Portable to Apache Cassandra 5 and ScyllaDB, and held by test/unit/statements.test.ts: no filtering, no secondary
  * index, no lightweight transaction, no counter. Where a range has a bound that is a pair, the other bound is written
