@@ -5,7 +5,8 @@ import type { CliDependencies } from "./cli/dependencies.ts";
 import { explainFailure } from "./cli/failure.ts";
 import { createProgram } from "./cli/program.ts";
 import { type Config, logSettingsOf, readConfig } from "./config.ts";
-import { systemClock as clock } from "./domain/time.ts";
+import { createGuardedClock } from "./domain/guarded-clock.ts";
+import { systemClock } from "./domain/time.ts";
 import { refuseMisreadSecrets } from "./env-file.ts";
 import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./service.ts";
 import { createLogger } from "./telemetry/logger.ts";
@@ -16,6 +17,9 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 
 /** main.ts has loaded it. */
 const ENV_FILE = ".env";
+
+/** For all that the process does. */
+const clock = createGuardedClock(systemClock);
 
 /** Commands speak to a person: only what needs attention is logged beside their output. */
 const loggerOf = (config: Config) => createLogger("warn", logSettingsOf(config));

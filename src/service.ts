@@ -7,8 +7,10 @@ import { type ErasureRunner, startErasureRunner } from "./admin/erasure-runner.t
 import { createErasures } from "./admin/erasures.ts";
 import { openEngine } from "./app.ts";
 import type { Role, RunningService } from "./cli/dependencies.ts";
+import { watchClock } from "./clock-watch.ts";
 import type { Config } from "./config.ts";
 import { OPERATOR } from "./domain/caller.ts";
+import type { GuardedClock } from "./domain/guarded-clock.ts";
 import type { Clock } from "./domain/time.ts";
 import type { Engine } from "./engine.ts";
 import { openImpressionLimit } from "./ingest/impression-limit.ts";
@@ -16,6 +18,7 @@ import { startPressureGauge } from "./ingest/pressure-gauge.ts";
 import { createRecorder } from "./ingest/recorder.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { createApiMetrics } from "./metrics/api-metrics.ts";
+import { createClockMetrics } from "./metrics/clock-metrics.ts";
 import { watchEngine } from "./metrics/engine-metrics.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 import { createStoreMetrics } from "./metrics/store-metrics.ts";
@@ -49,13 +52,16 @@ export async function startService(
   config: Config,
   logger: Logger,
   version: string,
-  clock: Clock,
+  clock: GuardedClock,
 ): Promise<RunningService> {
   const lifecycle = createLifecycle(logger);
   try {
     // The API takes mutations while the store is down, and a worker tells on /readyz that it waits for it.
     const { registers, exposition } = createMetrics({ version, role, engine: config.ENGINE });
     const { onStatement } = createStoreMetrics(registers);
+    const clockWatch = watchClock(clock, logger);
+    createClockMetrics(registers, clock);
+    lifecycle.onStop("the look at the clock", clockWatch.stop);
     const engine = await openEngine(config, logger, { waitForStore: false, clock, onStatement });
     lifecycle.onStop("the engine", engine.close);
     watchEngine(registers, engine);
@@ -77,15 +83,17 @@ export async function startService(
         : startWorkSide(engine, config, logger, clock, lifecycle, createWorkMetrics(registers));
     const readiness = async () => {
       const [queue, store] = await Promise.all([healthWithin(engine.queue), healthWithin(engine.store)]);
+      const hostClock = clockWatch.health();
       const phase = lifecycle.phase().name;
       return {
-        ready: phase === "running" && isReady(role, queue),
+        ready: phase === "running" && isReady(role, queue) && hostClock.healthy,
         body: {
           role,
           phase,
           engine: engine.name,
           queue,
           store,
+          clock: hostClock,
           ...(workSide === null ? {} : { workersPaused: workSide.workers.paused() }),
         },
       };

@@ -7,6 +7,8 @@ export const DAY_MS = 86_400_000;
 export interface WallClock {
   /** Epoch milliseconds. May jump, also backwards: for what is stored or shown. */
   readonly nowMs: () => number;
+  /** False while nobody can tell (see guarded-clock.ts); left out: it is certain. */
+  readonly isCertain?: () => boolean;
 }
 
 /** Where all time comes from: command-line.ts hands the system's to the composition root; tests pass their own. */

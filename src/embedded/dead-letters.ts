@@ -28,13 +28,8 @@ export interface EmbeddedDeadLettersDeps {
   readonly days: number;
 }
 
-export interface EmbeddedDeadLetters extends DeadLetters {
-  /** Letters that arrived at or before this instant are over. */
-  expiredThroughMs(): number;
-}
-
 /** The dead letters in a table beside the queue's. A letter's days count from its arrival here. */
-export function createDeadLetters(deps: EmbeddedDeadLettersDeps): EmbeddedDeadLetters {
+export function createDeadLetters(deps: EmbeddedDeadLettersDeps): DeadLetters {
   const { reader, writer, read, readInTurn, assertOpen, clock, maxBytes } = deps;
   // Not the letter itself: SQLite reads that from pages of its own, for what matches only.
   const columns = "sequence, reason, user_id_json, failed_at, added_at, bytes";
@@ -53,6 +48,7 @@ export function createDeadLetters(deps: EmbeddedDeadLettersDeps): EmbeddedDeadLe
   const letterText = reader.prepare("SELECT letter FROM dead_letters WHERE sequence = ?");
   const totals = reader.prepare("SELECT items FROM totals WHERE name = 'dead_letters'");
 
+  /** Letters that arrived at or before this instant are over; the sweeper may not have reached them. */
   const expiredThroughMs = () => clock.nowMs() - deps.days * DAY_MS;
 
   /** The rows below `before` by the narrowest index that the filter allows. */
@@ -65,8 +61,6 @@ export function createDeadLetters(deps: EmbeddedDeadLettersDeps): EmbeddedDeadLe
   }
 
   return {
-    expiredThroughMs,
-
     async add(letters) {
       assertOpen();
       if (letters.length === 0) return;

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Clock } from "../domain/time.ts";
+import { createExpiryClock } from "../domain/guarded-clock.ts";
+import { type Clock, DAY_MS } from "../domain/time.ts";
 import { QueueFullError, QueueUnavailableError } from "../ports/errors.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import { messageOf, withReader } from "./database.ts";
@@ -18,6 +19,8 @@ const DUPLICATE_WINDOW_MS = 2 * 60_000;
 /** Bodies that a pull reads before it lets the event loop go on. */
 const READ_SLICE_BYTES = 512 * 1_024;
 const SWEEP_INTERVAL_MS = 10_000;
+/** No letter was added by then. */
+const NO_LETTERS_MS = 0;
 /** Rows of each kind that one sweeping transaction deletes. */
 const SWEEP_ROWS = 500;
 /** Rows that a settled or counted delivery changes, for the writer's transactions. */
@@ -137,13 +140,12 @@ function createEmbeddedQueue(
     wakeUp.all();
   }
 
-  async function sweep(): Promise<void> {
-    const nowMs = clock.nowMs();
-    const input = {
-      idsForgottenThroughMs: nowMs - DUPLICATE_WINDOW_MS,
-      deadLettersThroughMs: deadLetters.expiredThroughMs(),
-      rows: SWEEP_ROWS,
-    };
+  const expiryClock = createExpiryClock(clock);
+  const lettersOverThroughMs = () => expiryClock.nowMs() - options.deadLetterDays * DAY_MS;
+
+  async function sweep(deadLettersThroughMs: number): Promise<void> {
+    const idsForgottenThroughMs = clock.nowMs() - DUPLICATE_WINDOW_MS;
+    const input = { idsForgottenThroughMs, deadLettersThroughMs, rows: SWEEP_ROWS };
     while (closing === null && (await writer.run("sweep", input, { rows: SWEEP_ROWS, bytes: 0 })));
   }
 
@@ -157,7 +159,10 @@ function createEmbeddedQueue(
     maxBytes: options.deadLetterMaxBytes,
     days: options.deadLetterDays,
   });
-  const sweeper = startSweeper(sweep, SWEEP_INTERVAL_MS);
+  const sweeper = startSweeper(
+    () => sweep(expiryClock.isSettled() ? lettersOverThroughMs() : NO_LETTERS_MS),
+    SWEEP_INTERVAL_MS,
+  );
 
   return {
     stream: "IMPRESSIONS",
@@ -174,7 +179,7 @@ function createEmbeddedQueue(
         await writer.run("noteAttempts", { sequence, workers }, weightOf([sequence]));
       },
     },
-    sweep,
+    sweep: () => sweep(lettersOverThroughMs()),
 
     async publish({ id, body }) {
       assertOpen();

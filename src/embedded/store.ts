@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
@@ -123,18 +124,23 @@ function createEmbeddedStore(
     window: { ...request.window, sinceMs: Math.max(request.window.sinceMs, expiredThroughMs() + 1) },
   });
 
+  const expiryClock = createExpiryClock(clock);
+  /** The same for what is deleted, or not stored: a clock that jumps takes nothing away. */
+  const overThroughMs = () => expiryClock.nowMs() - retentionMs;
+
   async function sweepChunk(after: ViewPosition | null) {
-    const input = { expiredThroughMs: expiredThroughMs(), after, rows: CHUNK_ROWS };
+    const input = { expiredThroughMs: overThroughMs(), after, rows: CHUNK_ROWS };
     return write("sweepChunk", input, { rows: CHUNK_ROWS, bytes: 0 });
   }
 
   let sweptThrough: ViewPosition | null = null;
   const sweeper = startSweeper(async () => {
+    if (!expiryClock.isSettled()) return;
     const { next } = await sweepChunk(sweptThrough);
     sweptThrough = next;
     if (next !== null) return;
     // Whatever was received up to here and may still be written has expired by now, so the marks stop nothing more.
-    const throughReceivedAtUs = (expiredThroughMs() - CLOCK_TOLERANCE_MS) * 1_000;
+    const throughReceivedAtUs = (overThroughMs() - CLOCK_TOLERANCE_MS) * 1_000;
     await write("forgetErased", { throughReceivedAtUs }, { rows: 1, bytes: 0 });
   }, SWEEP_INTERVAL_MS);
 
@@ -150,7 +156,7 @@ function createEmbeddedStore(
       if (views.length === 0) return;
       await write(
         "writeHistory",
-        { userId, views, expiredThroughMs: expiredThroughMs() },
+        { userId, views, expiredThroughMs: overThroughMs() },
         { rows: views.length, bytes: views.length * VIEW_BYTES },
       );
     },

@@ -3,6 +3,15 @@ export class OverloadedError extends Error {
   override readonly name = "OverloadedError";
 }
 
+/** The host's clock has jumped, and nobody can tell what time it is. Nothing was enqueued. */
+export class ClockUncertainError extends Error {
+  override readonly name = "ClockUncertainError";
+
+  constructor() {
+    super("the host's clock has jumped, and is neither back nor confirmed");
+  }
+}
+
 /** Its sender has sent too many. Nothing was enqueued. */
 export class RateLimitedError extends Error {
   override readonly name = "RateLimitedError";

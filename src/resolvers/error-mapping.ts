@@ -6,7 +6,12 @@ import {
   type QueryPrice,
   QueryTooComplexError,
 } from "../errors.ts";
-import { OverloadedError, RateLimitedError, SubmissionTooLargeError } from "../ingest/errors.ts";
+import {
+  ClockUncertainError,
+  OverloadedError,
+  RateLimitedError,
+  SubmissionTooLargeError,
+} from "../ingest/errors.ts";
 import {
   DeadLettersFullError,
   QueueFullError,
@@ -17,6 +22,8 @@ import { RequestTimeoutError } from "./request-budget.ts";
 
 /** Callers are asked to come back after this long, give or take half, so that they don't come back together. */
 const RETRY_AFTER_MS = 2_000;
+/** A clock that jumped is believed after a minute (domain/guarded-clock.ts). */
+const CLOCK_RETRY_FACTOR = 5;
 /** Messages of graphql-js repeat what was sent; this much of it is enough. */
 const MESSAGE_CHARACTERS_MAX = 500;
 
@@ -47,6 +54,14 @@ export function publicErrorOf(error: unknown, random: () => number = Math.random
       message:
         "More is waiting than the service takes. Nothing was enqueued; send the same list again after retryAfterMs.",
       retryAfterMs,
+    };
+  }
+  if (cause instanceof ClockUncertainError) {
+    return {
+      code: "OVERLOADED",
+      message:
+        "The clock of the service's host has jumped, so nothing can be dated. Nothing was enqueued; send the same again after retryAfterMs.",
+      retryAfterMs: CLOCK_RETRY_FACTOR * retryAfterMs,
     };
   }
   if (cause instanceof QueueUnavailableError) {

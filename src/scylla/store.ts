@@ -1,3 +1,4 @@
+import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { SLICE_ROWS_MAX } from "../domain/slices.ts";
 import { type Clock, DAY_MS } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
@@ -94,8 +95,10 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
   });
   const receipts = createReceipts(database);
   const claims = createClaims(database);
-  const writeViewers = createViewerWrites({ database, erasedUsers, retentionMs, clock, sliceRowsMax });
-  const writeHistory = createHistoryWrites({ database, erasedUsers, retentionMs, clock });
+  // What is left of a retention is written for good.
+  const writes = { database, erasedUsers, retentionMs, clock: createExpiryClock(clock) };
+  const writeViewers = createViewerWrites({ ...writes, sliceRowsMax });
+  const writeHistory = createHistoryWrites(writes);
 
   /** A view at or before this instant is over, whether or not its TTL has run out yet. */
   const expiredThroughMs = () => clock.nowMs() - retentionMs;

@@ -27,6 +27,8 @@ export interface PlanRules {
   readonly nowMs: number;
   /** Whether the valid views of this message are stored already; see stored-parts.ts. */
   readonly isStored?: (sequence: number) => boolean;
+  /** The time by which views are over (domain/guarded-clock.ts). */
+  readonly expiryMs: number;
 }
 
 /** Where an impression stood: which message, and its place in it, from 0. */

@@ -76,7 +76,7 @@ export function createPlanner(rules: PlanRules): Planner {
       if (judgement.kind === "rejected") {
         const letter = rejectedLetter(delivery, queued, judgement.rejection, rules);
         letters.push({ delivery, letter, isReplay });
-      } else if (isExpired(judgement.view, rules.nowMs, rules.retentionMs)) {
+      } else if (isExpired(judgement.view, rules.expiryMs, rules.retentionMs)) {
         expired.push(delivery);
       } else if (isStored) {
         stored.push(delivery);

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { DeadLetterReason } from "../domain/dead-letter.ts";
+import type { ExpiryClock } from "../domain/guarded-clock.ts";
 import { microsToMillis, type WallClock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -41,6 +42,7 @@ export interface PullHandlerDeps {
   /** Around what is done with messages beside the store writes, which their writer lets through. */
   readonly turnstile: Pick<Turnstile, "together">;
   readonly clock: WallClock;
+  readonly expiryClock: Pick<ExpiryClock, "nowMs">;
   readonly monotonicMs: () => number;
   readonly retentionMs: number;
   readonly random: () => number;
@@ -113,6 +115,7 @@ export async function handlePull(
     retentionMs: deps.retentionMs,
     nowMs: deps.clock.nowMs(),
     isStored: deps.storedParts.has,
+    expiryMs: deps.expiryClock.nowMs(),
   };
   const pull = nothingYet();
   /** Views that are not stored yet, of messages that have letters as well. */

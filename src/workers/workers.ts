@@ -1,4 +1,5 @@
 import { setTimeout as sleepUnaborted } from "node:timers/promises";
+import { createExpiryClock } from "../domain/guarded-clock.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -140,6 +141,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     letterBudget: createLetterBudget(monotonicMs),
     letterLog,
     storedParts: createStoredParts(),
+    expiryClock: createExpiryClock(options.clock),
     turnstile,
     giveBackDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : giveBackDelayMs(deliveries)),
     counts: suspectCounts,

@@ -27,7 +27,10 @@ describe("embedded queue", () => {
 
   /** An engine whose clock the test sets. */
   async function openAt(options: Partial<EmbeddedEngineOptions> = {}) {
-    const clock = { ...systemClock, nowMs: () => time.nowMs };
+    const clock = {
+      nowMs: () => time.nowMs,
+      monotonicMs: () => systemClock.monotonicMs() + time.nowMs - NOW_MS,
+    };
     const time = { nowMs: NOW_MS };
     const engine = await openTemporaryEngine({ ...options, clock });
     onTestFinished(() => engine.dispose());

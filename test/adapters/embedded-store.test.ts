@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { CLOCK_SETTLE_MS } from "../../src/domain/guarded-clock.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { PostViewerRow, SeenPostRow, WalkRequest } from "../../src/domain/walk.ts";
 import { READ_TURN_MS_MAX } from "../../src/embedded/read-turns.ts";
@@ -28,8 +29,11 @@ describe("embedded store", () => {
 
   /** A store whose clock the test sets. */
   async function openAt() {
-    const clock = { ...systemClock, nowMs: () => time.nowMs };
-    const time = { nowMs: NOW_MS };
+    const clock = {
+      nowMs: () => time.nowMs + time.jumpMs,
+      monotonicMs: () => systemClock.monotonicMs() + time.nowMs - NOW_MS,
+    };
+    const time = { nowMs: NOW_MS, jumpMs: 0 };
     const engine = await openTemporaryEngine({ retentionMs: RETENTION_MS, clock });
     onTestFinished(() => engine.dispose());
     return { store: engine.current().store, time, storeFile: join(engine.dataDir, "store.sqlite") };
@@ -79,6 +83,18 @@ describe("embedded store", () => {
     expect(rowsDeleted).toBeLessThanOrEqual(1_500);
     expect(rowsOnDisk(storeFile, "views")).toBe(1);
     expect(await store.sweep()).toEqual({ rowsDeleted: 0 });
+  });
+
+  it("sweeps nothing by a clock that jumps ahead, until that has gone evenly for an hour", async () => {
+    const { store, time, storeFile } = await openAt();
+    await recordViews(store, [viewOf({ userId: "u", postId: "p", viewedAtMs: NOW_MS })]);
+    time.jumpMs = 2 * RETENTION_MS;
+    expect(await store.sweep()).toEqual({ rowsDeleted: 0 });
+    time.nowMs += CLOCK_SETTLE_MS / 2;
+    expect(await store.sweep()).toEqual({ rowsDeleted: 0 });
+    expect(rowsOnDisk(storeFile, "views")).toBe(1);
+    time.nowMs += CLOCK_SETTLE_MS / 2;
+    expect(await store.sweep()).toEqual({ rowsDeleted: 1 });
   });
 
   it("sweeps by itself, and forgets who was erased when nothing received then can come any more", async () => {

@@ -6,15 +6,15 @@ afterAll(dropTestKeyspaces);
 
 storeContract({
   name: "scylla",
-  async open({ retentionMs }) {
+  async open({ retentionMs, ...more }) {
     const keyspace = await openTestKeyspace();
-    const retentionDays = daysOf(retentionMs);
-    let opened = await keyspace.open({ retentionDays });
+    const options = { retentionDays: daysOf(retentionMs), ...more };
+    let opened = await keyspace.open(options);
     return {
       store: opened.store,
       async reopen() {
         await opened.close();
-        opened = await keyspace.open({ retentionDays });
+        opened = await keyspace.open(options);
         return opened.store;
       },
       dispose: () => keyspace.dispose(),

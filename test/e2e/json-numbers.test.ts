@@ -126,7 +126,12 @@ describe("a position or dwellMs that no view can have", () => {
         expect(json).toEqual({ data: { recordImpressions: { accepted: 3 } } });
         for (const api of compared.apis) {
           for (const delivery of await queued(api)) {
-            const planner = createPlanner({ stream: "S", retentionMs: 86_400_000, nowMs: NOW_MS });
+            const planner = createPlanner({
+              stream: "S",
+              retentionMs: 86_400_000,
+              nowMs: NOW_MS,
+              expiryMs: NOW_MS,
+            });
             planner.add(delivery);
             const { letters, historyBatches } = planner.finish();
             expect(letters.map(({ letter }) => letter.reason)).toEqual(["INVALID_FIELD"]);

@@ -136,7 +136,12 @@ async function storedOf({ viewedMs, errorMs, deliveries }: World): Promise<View[
       dwellMs: null,
     }));
     await recorder.record({ userId: "u", impressions, sentAtMs });
-    const planner = createPlanner({ stream: "S", retentionMs: RETENTION_MS, nowMs: receivedMs });
+    const planner = createPlanner({
+      stream: "S",
+      retentionMs: RETENTION_MS,
+      nowMs: receivedMs,
+      expiryMs: receivedMs,
+    });
     const delivery = { sequence: index, body: Buffer.from(body), deliveries: 1, publishedAtMs: receivedMs };
     planner.add(delivery);
     for (const { view } of planner.finish().historyBatches.flatMap(({ views }) => views)) {

@@ -9,7 +9,7 @@ import { LETTER_BYTES_MAX } from "../../src/workers/letters.ts";
 import { createPlanner } from "../../src/workers/plan.ts";
 
 const NOW_MS = 1_790_000_000_000;
-const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS };
+const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS, expiryMs: NOW_MS };
 
 interface Submitted {
   readonly userId: unknown;

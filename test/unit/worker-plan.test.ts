@@ -5,7 +5,7 @@ import type { PlanRules } from "../../src/workers/letters.ts";
 import { createPlanner, type Plan } from "../../src/workers/plan.ts";
 
 const NOW_MS = 1_790_000_000_000;
-const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS };
+const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS, expiryMs: NOW_MS };
 
 function planPull(deliveries: readonly Delivery[], rules: PlanRules): Plan {
   const planner = createPlanner(rules);

@@ -1,6 +1,6 @@
 import { onTestFinished } from "vitest";
 import type { View } from "../../../src/domain/impression.ts";
-import { DAY_MS } from "../../../src/domain/time.ts";
+import { type Clock, DAY_MS } from "../../../src/domain/time.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
 
 /** How an adapter binds to the contract. */
@@ -12,6 +12,8 @@ export interface StoreContract {
 
 export interface StoreOptions {
   readonly retentionMs: number;
+  /** The system's unless given. */
+  readonly clock?: Clock;
 }
 
 export interface OpenedStore {

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { ID_CODE_POINTS_MAX } from "../../../src/domain/limits.ts";
-import { DAY_MS } from "../../../src/domain/time.ts";
+import { DAY_MS, systemClock } from "../../../src/domain/time.ts";
 import { laterReceived } from "../../../src/domain/versions.ts";
 import { EVERYTHING, recordHalf, recordViews, viewOf } from "../../support/views.ts";
 import { openStore, type StoreContract, scanAll, someInstantMs, sorted } from "./fixture.ts";
@@ -29,6 +29,22 @@ export function write(contract: StoreContract): void {
         new Set(["p"]),
       );
       expect(await scanAll(store)).toEqual([view]);
+    });
+
+    it("stores what comes while its clock runs ahead, for as long as by the right one", async () => {
+      const jump = { ms: 0 };
+      const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + jump.ms };
+      const { store } = await openStore(contract, { clock });
+      const viewedAtMs = someInstantMs();
+      const views = ["before", "during"].map((postId) => viewOf({ userId: "u", postId, viewedAtMs }));
+      await recordViews(store, views.slice(0, 1));
+      jump.ms = 100 * DAY_MS;
+      await recordViews(store, views.slice(1));
+      jump.ms = 0;
+      expect(sorted(await scanAll(store))).toEqual(views);
+      const request = { window: EVERYTHING, after: null, limit: 10 };
+      expect((await store.seenPosts({ ...request, ownerId: "u" })).rows).toHaveLength(2);
+      expect((await store.postViewers({ ...request, ownerId: "during" })).rows).toHaveLength(1);
     });
 
     it("keeps every field, nulls and greatest values included", async () => {
