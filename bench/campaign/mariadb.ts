@@ -1,17 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { userInfo } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mariadb";
-import { createTemporaryDirectory } from "../../test/support/directory.ts";
-import { run } from "../../test/support/servers/command.ts";
+import { startMariaDbServer } from "../../test/support/servers/mariadb.ts";
 
 /** Much smaller than the table, as a table of impressions is on any machine in the end. */
 export const BUFFER_POOL_MB = 32;
-const START_ATTEMPTS_MAX = 150;
-const START_RETRY_MS = 200;
-const INSTALL_TIMEOUT_MS = 60_000;
 const DATABASE = "impressions";
 
 /** A MariaDB of the bench's own. */
@@ -30,63 +21,21 @@ export interface MariaDb {
  * @returns null where the server is not installed.
  */
 export async function startMariaDb(rows: number): Promise<MariaDb | null> {
-  const version = await run("mariadbd", ["--version"]).catch(() => null);
-  if (version === null) return null;
-  const directory = createTemporaryDirectory();
-  const dataDirectory = join(directory.path, "data");
-  const socketPath = join(directory.path, "mariadb.sock");
-  const user = userInfo().username;
-  await run(
-    "mariadb-install-db",
-    [
-      ...["--no-defaults", `--datadir=${dataDirectory}`, `--user=${user}`],
-      ...["--auth-root-authentication-method=normal", "--skip-test-db"],
-    ],
-    { timeoutMs: INSTALL_TIMEOUT_MS },
-  );
-  const server = spawn(
-    "mariadbd",
-    [
-      "--no-defaults",
-      `--datadir=${dataDirectory}`,
-      `--user=${user}`,
-      `--socket=${socketPath}`,
-      "--skip-networking",
-      "--innodb-flush-log-at-trx-commit=1",
-      "--log-bin",
-      "--sync-binlog=1",
-      `--innodb-buffer-pool-size=${BUFFER_POOL_MB}M`,
-      "--innodb-log-file-size=256M",
-    ],
-    { stdio: "ignore" },
-  );
-  const stop = async () => {
-    if (server.exitCode === null && server.signalCode === null) {
-      const exited = once(server, "exit");
-      server.kill("SIGKILL");
-      await exited;
-    }
-    directory.remove();
-  };
+  const server = await startMariaDbServer([
+    "--innodb-flush-log-at-trx-commit=1",
+    "--log-bin",
+    "--sync-binlog=1",
+    `--innodb-buffer-pool-size=${BUFFER_POOL_MB}M`,
+    "--innodb-log-file-size=256M",
+  ]);
+  if (server === null) return null;
+  const { socketPath, version, stop } = server;
   try {
-    await answering(server, socketPath);
     const tableMb = await fill(socketPath, rows);
-    return { socketPath, database: DATABASE, version: version.trim().split(/\s+/)[2] ?? "", tableMb, stop };
+    return { socketPath, database: DATABASE, version, tableMb, stop };
   } catch (error) {
     await stop();
     throw error;
-  }
-}
-
-async function answering(server: ChildProcess, socketPath: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const connection = await createConnection({ socketPath, user: "root" });
-      return await connection.end();
-    } catch (error) {
-      if (attempt === START_ATTEMPTS_MAX || server.exitCode !== null) throw error;
-      await sleep(START_RETRY_MS);
-    }
   }
 }
 

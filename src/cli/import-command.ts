@@ -92,6 +92,7 @@ async function dryRun({ input, flags, config, clock, signal }: Omit<ImportRun, "
     receivedAt: createReceivedAtClock(clock),
     clock,
     retentionMs: config.retentionMs,
+    takesLostCharacters: flags.allowLostCharacters === true,
   });
   const nothing = async () => undefined;
   return runImport({ input, flags, config, clock, signal }, START, {
@@ -145,6 +146,7 @@ async function importInto({ engine, groupCommit, target }: TransferEngine, run: 
       receivedAt: engine.receivedAt,
       clock,
       retentionMs: config.retentionMs,
+      takesLostCharacters: flags.allowLostCharacters === true,
     }),
     room: sender.room,
     send: sender.send,

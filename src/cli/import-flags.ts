@@ -8,6 +8,7 @@ export interface ImportFlags {
   readonly restart?: boolean;
   readonly strict?: boolean;
   readonly dryRun?: boolean;
+  readonly allowLostCharacters?: boolean;
   readonly backlog: number;
   readonly wait: boolean;
 }

@@ -11,6 +11,10 @@ export function registerImport(program: Command, deps: CliDependencies): void {
     .argument("<file>", "what to import, compressed with gzip or not; - for standard input")
     .option("--dry-run", "only check the lines and count them; opens no engine")
     .option("--strict", "stop at the first line that cannot be imported")
+    .option(
+      "--allow-lost-characters",
+      "take ids that are nothing but question marks, or hold U+FFFD, for whole",
+    )
     .option("--rejects <file>", `where such lines go (default: <file>${REJECTS_SUFFIX})`)
     .option(
       "--checkpoint <file>",
@@ -42,7 +46,7 @@ Exit code: 0 all lines imported, 2 some lines rejected, 1 failed (run it again t
 Examples:
   impressions import views.ndjson --dry-run    see what would be imported
   impressions import views.ndjson
-  mysql --batch --raw --skip-column-names --quick -e "$(cat export.sql)" app | impressions import -`,
+  mysql --default-character-set=utf8mb4 --batch --raw --skip-column-names --quick -e "$(cat export.sql)" app | impressions import -`,
     )
     .action((file: string, flags: ImportFlags) =>
       runInterruptible(deps.clock, async (signal) => {

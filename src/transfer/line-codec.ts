@@ -33,7 +33,12 @@ const EPOCH_MS_PLAUSIBLE_MIN = 100_000_000_000;
 const QUOTE_CHARACTERS_MAX = 64;
 
 /** Why a line was not imported: what `judge` says of its impression, or what is wrong with the line itself. */
-export type LineRejectionReason = RejectionReason | "UNREADABLE_LINE" | "LINE_TOO_LONG" | "UNKNOWN_FIELD";
+export type LineRejectionReason =
+  | RejectionReason
+  | "UNREADABLE_LINE"
+  | "LINE_TOO_LONG"
+  | "UNKNOWN_FIELD"
+  | "LOST_CHARACTERS";
 
 export interface LineRejection {
   readonly reason: LineRejectionReason;

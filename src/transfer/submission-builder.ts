@@ -1,4 +1,4 @@
-import type { Impression, Submission } from "../domain/impression.ts";
+import type { Impression, Submission, View } from "../domain/impression.ts";
 import { HOST_CLOCK_SKEW_US_MAX, IMPRESSIONS_PER_MUTATION_MAX } from "../domain/limits.ts";
 import type { WallClock } from "../domain/time.ts";
 import { isExpired, judge } from "../domain/validation.ts";
@@ -46,6 +46,8 @@ export function createSubmissionBuilder(deps: {
   readonly receivedAt: ReceivedAtClock;
   readonly clock: WallClock;
   readonly retentionMs: number;
+  /** Whether ids that look as if they had lost their characters are taken for whole. */
+  readonly takesLostCharacters: boolean;
 }): SubmissionBuilder {
   let submissions: OpenSubmission[] = [];
 
@@ -68,7 +70,7 @@ export function createSubmissionBuilder(deps: {
       // receivedAt decides which of two views stays and what an erasure covers: one from the future would win over
       // everything that is really received until then, and survive an erasure.
       if (given !== null && given > nowMs * 1_000 + HOST_CLOCK_SKEW_US_MAX) {
-        return rejected("receivedAt lies in the future by this machine's clock");
+        return rejected("INVALID_FIELD", "receivedAt lies in the future by this machine's clock");
       }
       const open = openFor(record, lineBytes);
       const receivedAtUs = open?.receivedAtUs ?? given ?? deps.receivedAt.nextUs();
@@ -82,6 +84,8 @@ export function createSubmissionBuilder(deps: {
       const { view } = judgement;
       // Fresh when it was received, over by now: the workers would only settle it.
       if (isExpired(view, nowMs, deps.retentionMs)) return { kind: "old" };
+      const lost = deps.takesLostCharacters ? null : lostCharacters(view);
+      if (lost !== null) return rejected("LOST_CHARACTERS", lost);
       const { userId, receivedAtUs: _, ...impression } = view;
       if (open === null) {
         submissions.push({
@@ -108,6 +112,22 @@ export function createSubmissionBuilder(deps: {
   };
 }
 
-function rejected(detail: string): LineVerdict {
-  return { kind: "rejected", rejection: { reason: "INVALID_FIELD", detail } };
+function rejected(reason: LineRejection["reason"], detail: string): LineVerdict {
+  return { kind: "rejected", rejection: { reason, detail } };
+}
+
+/** What programs write in place of characters that their output has not: the second is Unicode's own sign for that. */
+const LOST = /^\?+$|\ufffd/u;
+
+/**
+ * A sentence, where an id seems to have lost its characters when the file was made. Taken as it is, it would make one
+ * user of all whose names have as many letters, and nothing could tell them apart again.
+ */
+function lostCharacters({ userId, postId }: View): string | null {
+  const [field, id] = LOST.test(userId) ? ["userId", userId] : ["postId", postId];
+  if (!LOST.test(id)) return null;
+  return (
+    `${field} ${JSON.stringify(id)} seems to have lost its characters: export the file anew, in UTF-8 from end to end, ` +
+    "or add --allow-lost-characters if it is what it looks like"
+  );
 }

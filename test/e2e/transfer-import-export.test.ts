@@ -246,6 +246,20 @@ describe("lines that cannot be imported", () => {
     expect(await readdir(dataDir)).toEqual([]);
     expect(await readdir(join(file, ".."))).toEqual(["dump.ndjson"]);
   });
+
+  test("that have lost the characters of their ids are counted and shown, and taken when told so", async () => {
+    const dataDir = await temporaryDirectory();
+    const file = await fileOf([bareLine({}), bareLine({ userId: "??" }), bareLine({ postId: "?" })]);
+    const dry = await run(dataDir, ["import", "--dry-run", file]);
+    expect(dry.code).toBe(2);
+    expect(dry.stderr).toMatch(
+      /LOST_CHARACTERS {7}2\n {2}line 2: LOST_CHARACTERS: userId "\?\?" seems to have lost/,
+    );
+    expect((await run(dataDir, ["import", file])).code).toBe(2);
+    expect(await stored(dataDir)).toHaveLength(1);
+    expect((await run(dataDir, ["import", "--allow-lost-characters", file])).code).toBe(0);
+    expect(await stored(dataDir)).toHaveLength(3);
+  });
 });
 
 describe("an import that is interrupted", () => {

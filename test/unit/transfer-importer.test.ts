@@ -22,8 +22,13 @@ const clock = { ...systemClock, nowMs: () => NOW_MS };
 const START: ImportProgress = { offset: 0, line: 0, tally: EMPTY_TALLY, rejectsBytes: 0 };
 const FRESH = "2026-11-22T10:00:00Z";
 
-const newBuilder = () =>
-  createSubmissionBuilder({ receivedAt: createReceivedAtClock(clock), clock, retentionMs: RETENTION_MS });
+const newBuilder = (takesLostCharacters = false) =>
+  createSubmissionBuilder({
+    receivedAt: createReceivedAtClock(clock),
+    clock,
+    retentionMs: RETENTION_MS,
+    takesLostCharacters,
+  });
 
 const lineOf = (fields: object) => JSON.stringify({ userId: "u", postId: "p", viewedAt: FRESH, ...fields });
 const linesOf = (count: number, fields: (index: number) => object) =>
@@ -57,6 +62,54 @@ function importing(lines: readonly string[], options: Partial<ImportOptions> = {
   });
   return { sent, saved, outcome };
 }
+
+describe("ids that lost their characters on the way here", () => {
+  const LOST = ["?", "??", "?".repeat(128), "M\ufffdller", "\ufffd"];
+  const WHOLE = ["what?", "?a", "日本", "¿", "？", "", " ?"];
+
+  test.each(LOST)("are rejected, so that two users do not become one: %j", async (id) => {
+    const { sent, outcome } = importing([
+      lineOf({ userId: id }),
+      lineOf({ postId: id, receivedAt: "2026-11-22T10:00:01Z" }),
+      lineOf({ postId: "p2" }),
+    ]);
+    expect((await outcome).progress.tally).toMatchObject({ accepted: 1, rejected: { LOST_CHARACTERS: 2 } });
+    expect(sent.flatMap(({ impressions }) => impressions.map(({ postId }) => postId))).toEqual(["p2"]);
+  });
+
+  test("are told with the line's number, the field and what to do", async () => {
+    const rejects = sampleRejects();
+    await importing([lineOf({ postId: "??" })], { rejects }).outcome;
+    expect(rejects.shown).toMatchObject([
+      {
+        line: { number: 1 },
+        rejection: {
+          reason: "LOST_CHARACTERS",
+          detail: expect.stringMatching(/^postId "\?\?" .*export the file anew.*--allow-lost-characters/),
+        },
+      },
+    ]);
+  });
+
+  test("are taken where somebody says that they are whole", async () => {
+    const lines = LOST.map((userId) => lineOf({ userId }));
+    const { outcome } = importing(lines, { builder: newBuilder(true) });
+    expect((await outcome).progress.tally).toMatchObject({ accepted: LOST.length, rejected: {} });
+  });
+
+  test("are told from others, from lines that are wrong anyway, and from views that are too old", async () => {
+    const { outcome } = importing([
+      ...WHOLE.map((postId) => lineOf({ postId })),
+      lineOf({ postId: "??", position: -1 }),
+      lineOf({ postId: "??", viewedAt: "2020-01-01T00:00:00Z" }),
+    ]);
+    expect((await outcome).progress.tally).toMatchObject({
+      accepted: WHOLE.length - 1,
+      old: 1,
+      rejected: { INVALID_POST_ID: 1, INVALID_FIELD: 1 },
+    });
+  });
+});
 
 describe("submissions", () => {
   test("consecutive lines of one user go together, at most 500, in the order of the file", async () => {
