@@ -4,16 +4,15 @@ import { type BatchRow, cutIntoBatches } from "./batches.ts";
 import type { Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
 import { instantMsOf, integerOf, isNull, textOf, timestampOf } from "./rows.ts";
+import { CLUSTERING_IDS_MAX } from "./statements.ts";
 import { viewerPartition } from "./viewer-writes.ts";
 
 /** Views of the user looked at together. */
 const VIEWS_PER_PAGE = 500;
-/** Views of one post whose slices are looked up together: 25 instants in 4 lengths fill an IN of 100. */
-const VIEWS_PER_LOOKUP = 25;
+/** Views of one post whose slices are looked up together: each has one slice of every length. */
+const VIEWS_PER_LOOKUP = Math.floor(CLUSTERING_IDS_MAX / SLICE_LENGTHS_SECONDS.length);
 /** Posts worked on at once. */
 const POSTS_AT_ONCE = 16;
-/** Posts in one IN on a clustering column: ScyllaDB's limit. */
-const POSTS_PER_QUERY = 100;
 
 /** One view of the user, as far as its rows must be found. */
 interface Trace {
@@ -101,7 +100,7 @@ export async function eraseUser(
     const range = [timestampOf(Math.max(...instants)), timestampOf(Math.min(...instants))];
     const stored = new Set<string>();
     const posts = [...new Set(traces.map(({ postId }) => postId))];
-    for (const chunk of chunksOf(posts, POSTS_PER_QUERY)) {
+    for (const chunk of chunksOf(posts, CLUSTERING_IDS_MAX)) {
       const pages = database.pages("findViewsOfPosts", [userId, chunk, ...range], VIEWS_PER_PAGE);
       for await (const page of pages) for (const row of page) stored.add(traceKey(traceOf(row)));
     }

@@ -4,12 +4,8 @@ import type { Window } from "../domain/time.ts";
 import type { SeenPostRow, SeenRule } from "../domain/walk.ts";
 import type { Reads } from "./database.ts";
 import { instantMsOf, readDetails, textOf, timestampOf } from "./rows.ts";
-import type { ReadName } from "./statements.ts";
+import { CLUSTERING_IDS_MAX, PARTITIONS_PER_QUERY_MAX, type ReadName } from "./statements.ts";
 
-/** Ids in one IN on a clustering column: ScyllaDB's limit. */
-const POSTS_PER_QUERY = 100;
-/** Partitions in one IN: each is asked of other replicas; beyond this the slowest of them decides. Measured. */
-const USERS_PER_QUERY = 25;
 /**
  * Rows of one answer: at least those of one id that count, so that each answer settles one. Most users have seen what
  * they are asked about a few times, and one answer holds it all.
@@ -51,7 +47,7 @@ export function createMembership(database: Reads): Membership {
       const question: Question = {
         statement: "newestViewsOfPosts",
         column: "post_id",
-        idsPerQuery: POSTS_PER_QUERY,
+        idsPerQuery: CLUSTERING_IDS_MAX,
         rowsMax: VIEWS_COUNT_MAX,
         parametersFor: (ids) => [userId, ids, timestampOf(untilMs), timestampOf(sinceMs)],
       };
@@ -67,7 +63,7 @@ export function createMembership(database: Reads): Membership {
       const question: Question = {
         statement: "newestViewsOfUsers",
         column: "user_id",
-        idsPerQuery: USERS_PER_QUERY,
+        idsPerQuery: PARTITIONS_PER_QUERY_MAX,
         rowsMax: VIEWS_COUNT_MAX,
         parametersFor: (ids) => [ids, postId, timestampOf(untilMs), timestampOf(sinceMs)],
       };
@@ -85,7 +81,7 @@ export function createMembership(database: Reads): Membership {
       const question: Question = {
         statement: isAnyLong ? "newestPostsSeen" : "newestDetailsOfPosts",
         column: "post_id",
-        idsPerQuery: POSTS_PER_QUERY,
+        idsPerQuery: CLUSTERING_IDS_MAX,
         rowsMax: isAnyLong ? Math.min(minViews, VIEWS_COUNT_MAX) : VIEWS_COUNT_MAX,
         parametersFor: (ids) => [userId, ids, timestampOf(sinceMs)],
       };

@@ -3,9 +3,9 @@ import { type BatchRow, rowBytes } from "./batches.ts";
 import type { ReplicasOf } from "./replicas.ts";
 
 /** Cassandra warns of unlogged batches with more partitions (unlogged_batch_across_partitions_warn_threshold). */
-const PACK_PARTITIONS_MAX = 10;
+export const PACK_PARTITIONS_MAX = 10;
 /** And of larger ones, where they have several partitions (batch_size_warn_threshold: 5 KiB). */
-const PACK_BYTES_MAX = 4 * 1_024;
+export const PACK_BYTES_MAX = 4 * 1_024;
 
 /**
  * Lets small batches of different partitions share requests: most views are the only one of their post in a pull, and a

@@ -2,7 +2,7 @@ import type { Position, SeenPostRow, WalkPage, WalkRequest } from "../domain/wal
 import type { Reads } from "./database.ts";
 import type { Membership } from "./membership.ts";
 import { instantMsOf, textOf, timestampOf } from "./rows.ts";
-import { chunkFor, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-limits.ts";
+import { chunkFor, emptyPage, endOf, isEmpty, NO_ID, SCANNED_ROWS_MAX } from "./walk-limits.ts";
 
 /**
  * A page of a user's timeline. A timeline row is given only if its time equals the newest in membership, so each post
@@ -26,7 +26,7 @@ export async function seenPostsPage(
     const wanted = Math.min(chunkFor(limit - rows.length, round), SCANNED_ROWS_MAX - scanned);
     const found = await database.read(
       "readTimeline",
-      [ownerId, timestampOf(position.viewedAtMs), position.id, timestampOf(sinceMs), wanted],
+      [ownerId, timestampOf(position.viewedAtMs), position.id, timestampOf(sinceMs), NO_ID, wanted],
       wanted,
     );
     const scan = found.map(

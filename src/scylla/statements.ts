@@ -2,10 +2,11 @@
  * Every CQL statement that the store sends, by name; settings.ts has the driver prepare them and take them as idempotent.
  * (DDL is in migrations/ and migrate.ts.) Each reads or writes single partitions, but for those that are marked.
  *
- * Portable to Apache Cassandra 5 and ScyllaDB, and held by test/unit/statements.test.ts: no filtering, no secondary
- * index, no lightweight transaction, no counter. Where a range has a bound that is a pair, the other bound is written
- * as a tuple too: ScyllaDB refuses a mix. Nothing is grouped or counted in the database: how long that takes depends on how
- * often something was viewed.
+ * Portable to Apache Cassandra 5 and ScyllaDB, and held by test/unit/statements-portable.test.ts: no filtering, no secondary
+ * index, no lightweight transaction, no counter. Where a range has a bound that is a pair, the other bound is a pair too:
+ * ScyllaDB refuses a mix with a plain column, and takes bounds of other lengths for an empty range where both lie in one
+ * instant (utils/interval.hh). Nothing is grouped or counted in the database: how long that takes depends on how often
+ * something was viewed.
  */
 export interface Statement {
   /** query: what a reader of the API asks, at the configured consistency. The store's own reads are LOCAL_QUORUM always. */
@@ -15,6 +16,11 @@ export interface Statement {
 
 const VIEW_COLUMNS = "user_id, post_id, viewed_at, details, WRITETIME(details) AS received_at_us";
 const VIEWER_PARTITION = "post_id = ? AND slice_seconds = ? AND slice_start = ? AND shard = ?";
+
+/** Ids in one IN on a clustering column: ScyllaDB's limit (max_clustering_key_restrictions_per_query). */
+export const CLUSTERING_IDS_MAX = 100;
+/** Partitions in one IN: each is asked of other replicas; beyond this the slowest of them decides. Measured. */
+export const PARTITIONS_PER_QUERY_MAX = 25;
 
 export const STATEMENTS = {
   // A view. Write timestamp: receivedAt in microseconds. TTL: what is left of the retention.
@@ -56,16 +62,17 @@ export const STATEMENTS = {
           WHERE post_id = ? AND slice_seconds IN ? AND slice_start IN ?`,
   },
 
-  // The two walks. A walk from the top begins at the position (end of the window, '').
+  // The two walks. A walk from the top begins at the position (end of the window, ''), and every walk ends at
+  // (begin of the window, '').
   readTimeline: {
     kind: "query",
     cql: `SELECT viewed_at, post_id FROM posts_by_user
-          WHERE user_id = ? AND (viewed_at, post_id) < (?, ?) AND (viewed_at) >= (?) LIMIT ?`,
+          WHERE user_id = ? AND (viewed_at, post_id) < (?, ?) AND (viewed_at, post_id) >= (?, ?) LIMIT ?`,
   },
   readViewers: {
     kind: "query",
     cql: `SELECT viewed_at, user_id FROM viewers_by_post
-          WHERE ${VIEWER_PARTITION} AND (viewed_at, user_id) < (?, ?) AND (viewed_at) >= (?) LIMIT ?`,
+          WHERE ${VIEWER_PARTITION} AND (viewed_at, user_id) < (?, ?) AND (viewed_at, user_id) >= (?, ?) LIMIT ?`,
   },
 
   // Membership: rows of one post after those of another, newest first. How many there are is counted by the reader, who

@@ -10,6 +10,7 @@ import type { Position } from "../domain/walk.ts";
 import type { Reads } from "./database.ts";
 import { instantMsOf, textOf, timestampOf } from "./rows.ts";
 import { viewerPartition } from "./viewer-writes.ts";
+import { NO_ID } from "./walk-limits.ts";
 
 /** Partitions that one merge may open; about 60 one-minute slices. A post has far fewer rows there than a page wants. */
 const PARTITIONS_OPENED_MAX = 256;
@@ -135,6 +136,7 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
         timestampOf(readThrough.viewedAtMs),
         readThrough.id,
         timestampOf(sinceMs),
+        NO_ID,
         rowsPerRead,
       ],
       rowsPerRead,

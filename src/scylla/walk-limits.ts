@@ -18,9 +18,12 @@ export function chunkFor(missing: number, round: number): number {
   return Math.max(CHUNK_ROWS_MIN, Math.min(CHUNK_ROWS_MAX, wanted));
 }
 
-/** Where a walk over this window begins: behind every view at or after its end, since no id is empty. */
+/** Sorts before every id, since no id is empty. */
+export const NO_ID = "";
+
+/** Where a walk over this window begins: behind every view at or after its end. */
 export function endOf({ untilMs }: Window): Position {
-  return { viewedAtMs: untilMs, id: "" };
+  return { viewedAtMs: untilMs, id: NO_ID };
 }
 
 /** Whether nothing can lie inside; the database is not asked then, since a range that ends before it begins may be an error. */
