@@ -11,6 +11,8 @@ export interface Engine {
   readonly queue: ImpressionQueue;
   readonly store: ImpressionStore;
   readonly workerBoard: WorkerBoard;
+  /** Which database keeps the views, with its version, for people; null until it was reached. */
+  readonly database: () => string | null;
   readonly receivedAt: ReceivedAtClock;
   /** A group commit stage in front of the queue, with the configured limits. */
   newGroupCommit(onMessage?: (message: CommittedMessage) => void): GroupCommit;

@@ -315,5 +315,6 @@ function resolverDependencies(
     clock,
     retentionMs: config.retentionMs,
     engine: engine.name,
+    database: engine.database,
   };
 }

@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import { diagnoseJetStream } from "../jetstream/doctor.ts";
 import { openJetStreamQueue } from "../jetstream/open.ts";
 import { diagnoseScylla } from "../scylla/doctor.ts";
+import { flavourText } from "../scylla/flavour.ts";
 import { migrateScylla } from "../scylla/migrate.ts";
 import { openScyllaStore } from "../scylla/store.ts";
 import type { EngineKind } from "./engine-kind.ts";
@@ -17,7 +18,7 @@ export const cluster: EngineKind = {
       logger,
     });
     try {
-      const { store } = await openScyllaStore({
+      const { store, flavour } = await openScyllaStore({
         ...scyllaSettings(config),
         retentionDays: config.RETENTION_DAYS,
         readConsistency: config.READ_CONSISTENCY,
@@ -35,7 +36,11 @@ export const cluster: EngineKind = {
           await store.close();
         }
       };
-      return { queue, store, workerBoard, close };
+      const database = () => {
+        const known = flavour();
+        return known === null ? null : flavourText(known);
+      };
+      return { queue, store, workerBoard, database, close };
     } catch (error) {
       await queue.close();
       throw error;
@@ -98,5 +103,6 @@ function scyllaSettings(config: Config) {
     tlsCa: config.SCYLLA_TLS_CA,
     tlsServerName: config.SCYLLA_TLS_SERVER_NAME,
     requestTimeoutMs: config.SCYLLA_REQUEST_TIMEOUT_MS,
+    connectionsPerHost: config.SCYLLA_CONNECTIONS_PER_HOST,
   };
 }

@@ -47,5 +47,11 @@ async function open(
       process.exit(1);
     },
   });
-  return { queue, store, workerBoard: createInMemoryBoard(clock), close };
+  return {
+    queue,
+    store,
+    workerBoard: createInMemoryBoard(clock),
+    database: () => `SQLite ${process.versions.sqlite}`,
+    close,
+  };
 }

@@ -11,6 +11,8 @@ export interface Adapters {
   readonly queue: ImpressionQueue;
   readonly store: ImpressionStore;
   readonly workerBoard: WorkerBoard;
+  /** Which database keeps the views, with its version, for people; null until it was reached. */
+  readonly database: () => string | null;
   close(): Promise<void>;
 }
 

@@ -25,6 +25,8 @@ export interface ResolverDependencies {
   readonly retentionMs: number;
   /** The engine's name for `pipeline`: embedded or cluster. */
   readonly engine: string;
+  /** Which database keeps the views, with its version; null until it was reached. */
+  readonly database: () => string | null;
 }
 
 /** Where a request comes from. */

@@ -18,6 +18,7 @@ export class PipelineResolver {
     let stats: Promise<QueueStats> | null = null;
     return {
       engine: deps.engine,
+      database: deps.database(),
       workers: deps.workerBoard.current().toSorted((a, b) => (a.id < b.id ? -1 : 1)),
       stats() {
         stats ??= deps.queue.stats();

@@ -3,6 +3,14 @@ import { type ClockReading, clockFinding, type Finding, failed, ok, warning } fr
 import type { WallClock } from "../domain/time.ts";
 import { connectClient } from "./connection.ts";
 import { messageOf } from "./errors.ts";
+import {
+  type Flavour,
+  flavourText,
+  readFlavour,
+  repairCommand,
+  replicasOf,
+  tablesWithOtherTombstoneGc,
+} from "./flavour.ts";
 import type { Log } from "./log.ts";
 import { migrationValues, readMigrations } from "./migration-files.ts";
 import { pendingMigrations, readHistory } from "./schema-history.ts";
@@ -31,8 +39,9 @@ export async function diagnoseScylla(options: ScyllaDoctorOptions): Promise<Find
     await withClient(settings, null, logger, async (client) => {
       const hosts = client.hosts.values().filter(({ datacenter }) => datacenter === settings.localDataCenter);
       const { readings, silent } = await readClocks(client, hosts, clock);
+      const flavour = await readFlavour(client);
       findings.push(
-        hostFinding(settings, hosts, silent),
+        hostFinding(settings, flavour, hosts, silent),
         await keyspaceFinding(client, settings, hosts.length),
         clockFinding("store clock", readings),
       );
@@ -47,6 +56,7 @@ export async function diagnoseScylla(options: ScyllaDoctorOptions): Promise<Find
       if (findings.some(({ result }) => result === "failed")) return;
       await client.execute(HARMLESS_WRITE);
       findings.push(ok("store access", "reads and writes are allowed"));
+      findings.push(await purgeFinding(client, settings.keyspace));
     });
   } catch (error) {
     findings.push(failed("store access", accessProblem(error, settings)));
@@ -55,11 +65,16 @@ export async function diagnoseScylla(options: ScyllaDoctorOptions): Promise<Find
 }
 
 function hostFinding(
-  { localDataCenter }: ScyllaSettings,
+  { localDataCenter, connectionsPerHost = 1 }: ScyllaSettings,
+  flavour: Flavour,
   hosts: readonly Host[],
   silent: readonly string[],
 ): Finding {
-  const detail = `${hosts.length} ${hosts.length === 1 ? "node" : "nodes"} of version ${hosts[0]?.cassandraVersion} in ${localDataCenter}`;
+  const connections =
+    flavour.database === "ScyllaDB"
+      ? `; SCYLLA_CONNECTIONS_PER_HOST=${connectionsPerHost}, each to one of a node's CPU cores`
+      : "";
+  const detail = `${hosts.length} ${hosts.length === 1 ? "node" : "nodes"} of ${flavourText(flavour)} in ${localDataCenter}${connections}`;
   return silent.length === 0
     ? ok("store", detail)
     : warning(
@@ -112,6 +127,26 @@ async function schemaFinding(client: Client, { retentionDays }: ScyllaDoctorOpti
     if (isForbidden(error)) throw error;
     return failed(check, messageOf(error));
   }
+}
+
+/** When deleted and expired data leaves the disks: what an operator has to do for it, by the database. */
+async function purgeFinding(client: Client, keyspace: string): Promise<Finding> {
+  const check = "store purge";
+  const flavour = await readFlavour(client);
+  const replicas = await replicasOf(client, keyspace);
+  const advice =
+    replicas > 1
+      ? `repair within every 10 days: ${repairCommand(flavour, keyspace)}`
+      : "one replica needs no repair";
+  if (flavour.database === "Cassandra") return ok(check, `by gc_grace_seconds; ${advice}`);
+  const tables = await tablesWithOtherTombstoneGc(client, keyspace, replicas);
+  return tables.length === 0
+    ? ok(check, `by tombstone_gc; ${advice}`)
+    : warning(
+        check,
+        `${tables.join(", ")}: tombstone_gc is not what ${replicas} replicas need, so that the disks may fill or an ` +
+          "erasure may be undone: run: impressions migrate",
+      );
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Clock } from "../domain/time.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import { connectClient } from "./connection.ts";
 import { messageOf } from "./errors.ts";
+import { readFlavour, replicasOf, tablesWithOtherTombstoneGc, tombstoneGc } from "./flavour.ts";
 import type { Log } from "./log.ts";
 import {
   type Migration,
@@ -45,8 +46,8 @@ export interface MigrateOptions {
 /** Something that was done, or would be. */
 export interface MigrationStep {
   /** again: the file is known, what its placeholders stand for has changed. */
-  readonly action: "create keyspace" | "apply" | "apply again";
-  /** The keyspace, or the migration with the settings that it was rendered with. */
+  readonly action: "create keyspace" | "apply" | "apply again" | "set tombstone_gc";
+  /** The keyspace, the migration with the settings that it was rendered with, or the table. */
   readonly what: string;
 }
 
@@ -72,18 +73,23 @@ export async function migrateScylla(options: MigrateOptions): Promise<MigrationS
     const created: MigrationStep[] = exists ? [] : [{ action: "create keyspace", what: settings.keyspace }];
     if (dryRun) {
       const history = exists ? await use(settings.keyspace, (client) => readHistory(client)) : [];
-      return [...created, ...pendingMigrations(migrations, history, values).map(stepWith(values))];
+      const steps = pendingMigrations(migrations, history, values).map(stepWith(values));
+      const tables = exists
+        ? await use(settings.keyspace, (client) => tombstoneGcSteps(client, settings.keyspace))
+        : [];
+      return [...created, ...steps, ...tables];
     }
     const { createKeyspace } = options;
     // Also where it is there already: another runner may be creating it, and it must be known to every node.
     if (createKeyspace !== undefined) {
       await use(null, (client) =>
-        change(client, settings, clock, creationOf(settings, createKeyspace.replicationFactor)),
+        change({ client, settings, clock, logger }, creationOf(settings, createKeyspace.replicationFactor)),
       );
     }
-    const applied = await use(settings.keyspace, (client) =>
-      applyPending(client, settings, clock, migrations, values),
-    );
+    const applied = await use(settings.keyspace, async (client) => {
+      const schema = { client, settings, clock, logger };
+      return [...(await applyPending(schema, migrations, values)), ...(await setTombstoneGc(schema))];
+    });
     return [...created, ...applied];
   } catch (error) {
     throw error instanceof EngineStartError
@@ -92,17 +98,24 @@ export async function migrateScylla(options: MigrateOptions): Promise<MigrationS
   }
 }
 
+/** What a change of the schema takes. */
+interface SchemaAccess {
+  readonly client: Client;
+  readonly settings: ScyllaSettings;
+  readonly clock: Clock;
+  readonly logger: Log;
+}
+
 async function applyPending(
-  client: Client,
-  settings: ScyllaSettings,
-  clock: Clock,
+  schema: SchemaAccess,
   migrations: readonly Migration[],
   values: MigrationValues,
 ): Promise<MigrationStep[]> {
-  await change(client, settings, clock, CREATE_HISTORY);
+  const { client } = schema;
+  await change(schema, CREATE_HISTORY);
   const pending = pendingMigrations(migrations, await readHistory(client), values);
   for (const { migration } of pending) {
-    for (const statement of statementsOf(migration, values)) await change(client, settings, clock, statement);
+    for (const statement of statementsOf(migration, values)) await change(schema, statement);
     const { version, name, checksum } = migration;
     await client.execute(
       `INSERT INTO ${HISTORY_TABLE} (scope, version, name, checksum, settings) VALUES (?, ?, ?, ?, ?)`,
@@ -110,6 +123,26 @@ async function applyPending(
     );
   }
   return pending.map(stepWith(values));
+}
+
+/**
+ * Says for every table when ScyllaDB may purge tombstones and expired rows. Looked at in each run, since it depends on
+ * how many replicas the keyspace has. Nothing to do on Cassandra, where gc_grace_seconds says it.
+ */
+async function setTombstoneGc(schema: SchemaAccess): Promise<MigrationStep[]> {
+  const { client, settings } = schema;
+  const steps = await tombstoneGcSteps(client, settings.keyspace);
+  if (steps.length === 0) return [];
+  const value = tombstoneGc(await replicasOf(client, settings.keyspace));
+  for (const { what: table } of steps)
+    await change(schema, `ALTER TABLE ${table} WITH tombstone_gc = ${value}`);
+  return steps;
+}
+
+async function tombstoneGcSteps(client: Client, keyspace: string): Promise<MigrationStep[]> {
+  if ((await readFlavour(client)).database !== "ScyllaDB") return [];
+  const tables = await tablesWithOtherTombstoneGc(client, keyspace, await replicasOf(client, keyspace));
+  return tables.map((what) => ({ action: "set tombstone_gc", what }));
 }
 
 function stepWith(values: MigrationValues): (pending: PendingMigration) => MigrationStep {
@@ -148,14 +181,11 @@ function missingKeyspace(settings: ScyllaSettings): EngineStartError {
  * Changes the schema by one statement, on the one node that all runners choose, and waits until all nodes agree. The
  * driver waits only where something changed; what another runner has just changed has to be waited for as well.
  */
-async function change(
-  client: Client,
-  settings: ScyllaSettings,
-  clock: Clock,
-  statement: string,
-): Promise<void> {
+async function change({ client, settings, clock, logger }: SchemaAccess, statement: string): Promise<void> {
   const host = schemaNode(client, settings.localDataCenter);
-  await client.execute(statement, [], { prepare: false, host });
+  const { info } = await client.execute(statement, [], { prepare: false, host });
+  // ScyllaDB tells here what it would refuse if it were strict: replicas that its racks cannot hold, above all.
+  for (const warning of info.warnings ?? []) logger.warn({ statement }, `the database warns: ${warning}`);
   const deadlineMs = clock.monotonicMs() + AGREEMENT_TIMEOUT_MS;
   while (!(await nodesAgree(client))) {
     if (clock.monotonicMs() > deadlineMs) {

@@ -20,6 +20,11 @@ export interface ScyllaSettings {
   readonly tlsServerName?: string | undefined;
   /** How long one request may take before it counts as failed. */
   readonly requestTimeoutMs: number;
+  /**
+   * Connections to each host; 1 unless given. A connection belongs to one CPU core of a ScyllaDB node, which serves its
+   * requests and hands on those for data of other cores; Cassandra needs no more than one.
+   */
+  readonly connectionsPerHost?: number | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -36,7 +41,7 @@ const KEYSPACE = /^[a-z][a-z0-9_]{0,47}$/;
 
 /** The driver's options. @throws EngineStartError a setting cannot be used. */
 export function clientOptions(settings: ScyllaSettings, keyspace: string | null): ClientOptions {
-  const { user, password, tlsCa, tlsServerName, requestTimeoutMs } = settings;
+  const { user, password, tlsCa, tlsServerName, requestTimeoutMs, connectionsPerHost = 1 } = settings;
   checkKeyspaceName(settings.keyspace);
   if ((user === undefined) !== (password === undefined)) {
     throw new EngineStartError("SCYLLA_USER and SCYLLA_PASSWORD belong together: set both, or none");
@@ -77,7 +82,13 @@ export function clientOptions(settings: ScyllaSettings, keyspace: string | null)
         RECONNECT_DELAY_MS_MAX,
       ),
     },
-    pooling: { heartBeatInterval: HEARTBEAT_INTERVAL_MS },
+    pooling: {
+      heartBeatInterval: HEARTBEAT_INTERVAL_MS,
+      coreConnectionsPerHost: {
+        [types.distance.local]: connectionsPerHost,
+        [types.distance.remote]: 1,
+      },
+    },
     socketOptions: { connectTimeout: CONNECT_TIMEOUT_MS, readTimeout: requestTimeoutMs },
   };
 }

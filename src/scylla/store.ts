@@ -10,6 +10,7 @@ import { createDatabase, type ReadConsistency } from "./database.ts";
 import { createErasedUsers, ERASURES_REFRESH_MS } from "./erased-users.ts";
 import { eraseUser } from "./erasing.ts";
 import { messageOf } from "./errors.ts";
+import { type Flavour, flavourText, readFlavour } from "./flavour.ts";
 import { createHistoryWrites } from "./history-writes.ts";
 import type { Log } from "./log.ts";
 import { createMembership } from "./membership.ts";
@@ -48,6 +49,8 @@ export interface ScyllaStoreOptions extends ScyllaSettings {
 
 export interface OpenedScyllaStore {
   readonly store: ImpressionStore;
+  /** What it is connected to; null until it was. */
+  readonly flavour: () => Flavour | null;
   close(): Promise<void>;
 }
 
@@ -71,10 +74,15 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
   }
   const migrations = readMigrations();
   const values = migrationValues(options.retentionDays);
+  let flavour: Flavour | null = null;
   const connection = await openConnection({
     settings: options,
     log,
-    verify: (client) => checkSchema(client, options.keyspace, migrations, values, log),
+    async verify(client) {
+      await checkSchema(client, options.keyspace, migrations, values, log);
+      flavour = await readFlavour(client);
+      log.info(flavour, `the store is ${flavourText(flavour)}`);
+    },
     waitForConnection: options.waitForConnection,
     signal: options.signal,
   });
@@ -149,5 +157,5 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
       return database.close();
     },
   };
-  return { store, close: () => store.close() };
+  return { store, flavour: () => flavour, close: () => store.close() };
 }

@@ -36,7 +36,7 @@ test("the doctor tells a whole cluster from one that has lost a node", async () 
   expect(troubleIn(whole)).toEqual({});
   expect(whole.findings).toMatchObject({
     queue: expect.stringMatching(/^ok: NATS .*, cluster impressions$/),
-    store: expect.stringMatching(/^ok: 3 nodes of version /),
+    store: expect.stringMatching(/^ok: 3 nodes of Cassandra /),
     "store keyspace": expect.stringContaining("3 of 3 nodes"),
   });
   expect((await doctor({ QUEUE_REPLICAS: "1" })).findings["queue replicas"]).toMatch(

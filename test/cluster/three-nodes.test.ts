@@ -77,7 +77,7 @@ test("from the mutation to the reads on three nodes of each", async () => {
 
 test("every node is reached at the port of the contact points", async () => {
   const { findings } = await runDoctor(installation.environment);
-  expect(findings.store).toMatch(/^ok: 3 nodes of version /);
+  expect(findings.store).toMatch(/^ok: 3 nodes of Cassandra /);
 });
 
 test("one Cassandra node and one NATS node dead: writes and reads go on", async () => {

@@ -25,7 +25,7 @@ describe("impressions doctor on the cluster engine", () => {
       findings: {
         queue: expect.stringMatching(/^ok: NATS 2\./),
         "queue streams": "warning: none yet: the first start makes them",
-        store: expect.stringMatching(/^ok: 1 node of version/),
+        store: expect.stringMatching(/^ok: 1 node of Cassandra /),
         "store clock": expect.stringMatching(/^ok: /),
         "store keyspace": expect.stringMatching(/^failed: there is no keyspace .*run: impressions migrate$/),
       },
@@ -56,7 +56,7 @@ describe("impressions doctor on the cluster engine", () => {
         "dead letters",
         "queue clock",
       ],
-      ...["store", "store keyspace", "store clock", "store schema", "store access"],
+      ...["store", "store keyspace", "store clock", "store schema", "store access", "store purge"],
     ]);
 
     // Settings that the next start would bring to the servers, and some that they cannot have.

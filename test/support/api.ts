@@ -83,6 +83,7 @@ export async function startApi({
     deadLetterActions: createDeadLetterActions(engine.queue),
     clock,
     retentionMs: config.retentionMs,
+    database: engine.database,
     engine: engine.name,
   };
   const real: HttpServerDependencies = {

@@ -38,6 +38,13 @@ export class Pipeline {
   @Field(() => String, { description: "`embedded` or `cluster`" })
   readonly engine!: string;
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "The database that keeps the views, and its version: `ScyllaDB 2026.1.4`, `Cassandra 5.0.9`, `SQLite 3.53.0`; null until this process has reached it",
+  })
+  readonly database!: string | null;
+
   @Field(() => [WorkerStatus])
   readonly workers!: WorkerStatus[];
 }
