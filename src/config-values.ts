@@ -70,16 +70,57 @@ function isNetwork(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
-/** Comma-separated, as browsers send them. Not `*`: with AUTH=off any page could then read and write. */
+/**
+ * Comma-separated, as browsers send them, `*.` in front of a host for every subdomain of it. What could never match is refused: nobody
+ * would find out why a page may not ask.
+ */
 export const origins = z
   .string()
   .transform((list) => list.split(",").map((origin) => origin.trim()))
-  .refine(
-    (list) => list.every((origin) => /^https?:/.test(origin) && URL.parse(origin)?.origin === origin),
-    "must be origins like https://shop.example, without a path, with commas between them",
-  )
+  .superRefine((list, { addIssue }) => {
+    for (const origin of list) {
+      const fault = originFault(origin);
+      if (fault === null) continue;
+      addIssue({ code: "custom", message: `"${origin}": ${fault}` });
+      return;
+    }
+  })
   .optional()
   .transform((list) => list ?? []);
+
+/** What apps in a web view have for an origin, such as `capacitor://localhost`: URL knows none for their schemes. */
+const APP_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(:\d{1,5})?$/;
+
+/** Why no browser sends it, or why it must not be let in; null where it is good. */
+function originFault(origin: string): string | null {
+  if (origin === "") return "an origin is missing between commas";
+  // With AUTH=off any page could then read and write.
+  if (origin === "*") return "* would let every page in. Name the origins";
+  if (origin === "null")
+    return "null stands for many origins: local files, sandboxed frames. It cannot be let in";
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(origin))
+    return `an origin begins with its scheme, such as https://${origin.replace(/^.*\//, "")}`;
+  const one = origin.replace("://*.", "://any.");
+  if (one.includes("*") || (one !== origin && !/^[^.]*(\.[^.]+){2,}$/.test(one)))
+    return "*. may stand once, in front of at least two names: https://*.shop.example";
+  if (!/^https?:/i.test(one)) return APP_ORIGIN.test(one) ? null : NO_ORIGIN;
+  const sent = URL.parse(one)?.origin;
+  if (sent === undefined) return NO_ORIGIN;
+  return sent === one ? null : `${sent.replace("://any.", "://*.")} is what browsers send`;
+}
+
+const NO_ORIGIN = "this is no origin. It must be scheme://host or scheme://host:port, and no more";
+
+/** Comma-separated names of headers, in lower case. */
+export const headerNames = (fallback: readonly string[]) =>
+  z
+    .string()
+    .transform((list) => list.split(",").map((name) => name.trim().toLowerCase()))
+    .refine(
+      (list) => list.every((name) => /^[a-z0-9!#$%&'+.^_`|~-]+$/.test(name)),
+      "must be names of headers, with commas between them",
+    )
+    .prefault(fallback.join(","));
 
 export const text = (fallback: string) => z.string().trim().min(1, "must not be empty").default(fallback);
 

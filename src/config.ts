@@ -6,6 +6,7 @@ import {
   ConfigError,
   flag,
   GIB,
+  headerNames,
   integer,
   isLoopback,
   MIB,
@@ -32,6 +33,29 @@ const IMPRESSIONS_PER_MINUTE = 6_000;
 /** Of those that whoever runs the service makes up for it alone. */
 const SECRET_CHARACTERS_MIN = 12;
 const SECRET_TOO_SHORT = `must have at least ${SECRET_CHARACTERS_MIN} characters`;
+
+/** What tracing and clients add to a page's requests by themselves: W3C, B3, Sentry, Datadog, Elastic, New Relic; Apollo Client. */
+const ADDED_HEADERS = [
+  "traceparent",
+  "tracestate",
+  "baggage",
+  "b3",
+  "x-b3-traceid",
+  "x-b3-spanid",
+  "x-b3-parentspanid",
+  "x-b3-sampled",
+  "sentry-trace",
+  "x-datadog-trace-id",
+  "x-datadog-parent-id",
+  "x-datadog-origin",
+  "x-datadog-sampling-priority",
+  "x-datadog-tags",
+  "elastic-apm-traceparent",
+  "newrelic",
+  "apollographql-client-name",
+  "apollographql-client-version",
+  "x-apollo-operation-name",
+];
 
 /** Settings in the order in which `impressions config` prints them. */
 const SETTINGS = {
@@ -94,6 +118,7 @@ const SETTINGS = {
     .optional(),
   TRUST_PROXY: trustProxy,
   CORS_ORIGINS: origins,
+  CORS_HEADERS: headerNames(ADDED_HEADERS),
   ALLOW_INSECURE: flag.default(false),
   PLAYGROUND: flag.optional(),
   INTROSPECTION: flag.optional(),

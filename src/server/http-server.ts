@@ -38,6 +38,8 @@ export interface HttpServerDependencies extends ResolverDependencies {
   readonly requestsPerMinuteMax: number;
   /** Web pages of these origins may ask. */
   readonly corsOrigins: readonly string[];
+  /** Headers that such a page may send beside what the API reads. */
+  readonly corsHeaders: readonly string[];
   readonly trustProxy: TrustProxy;
   /** Whether operations that keep coming are compiled instead of interpreted. */
   readonly jit: boolean;
@@ -104,7 +106,7 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     onGivenUp: () => onCutOff("body"),
   });
   fastify.addHook("onClose", () => graphql.apollo.stop());
-  await registerCors(fastify, deps.corsOrigins);
+  await registerCors(fastify, { origins: deps.corsOrigins, headers: deps.corsHeaders });
   await registerGraphQL(fastify, graphql, {
     newContext: createContextFactory(deps),
     authenticator: deps.authenticator,

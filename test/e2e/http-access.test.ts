@@ -235,6 +235,52 @@ describe("web pages of other origins", () => {
     },
   );
 
+  test.each([
+    ["https://*.app.example", "https://a.app.example", true],
+    ["https://*.app.example", "https://a.b-1.app.example", true],
+    ["https://*.app.example", "https://app.example", false],
+    ["https://*.app.example", "http://a.app.example", false],
+    ["https://*.app.example", "https://a.app.example:8443", false],
+    ["https://*.app.example", "https://evil-app.example", false],
+    ["https://*.app.example", "https://aapp.example", false],
+    ["https://*.app.example", "https://a.appxexample", false],
+    ["https://*.app.example", "https://evil.example/.app.example", false],
+    ["https://*.app.example", "https://evil.example#.app.example", false],
+    ["https://*.app.example", "https://a.app.example.evil.example", false],
+    ["https://*.app.example:8443", "https://a.app.example:8443", true],
+    ["capacitor://localhost", "capacitor://localhost", true],
+    ["capacitor://localhost", "ionic://localhost", false],
+    ["http://localhost:3000", "http://localhost:3001", false],
+  ])("CORS_ORIGINS=%s, a page of %s: %s", async (CORS_ORIGINS, origin, may) => {
+    const { url } = await start({ environment: { CORS_ORIGINS } });
+    const { headers } = await preflight(origin, url);
+    expect(headers.get("access-control-allow-origin")).toBe(may ? origin : null);
+  });
+
+  test("a page may send what the API reads, and what tracing adds, or what CORS_HEADERS says instead", async () => {
+    const allowed = async (url: string) =>
+      (await preflight(SHOP, url)).headers.get("access-control-allow-headers")?.split(", ") ?? [];
+    const ours = [
+      "authorization",
+      "content-type",
+      "apollo-require-preflight",
+      "x-request-timeout-ms",
+      "x-request-id",
+    ];
+    expect(await allowed(api.url)).toEqual(
+      expect.arrayContaining([
+        ...ours,
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "sentry-trace",
+        "x-datadog-trace-id",
+      ]),
+    );
+    const own = await start({ environment: { CORS_ORIGINS: SHOP, CORS_HEADERS: "X-Shop" } });
+    expect((await allowed(own.url)).sort()).toEqual([...ours, "x-shop"].sort());
+  });
+
   test("none may where none is named", async () => {
     const closed = await start({});
     const asked = await preflight(SHOP, closed.url);

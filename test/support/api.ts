@@ -92,6 +92,7 @@ export async function startApi({
     introspection: config.INTROSPECTION,
     requestsPerMinuteMax: config.REQUESTS_PER_MINUTE_MAX,
     corsOrigins: config.CORS_ORIGINS,
+    corsHeaders: config.CORS_HEADERS,
     trustProxy: config.TRUST_PROXY,
     connectionsMax: config.CONNECTIONS_MAX,
     authenticator: await openAuthenticator(config.tokens, {

@@ -170,22 +170,56 @@ describe("configuration", () => {
     },
   );
 
-  test("CORS_ORIGINS are origins as browsers send them", () => {
-    expect(readConfig({}).CORS_ORIGINS).toEqual([]);
-    const CORS_ORIGINS = "https://shop.example, http://localhost:3000";
-    expect(readConfig({ CORS_ORIGINS }).CORS_ORIGINS).toEqual([
-      "https://shop.example",
-      "http://localhost:3000",
-    ]);
-    for (const wrong of [
-      "*",
-      "null",
-      "shop.example",
-      "https://shop.example/",
-      "https://Shop.example",
-      "https://a.example,",
-    ])
-      expect(() => readConfig({ CORS_ORIGINS: wrong }), wrong).toThrow(/must be origins like/);
+  test.each([
+    ["https://shop.example, http://localhost:3000", ["https://shop.example", "http://localhost:3000"]],
+    ["capacitor://localhost,ionic://localhost", ["capacitor://localhost", "ionic://localhost"]],
+    [
+      "https://*.shop.example,https://*.shop.example:8443",
+      ["https://*.shop.example", "https://*.shop.example:8443"],
+    ],
+    ["http://127.0.0.1:5173,http://[::1]:5173", ["http://127.0.0.1:5173", "http://[::1]:5173"]],
+    ["https://xn--bcher-kva.example", ["https://xn--bcher-kva.example"]],
+  ])("CORS_ORIGINS=%s", (CORS_ORIGINS, expected) => {
+    expect(readConfig({ CORS_ORIGINS }).CORS_ORIGINS).toEqual(expected);
+  });
+
+  test.each([
+    ["*", /\* would let every page in/],
+    ["null", /null stands for many origins/],
+    ["shop.example", /begins with its scheme, such as https:\/\/shop\.example/],
+    ["localhost:3000", /begins with its scheme/],
+    ["https://shop.example/", /https:\/\/shop\.example is what browsers send/],
+    ["https://shop.example/app", /https:\/\/shop\.example is what browsers send/],
+    ["https://Shop.example", /https:\/\/shop\.example is what browsers send/],
+    ["https://shop.example:443", /https:\/\/shop\.example is what browsers send/],
+    ["https://bücher.example", /https:\/\/xn--bcher-kva\.example is what browsers send/],
+    ["https://shop.example,", /an origin is missing between commas/],
+    ["https://a.example,https://b.example/", /"https:\/\/b\.example\/": https:\/\/b\.example is what/],
+    ["https://", /no origin/],
+    ["https://shop.*", /\*\. may stand once, in front of at least two names/],
+    ["https://*shop.example", /\*\. may stand once/],
+    ["https://*.example", /\*\. may stand once/],
+    ["https://*.*.shop.example", /\*\. may stand once/],
+    ["*.shop.example", /begins with its scheme/],
+    ["capacitor://localhost/", /no origin/],
+    ["https://me@shop.example", /https:\/\/shop\.example is what browsers send/],
+  ])("CORS_ORIGINS=%s could never match, and is refused", (CORS_ORIGINS, message) => {
+    expect(() => readConfig({ CORS_ORIGINS })).toThrow(message);
+  });
+
+  test("CORS_HEADERS are names of headers, by default those that tracing and Apollo Client add", () => {
+    expect(readConfig({}).CORS_HEADERS).toEqual(
+      expect.arrayContaining([
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "sentry-trace",
+        "apollographql-client-name",
+      ]),
+    );
+    expect(readConfig({ CORS_HEADERS: "X-Shop, b3" }).CORS_HEADERS).toEqual(["x-shop", "b3"]);
+    for (const wrong of ["x shop", "x-shop,", "x-shop: 1", "*"])
+      expect(() => readConfig({ CORS_HEADERS: wrong }), wrong).toThrow(/must be names of headers/);
   });
 
   test("a key's text is printed on one line that can be set again; a secret is not printed", () => {
