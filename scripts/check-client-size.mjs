@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
 
-/** Under 8 kB: client/README.md. */
-const GZIP_BYTES_MAX = 8_000;
+/**
+ * Under 10 kB: client/README.md. It was 8 until the SDK had to date views by itself (a server cannot tell a clock that is
+ * behind from a slow delivery), to survive storages that hang, and to forget on demand.
+ */
+const GZIP_BYTES_MAX = 10_000;
 const ENTRIES = ["browser", "react-native", "index"];
 
 const source = join(import.meta.dirname, "../client/src");

@@ -49,6 +49,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   const journal = createJournal({
     storage: platform.storage,
     locks: platform.locks,
+    clock,
     bound,
     account: options.userId ?? "",
     newOwner: () =>
@@ -60,8 +61,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     clock,
     userId: options.userId,
     getToken: options.getToken,
-    onOffset: (offsetMs) =>
-      attempt(() => bound(platform.storage.set(CLOCK_KEY, String(offsetMs))), onStorageFailure),
+    onClock: () => attempt(() => bound(platform.storage.set(CLOCK_KEY, clock.save())), onStorageFailure),
   });
   const sender = createSender({
     platform,
@@ -109,8 +109,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   }, onPlatformFault);
   async function readClock(): Promise<void> {
     const known = await bound(platform.storage.get(CLOCK_KEY));
-    // An empty text would be the number 0.
-    if (known) clock.assume(Number(known));
+    if (known != null) clock.assume(known);
   }
   async function adopt(): Promise<void> {
     await journal.adopt();
@@ -132,16 +131,16 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
       report({ code: "INVALID_IMPRESSION", message: problem });
       return;
     }
-    const frame = clock.frame();
+    const stamp = clock.stamp(atMs);
     journal.add(
       withoutEmpty({
         postId,
-        viewedAtMs: atMs + clock.offsetMs(),
+        viewedAtMs: stamp.viewedAtMs,
         surface,
         position,
         dwellMs: dwellMs === undefined ? dwellMs : Math.round(dwellMs),
       }),
-      frame,
+      stamp,
     );
     keepBound();
     sender.step();

@@ -1,7 +1,10 @@
-import { attempt, isPromise, Unanswered } from "./bounded.ts";
+import { createAdoption } from "./adoption.ts";
+import { attempt } from "./bounded.ts";
+import type { Correction, Framed, ServerClock } from "./clock.ts";
 import type { Impression } from "./impression.ts";
 import type { ImpressionStorage, MaybePromise, OwnerLocks } from "./platform.ts";
-import { decodeSegment, encodeSegment, type Segment, type WaitingView } from "./segment.ts";
+import { KEY_PREFIX, type Segment, type WaitingView } from "./segment.ts";
+import { createSegmentWriter } from "./segment-writer.ts";
 
 /**
  * The views that no server has acknowledged, in memory and in the storage.
@@ -14,11 +17,11 @@ import { decodeSegment, encodeSegment, type Segment, type WaitingView } from "./
 export interface Journal {
   /** Oldest first. */
   readonly waiting: readonly WaitingView[];
-  add(view: Impression, frame: number | null): void;
-  /** These are about to go on the wire: from now on their times and their segments stay as they are. */
-  seal(views: Iterable<WaitingView>): void;
-  /** Moves all provisional views that never were on the wire into corrected time. Undone where it cannot be saved. */
-  correct(offsetMs: number): void;
+  add(view: Impression, framed: Framed): void;
+  /** These are about to go on the wire, after the next `save`: from now on their times stay as they are. */
+  seal(views: readonly WaitingView[]): void;
+  /** Moves provisional times that never were on the wire into corrected time, where that is known. Undone where it cannot be saved. */
+  correct(): void;
   /** These go after all others, as long as this run lasts. */
   defer(views: readonly WaitingView[]): void;
   /** Forgets these: acknowledged, refused or dropped. */
@@ -38,14 +41,13 @@ export interface Journal {
   release(): Promise<void>;
 }
 
-/** First part of every key. */
-export const KEY_PREFIX = "impressions/";
 /** Twice the default threshold: while the app is online one request empties about one segment. A view is then written ten times on average where they come one by one. */
 const SEGMENT_VIEWS_MAX = 20;
 
 export function createJournal(deps: {
   readonly storage: ImpressionStorage;
   readonly locks: OwnerLocks;
+  readonly clock: ServerClock;
   /** What the storage and the locks answer is waited for so long. */
   readonly bound: <Value>(value: MaybePromise<Value>) => MaybePromise<Value>;
   readonly account: string;
@@ -53,130 +55,93 @@ export function createJournal(deps: {
   readonly newOwner: () => string;
   readonly onFailure: (error: unknown) => void;
 }): Journal {
-  const { storage, locks, bound, account, newOwner, onFailure } = deps;
+  const { clock, newOwner } = deps;
+  const writer = createSegmentWriter({ ...deps, onUnsaved: uncorrect });
+  const adoption = createAdoption(deps);
+  const { touch, save } = writer;
   let owner = newOwner();
   let parked = false;
   let waiting: WaitingView[] = [];
   const segments = new Set<Segment>();
-  /** What the storage has of these is not what it should have. */
-  const dirty = new Set<Segment>();
-  /** Their write failed: tried again with the next save, whatever that is for. */
-  const failed = new Set<Segment>();
-  /** Their write has not ended in time: not waited for, and no other one is begun beside it. */
-  const hanging = new Set<Segment>();
   const releases: (() => void)[] = [];
   let newest: Segment | undefined;
   let nextNumber = 0;
-  let saveSoon = false;
-  let saving: Promise<void> | undefined;
-  let failing = false;
 
-  function touch(segment: Segment): void {
-    dirty.add(segment);
-    if (saveSoon) return;
-    saveSoon = true;
-    void Promise.resolve().then(() => {
-      saveSoon = false;
-      void save();
-    });
+  function begin({ frame, epoch }: Framed): Segment {
+    const key = `${KEY_PREFIX}${owner}/${(nextNumber++).toString(36).padStart(5, "0")}`;
+    const segment = { key, views: [], frame, epoch, sealed: false, stored: false, writing: false };
+    segments.add(segment);
+    return segment;
   }
 
-  /** Writes until there is nothing that may be written now; goes on by itself after each write that takes its time. */
-  function drain(): MaybePromise<void> {
-    const slow: Promise<void>[] = [];
-    for (const segment of dirty) {
-      if (segment.writing) continue;
-      dirty.delete(segment);
-      const written = write(segment);
-      if (written !== undefined) slow.push(written);
-    }
-    if (slow.length > 0) return Promise.all(slow).then(() => drain());
-  }
-
-  function move(segment: Segment, byMs: number, frame: number | null): void {
+  function move(segment: Segment, { byMs, frame, epoch }: Correction): void {
     for (const view of segment.views) view.viewedAtMs += byMs;
-    segment.correction = frame === null && segment.frame !== null ? { from: segment.frame, byMs } : undefined;
     segment.frame = frame;
-    segment.sealed = true;
+    segment.epoch = epoch;
   }
 
-  function write(segment: Segment): Promise<void> | undefined {
-    const empty = segment.views.length === 0;
-    if (empty) segments.delete(segment);
-    if (empty && !segment.stored) return;
-    segment.stored = true;
-    try {
-      const done = empty
-        ? storage.remove(segment.key)
-        : storage.set(segment.key, encodeSegment(segment, account));
-      if (!isPromise(done)) {
-        failing = false;
-        segment.correction = undefined;
-        return;
+  /** False where there is nothing to correct, or nobody knows what the storage has. */
+  function correct(segment: Segment): boolean {
+    const { views, frame, epoch } = segment;
+    if (writer.isHanging(segment) || views.length === 0) return false;
+    const newestMs = Math.max(...views.map(({ viewedAtMs }) => viewedAtMs));
+    const correction = clock.correction({ frame, epoch, newestMs });
+    if (correction.byMs === 0 && correction.frame === frame) return false;
+    move(segment, correction);
+    segment.uncorrected = { byMs: -correction.byMs, frame, epoch };
+    return true;
+  }
+
+  /** The storage still has the times from before, and a next run would send those: they stand. */
+  function uncorrect(segment: Segment): void {
+    if (segment.uncorrected === undefined) return;
+    if (segment.stored) {
+      move(segment, segment.uncorrected);
+      segment.sealed = true;
+    }
+    segment.uncorrected = undefined;
+  }
+
+  function seal(views: readonly WaitingView[]): void {
+    const sealed = new Set(views);
+    for (const segment of new Set(views.map((view) => view.segment))) {
+      if (segment.sealed) continue;
+      segment.sealed = true;
+      // Corrected times are final anyhow.
+      if (segment.frame === null) continue;
+      const rest = segment.views.filter((view) => !sealed.has(view));
+      if (rest.length > 0) {
+        // The others can still be corrected. They are saved elsewhere before they go from here.
+        const other = begin(segment);
+        other.views = rest;
+        for (const view of rest) view.segment = other;
+        segment.views = segment.views.filter((view) => sealed.has(view));
+        segment.after = other;
+        touch(other);
       }
-      segment.writing = true;
-      done.then(
-        () => ended(segment),
-        () => ended(segment),
+      correct(segment);
+      touch(segment);
+    }
+  }
+
+  /** A run that ended while it parted a segment left some views twice; of these the ones that may have been sent count. */
+  function withoutTwins(found: readonly Segment[]): WaitingView[] {
+    const views: WaitingView[] = [];
+    const known = new Set<string>();
+    for (const segment of [...found].sort((a, b) => Number(b.sealed) - Number(a.sealed))) {
+      const kept = segment.views.filter(
+        ({ postId, viewedAtMs }) => known.size < known.add(`${viewedAtMs} ${postId}`).size,
       );
-      return Promise.resolve(bound(done)).then(
-        () => {
-          failing = false;
-          segment.correction = undefined;
-        },
-        (error: unknown) => {
-          if (error instanceof Unanswered) hanging.add(segment);
-          fail(segment, error);
-        },
-      );
-    } catch (error) {
-      fail(segment, error);
+      if (kept.length < segment.views.length) touch(segment);
+      segment.views = kept;
+      if (kept.length > 0) segments.add(segment);
+      views.push(...kept);
     }
-  }
-
-  /** What it wrote may be older than what is known now, where it took too long. */
-  function ended(segment: Segment): void {
-    segment.writing = false;
-    if (hanging.delete(segment)) touch(segment);
-  }
-
-  /** Told once for each time that the storage begins to fail: a full one fails at every view. */
-  function fail(segment: Segment, error: unknown): void {
-    failed.add(segment);
-    // The storage still has the provisional times, and a next run would send those: they stand.
-    if (segment.correction !== undefined) move(segment, -segment.correction.byMs, segment.correction.from);
-    if (!failing) onFailure(error);
-    failing = true;
-  }
-
-  function save(): MaybePromise<void> {
-    for (const segment of failed) dirty.add(segment);
-    failed.clear();
-    const done = drain();
-    if (done !== undefined) {
-      const all = Promise.all([saving, done]).then(() => {
-        if (saving === all) saving = undefined;
-      });
-      saving = all;
-    }
-    return hanging.size > 0 ? undefined : saving;
-  }
-
-  /** Null where another one has it, and where nobody says so in time. */
-  async function acquire(name: string): Promise<(() => void) | null> {
-    let acquiring: MaybePromise<(() => void) | null> = null;
-    try {
-      acquiring = locks.acquire(name);
-      return await bound(acquiring);
-    } catch (error) {
-      onFailure(error);
-      if (error instanceof Unanswered) attempt(async () => (await acquiring)?.());
-      return null;
-    }
+    return views;
   }
 
   async function acquireOwn(): Promise<void> {
-    const own = await acquire(owner);
+    const own = await adoption.acquire(owner);
     if (own !== null) releases.push(own);
   }
 
@@ -184,87 +149,31 @@ export function createJournal(deps: {
     for (const release of releases.splice(0)) attempt(release);
   }
 
-  /** The segments of an owner, if it is dead. */
-  async function adoptFrom(dead: string, keys: readonly string[]): Promise<Segment[]> {
-    const release = await acquire(dead);
-    if (release === null) return [];
-    const adopted: Segment[] = [];
-    /** Another account's, or not readable now: another instance has to be able to take it over. */
-    let left = false;
-    for (const key of keys) {
-      const text = await read(key);
-      if (text === undefined) left = true;
-      if (typeof text !== "string") continue;
-      const found = decode(key, text);
-      if (found === undefined) await forget(key);
-      else if (found === null) left = true;
-      else adopted.push(found);
-    }
-    if (left) attempt(release);
-    else releases.push(release);
-    return adopted;
-  }
-
-  /** Undefined where the storage does not tell. */
-  async function read(key: string): Promise<string | null | undefined> {
-    try {
-      return (await bound(storage.get(key))) ?? null;
-    } catch (error) {
-      onFailure(error);
-    }
-  }
-
-  /** Null: not ours. Undefined: nothing can be read of it. */
-  function decode(key: string, text: string): Segment | null | undefined {
-    try {
-      const found = decodeSegment(key, text, account);
-      if (found === null) return null;
-      if (found.damaged > 0)
-        onFailure(new Error(`${found.damaged} views of ${key} are damaged and were left out`));
-      return found.segment.views.length > 0 ? found.segment : undefined;
-    } catch (error) {
-      onFailure(new Error(`what was saved as ${key} is damaged and was removed: ${error}`));
-    }
-  }
-
-  async function forget(key: string): Promise<void> {
-    try {
-      await bound(storage.remove(key));
-    } catch (error) {
-      onFailure(error);
-    }
-  }
-
   return {
     get waiting() {
       return waiting;
     },
-    add(view, frame) {
+    add(view, framed) {
       if (
         newest === undefined ||
         newest.sealed ||
         newest.writing ||
-        newest.frame !== frame ||
-        newest.views.length >= SEGMENT_VIEWS_MAX
-      ) {
-        const key = `${KEY_PREFIX}${owner}/${(nextNumber++).toString(36).padStart(5, "0")}`;
-        newest = { key, views: [], frame, sealed: false, stored: false, writing: false };
-        segments.add(newest);
-      }
+        newest.frame !== framed.frame ||
+        newest.epoch !== framed.epoch ||
+        newest.views.length >= SEGMENT_VIEWS_MAX ||
+        !segments.has(newest)
+      )
+        newest = begin(framed);
       const added = { ...view, segment: newest };
       newest.views.push(added);
       waiting.push(added);
       touch(newest);
     },
-    seal(views) {
-      for (const { segment } of views) segment.sealed = true;
-    },
-    correct(offsetMs) {
-      for (const segment of segments) {
-        if (segment.frame === null || segment.sealed) continue;
-        move(segment, offsetMs - segment.frame, null);
-        touch(segment);
-      }
+    seal,
+    correct() {
+      if (!clock.isSure()) return;
+      for (const segment of segments)
+        if (!segment.sealed && segment.frame !== null && correct(segment)) touch(segment);
     },
     defer(views) {
       waiting = [...waiting.filter((view) => !views.includes(view)), ...views];
@@ -275,32 +184,25 @@ export function createJournal(deps: {
       for (const { segment } of views) touched.add(segment);
       for (const segment of touched) {
         segment.views = segment.views.filter((view) => !views.has(view));
-        if (segment.views.length === 0) touch(segment);
+        if (segment.views.length > 0) continue;
+        segments.delete(segment);
+        touch(segment);
       }
     },
     save,
     async adopt() {
       await acquireOwn();
-      const keysOf = new Map<string, string[]>();
-      for (const key of [...((await bound(storage.keys())) ?? [])].map(String).sort()) {
-        const [prefix, name] = key.split("/");
-        if (prefix !== KEY_PREFIX.slice(0, -1) || name === undefined || name === owner) continue;
-        keysOf.set(name, [...(keysOf.get(name) ?? []), key]);
-      }
-      const adopted: WaitingView[] = [];
-      for (const [dead, keys] of keysOf) {
-        for (const segment of await adoptFrom(dead, keys)) {
-          segments.add(segment);
-          adopted.push(...segment.views);
-        }
-      }
+      const found = await adoption.takeOver(owner);
+      releases.push(...found.releases);
       // Before what this run has seen itself.
-      waiting = [...adopted.sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
+      waiting = [...withoutTwins(found.segments).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
     },
     park() {
       parked = true;
-      for (const { segment } of waiting) segment.sealed = true;
-      giveBack();
+      seal(waiting);
+      const saved = save();
+      if (saved === undefined) giveBack();
+      else void saved.then(giveBack);
     },
     async unpark() {
       if (!parked) return;

@@ -43,6 +43,11 @@ export interface SenderDependencies {
   readonly onRefused: (views: readonly WaitingView[]) => void;
 }
 
+/**
+ * Views in a request while nothing is known of the difference between the clocks: its answer tells that, so that all
+ * others have their true times. Nothing but an answer tells it, and the server moves no times of a clock that is behind.
+ */
+const UNKNOWN_CLOCK_BATCH_MAX = 1;
 /** A whole cell that gets its network back should not answer in one instant. */
 const AWAKE_SPREAD_MS = 1_000;
 
@@ -133,18 +138,27 @@ export function createSender(deps: SenderDependencies): Sender {
 
     // First the storage: what goes on the wire must have the same times after a kill. A storage that answers at once lets
     // the request leave in this same instant, which may be a page's last.
+    const chosen = choose(journal.waiting, clock.isKnown() ? batchMax : UNKNOWN_CLOCK_BATCH_MAX);
+    sending.views = new Set(chosen);
     const saving = journal.save();
     if (saving !== undefined) await saving;
     if (over()) return;
-    const batch = nextBatch(journal.waiting, batchMax, platform.bodyBytesMax);
-    const { views } = batch;
+    // Times that could not be saved are what they were.
+    const views = nextBatch(chosen, chosen.length, platform.bodyBytesMax);
     sending.views = new Set(views);
-    journal.seal(views);
 
-    const verdict = await exchange.send(batch, controller.signal, over);
+    const verdict = await exchange.send(views, controller.signal, over);
     if (verdict === undefined || over()) return;
     cancelTimeout();
     settle(views, verdict);
+  }
+
+  /** The oldest that may go together, in the times that they will have for ever. */
+  function choose(from: readonly WaitingView[], viewsMax: number): readonly WaitingView[] {
+    journal.correct();
+    const views = nextBatch(from, viewsMax, platform.bodyBytesMax);
+    journal.seal(views);
+    return views;
   }
 
   function settle(views: readonly WaitingView[], verdict: Verdict): void {
@@ -159,7 +173,7 @@ export function createSender(deps: SenderDependencies): Sender {
         batchMax = Math.min(batchMaxEver, batchMax * 2);
         journal.settle(new Set(views));
         listLeft = Math.max(0, listLeft - views.length);
-        if (clock.frame() === null) journal.correct(clock.offsetMs());
+        journal.correct();
         waitingSinceMs = undefined;
         deps.onAcknowledged(views.length);
         break;
@@ -199,7 +213,8 @@ export function createSender(deps: SenderDependencies): Sender {
     if (kind === "later") serverWishMs = nowMs + verdict.waitMs;
     // A network that brings no answer to much may bring one to less; and where one view is what the server, or something
     // before it, does not take, smaller lists find it. It is kept, behind those that it would keep back.
-    if (code === "TIMEOUT" || code === "BAD_USER_INPUT") batchMax = Math.max(1, Math.floor(views.length / 2));
+    if ((code === "TIMEOUT" || code === "BAD_USER_INPUT") && views.length > 1)
+      batchMax = Math.floor(views.length / 2);
     if (kind === "blocked" && views.length === 1) journal.defer(views);
     report({ code, message, retryAfterMs: Math.ceil(Math.max(backoffUntilMs, serverWishMs) - nowMs) });
     endPass();
@@ -230,9 +245,10 @@ export function createSender(deps: SenderDependencies): Sender {
       if (phase === "stopped" || serverWishMs > platform.monotonicMs()) return;
       const left = journal.waiting.filter((view) => !flight?.views.has(view));
       if (left.length === 0) return;
-      const batch = nextBatch(left, batchMax, platform.bodyBytesMax);
-      journal.seal(batch.views);
-      exchange.sendBlind(batch);
+      const views = choose(left, batchMax);
+      // Provisional times must not be corrected by a next run once they were sent; corrected ones stay anyhow.
+      if (journal.save() !== undefined && views[0]?.segment.frame !== null) return;
+      exchange.sendBlind(views);
     },
     awake() {
       if (journal.waiting.length === 0) return;

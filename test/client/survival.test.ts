@@ -9,11 +9,13 @@ import {
   createLedger,
   createWorld,
   failed,
+  postsOf,
   sizeOf,
   WRITE_MS_MAX,
 } from "./support/virtual-world.ts";
 
-const SEEDS = 500;
+/** In `npm test`; SURVIVAL_SEEDS=3000 by hand. */
+const SEEDS = Number(process.env.SURVIVAL_SEEDS ?? 200);
 const STEPS = 60;
 const WAITING_MAX = 60;
 const LATENCY_MS_MAX = 2_000;
@@ -42,21 +44,23 @@ describe("acknowledged or still stored", () => {
   const seeds = only === undefined ? Array.from({ length: SEEDS }, (_, seed) => seed) : [Number(only)];
 
   test(`for ${SEEDS} seeds`, { timeout: 300_000 }, async () => {
-    const seen = { kills: 0, failures: 0, dropped: 0, acknowledged: 0 };
+    const seen = { kills: 0, failures: 0, dropped: 0, acknowledged: 0, misdated: 0 };
     for (const seed of seeds) {
       const outcome = await live(seed).catch((error: unknown) => {
         throw new Error(`SURVIVAL_SEED=${seed}: ${error instanceof Error ? error.message : error}`, {
           cause: error,
         });
       });
-      for (const key of ["kills", "failures", "dropped", "acknowledged"] as const) seen[key] += outcome[key];
+      for (const key of Object.keys(seen) as (keyof typeof seen)[]) seen[key] += outcome[key];
     }
     // The schedules really had in them what they are about.
     if (only === undefined) {
-      expect(seen.kills).toBeGreaterThan(1_000);
-      expect(seen.failures).toBeGreaterThan(1_000);
-      expect(seen.dropped).toBeGreaterThan(100);
-      expect(seen.acknowledged).toBeGreaterThan(10_000);
+      expect(seen.kills).toBeGreaterThan(2 * SEEDS);
+      expect(seen.failures).toBeGreaterThan(2 * SEEDS);
+      expect(seen.dropped).toBeGreaterThan(SEEDS / 5);
+      expect(seen.acknowledged).toBeGreaterThan(20 * SEEDS);
+      // One view of each first run, and what its page sent when it ended: a small part of all.
+      expect(seen.misdated).toBeLessThan(seen.acknowledged / 100);
     }
   });
 });
@@ -65,7 +69,7 @@ async function live(seed: number) {
   const random = createRandom(seed);
   const world = createWorld();
   const ledger = createLedger();
-  const outcome = { kills: 0, failures: 0, dropped: 0, acknowledged: 0 };
+  const outcome = { kills: 0, failures: 0, dropped: 0, acknowledged: 0, misdated: 0 };
   /** When each post was really viewed. */
   const viewedAtMs = new Map<string, number>();
   const dropped = new Set<string>();
@@ -73,6 +77,12 @@ async function live(seed: number) {
   const excused = new Set<string>();
   /** Not stored while the storage took nothing. */
   const unsaved = new Set<string>();
+  /** On the wire while the storage, which had refused to take it or hangs, may say that they never were. */
+  const unsealed = new Set<string>();
+  /** What no request may do. */
+  const broken: unknown[] = [];
+  /** Sent with a `sentAt`. */
+  const provisional = new Set<string>();
   let troubled = true;
   let tooMany = random.chance(0.3) ? random.integer(1, 20) : 500;
   let wish = { boot: {}, untilMs: 0 };
@@ -80,21 +90,31 @@ async function live(seed: number) {
   /** How often a page was about to end in this run. */
   let lastWords = 0;
 
-  async function post({ body }: HttpRequest, boot: object): Promise<HttpAnswer> {
+  async function post({ body, signal }: HttpRequest, boot: object): Promise<HttpAnswer> {
     const concurrent = (inFlight.get(boot) ?? 0) + 1;
     inFlight.set(boot, concurrent);
-    // A page that ends sends a second one, and its answer is not heard.
-    expect(concurrent, "requests at once").toBeLessThanOrEqual(1 + lastWords);
-    if (wish.boot === boot)
-      expect(world.nowMs(), "before the server wanted it").toBeGreaterThanOrEqual(wish.untilMs);
+    // The SDK would take an assertion that fails here for a network that does.
     try {
-      return await answer(body, boot);
-    } finally {
-      inFlight.set(boot, (inFlight.get(boot) ?? 1) - 1);
+      // A page that ends sends a second one, and its answer is not heard.
+      expect(concurrent, "requests at once").toBeLessThanOrEqual(1 + lastWords);
+      if (wish.boot === boot)
+        expect(world.nowMs(), "before the server wanted it").toBeGreaterThanOrEqual(wish.untilMs);
+      noteUnsealed(body);
+    } catch (error) {
+      broken.push(error);
     }
+    if (body.includes('"sentAt"')) for (const postId of postsOf(body)) provisional.add(postId);
+    let ended = false;
+    const end = () => {
+      if (!ended) inFlight.set(boot, (inFlight.get(boot) ?? 1) - 1);
+      ended = true;
+    };
+    // One that took too long is given up.
+    signal?.addEventListener("abort", end);
+    return answer(body, boot, signal).finally(end);
   }
 
-  async function answer(body: string, boot: object): Promise<HttpAnswer> {
+  async function answer(body: string, boot: object, signal?: AbortSignal): Promise<HttpAnswer> {
     const wait = () =>
       new Promise<void>((resolve) => void world.after(random.integer(1, LATENCY_MS_MAX / 2), resolve));
     await wait();
@@ -104,7 +124,8 @@ async function live(seed: number) {
     if (fate < 0.5) outcome.failures++;
     if (fate < 0.2) {
       const waitMs = random.integer(0, 20_000);
-      wish = { boot, untilMs: world.nowMs() + waitMs };
+      // A page that ends does not hear it, and one that has given up neither.
+      if (signal?.aborted === false) wish = { boot, untilMs: world.nowMs() + waitMs };
       return failed(503, "OVERLOADED", waitMs);
     }
     if (fate < 0.25) return failed(500, "INTERNAL_SERVER_ERROR");
@@ -148,8 +169,23 @@ async function live(seed: number) {
   function isSafe(postId: string): boolean {
     return ledger.instantsOf.has(postId) || dropped.has(postId) || isStored(postId);
   }
+  /** Provisional times on the wire are told to the storage first, or a next run would correct them. */
+  function noteUnsealed(body: string): void {
+    if (device.disk.slow > 0) for (const postId of postsOf(body)) unsealed.add(postId);
+    for (const value of device.disk.values.values()) {
+      if (!value.includes('"n":1')) continue;
+      for (const postId of postsOf(body)) {
+        if (!value.includes(`"${postId}"`)) continue;
+        expect(
+          device.disk.refused.size + device.disk.slow,
+          `${postId} was sent before that was saved`,
+        ).toBeGreaterThan(0);
+        unsealed.add(postId);
+      }
+    }
+  }
   function noteUnsaved(): void {
-    if (!device.disk.failing) return;
+    if (!device.disk.failing && device.disk.slow === 0) return;
     for (const postId of viewedAtMs.keys()) if (!isSafe(postId)) unsaved.add(postId);
   }
   function kill(): void {
@@ -199,6 +235,7 @@ async function live(seed: number) {
       // Mostly healthy, or nothing would be left to promise.
       noteUnsaved();
       device.disk.failing = random.chance(0.2);
+      device.disk.hanging = random.chance(0.2);
       noteUnsaved();
     } else if (what < 0.97) tooMany = random.chance(0.3) ? random.integer(1, 20) : 500;
     else {
@@ -212,6 +249,7 @@ async function live(seed: number) {
   // All is well again: the last run brings everything home, and then stops asking for power.
   noteUnsaved();
   device.disk.failing = false;
+  device.disk.hanging = false;
   device.networkUp.value = true;
   troubled = false;
   kill();
@@ -221,7 +259,10 @@ async function live(seed: number) {
     void app.impressions.flush();
     await world.pass(MINUTE_MS);
   }
+  if (broken.length > 0) throw broken[0];
   expect(app.impressions.status().waiting).toBe(0);
+  // The last of them is still to go from the storage.
+  await world.pass(MINUTE_MS);
   expect(app.boot.timers(), "timers while nothing waits").toBe(0);
   outcome.acknowledged += app.impressions.status().acknowledged;
   outcome.dropped = dropped.size;
@@ -229,13 +270,16 @@ async function live(seed: number) {
   for (const [postId, atMs] of viewedAtMs) {
     const instants = ledger.instantsOf.get(postId) ?? new Set();
     if (!dropped.has(postId) && !excused.has(postId))
-      expect(instants.size, `${postId} at the server`).toBe(1);
-    expect(instants.size, `${postId} counted twice`).toBeLessThanOrEqual(1);
+      expect(instants.size, `${postId} at the server`).toBeGreaterThan(0);
+    expect(instants.size, `${postId} counted twice`).toBeLessThanOrEqual(unsealed.has(postId) ? 2 : 1);
     for (const instant of instants) {
-      // What a clock that is behind wrote down, and was sent before the first answer, stays as it was written.
-      const asWritten = device.skewMs.value < 0 && instant === Math.round(atMs + device.skewMs.value);
-      const wrongMs = asWritten ? 0 : Math.abs(instant - atMs);
-      expect(wrongMs, `${postId} has a wrong time`).toBeLessThanOrEqual(TOLERANCE_MS + LATENCY_MS_MAX);
+      const wrongMs = Math.abs(instant - atMs);
+      if (wrongMs <= TOLERANCE_MS + LATENCY_MS_MAX) continue;
+      // What was sent before the first answer is wrong by no more than the clock, behind or ahead, was.
+      outcome.misdated++;
+      expect(provisional, `${postId} has a wrong time`).toContain(postId);
+      const ofSkew = (instant - atMs) / device.skewMs.value;
+      expect(ofSkew > 0 && ofSkew <= 1 + 1e-3, `${postId} has a wrong time`).toBe(true);
     }
   }
   const left = [...device.disk.values.keys()].filter((key) => key.startsWith("impressions/"));

@@ -46,7 +46,8 @@ export interface App {
   readonly dropped: { postIds: string[]; reason: string; total: number }[];
 }
 
-export function createPhone({ syncStorage = true, seed = 1 } = {}): Phone {
+/** @param knownClock whether an earlier run has learned that the device's clock is right. */
+export function createPhone({ syncStorage = true, seed = 1, knownClock = true } = {}): Phone {
   const world = createWorld();
   const startMs = world.nowMs();
   const ledger = createLedger();
@@ -69,6 +70,7 @@ export function createPhone({ syncStorage = true, seed = 1 } = {}): Phone {
   }
 
   const device = createDevice(world, createRandom(seed), post, { syncStorage });
+  if (knownClock) device.disk.values.set("impressions-clock", "0");
   const phone: Phone = {
     world,
     device,

@@ -56,11 +56,20 @@ export interface Disk {
   readonly values: Map<string, string>;
   bytesWritten: number;
   failing: boolean;
+  /** Writes take up to a minute; only of a storage that answers later. */
+  hanging: boolean;
+  /** How many of those are on their way. */
+  slow: number;
+  /** Keys whose last write was refused. */
+  readonly refused: Set<string>;
   readonly latencyMsMax: number;
 }
 
 /** How long a write may take. */
 export const WRITE_MS_MAX = 100;
+
+/** And where it hangs. */
+const SLOW_WRITE_MS_MAX = 60_000;
 
 /** A device on which one app runs at a time, until it is killed. */
 export interface Device {
@@ -88,7 +97,15 @@ export function createDevice(
   post: (request: HttpRequest, boot: object) => Promise<HttpAnswer>,
   { syncStorage, bodyBytesMax = 240_000 }: { readonly syncStorage: boolean; readonly bodyBytesMax?: number },
 ): Device {
-  const disk: Disk = { values: new Map(), bytesWritten: 0, failing: false, latencyMsMax: WRITE_MS_MAX };
+  const disk: Disk = {
+    values: new Map(),
+    bytesWritten: 0,
+    failing: false,
+    hanging: false,
+    slow: 0,
+    refused: new Set(),
+    latencyMsMax: WRITE_MS_MAX,
+  };
   const skewMs = { value: 0 };
   const networkUp = { value: true };
   let sleptMs = 0;
@@ -103,21 +120,27 @@ export function createDevice(
     let listener: LifecycleListener | undefined;
     const never = <Value>() => new Promise<Value>(() => undefined);
 
-    function effect(apply: () => void): Promise<void> | void {
+    function effect(key: string, apply: () => void): Promise<void> | void {
       if (!alive()) return never();
+      if (disk.failing) disk.refused.add(key);
+      else disk.refused.delete(key);
       if (syncStorage) {
         if (disk.failing) throw new Error("QuotaExceededError");
         return apply();
       }
       const failing = disk.failing;
       return new Promise((resolve, reject) => {
+        const { hanging } = disk;
+        if (hanging) disk.slow++;
         const run = () => {
           inFlight.delete(run);
+          if (hanging) disk.slow--;
           if (!failing) apply();
           if (alive()) failing ? reject(new Error("disk full")) : resolve();
         };
         inFlight.add(run);
-        world.after(random.integer(0, WRITE_MS_MAX), () => void (inFlight.has(run) && run()));
+        const latencyMs = random.integer(0, hanging ? SLOW_WRITE_MS_MAX : WRITE_MS_MAX);
+        world.after(latencyMs, () => void (inFlight.has(run) && run()));
       });
     }
 
@@ -125,11 +148,11 @@ export function createDevice(
       keys: () => (alive() ? [...disk.values.keys()] : never()),
       get: (key) => (alive() ? (disk.values.get(key) ?? null) : never()),
       set: (key, value) =>
-        effect(() => {
+        effect(key, () => {
           disk.bytesWritten += value.length;
           disk.values.set(key, value);
         }),
-      remove: (key) => effect(() => void disk.values.delete(key)),
+      remove: (key) => effect(key, () => void disk.values.delete(key)),
     };
 
     const platform: Platform = {
@@ -174,9 +197,10 @@ export function createDevice(
       kill() {
         living = undefined;
         for (const run of inFlight) {
-          inFlight.delete(run);
           if (random.chance(0.5)) run();
+          inFlight.delete(run);
         }
+        disk.slow = 0;
       },
     };
   }
@@ -225,7 +249,11 @@ export function createLedger(): Ledger {
 }
 
 export function sizeOf(body: string): number {
-  return (JSON.parse(body) as SentBody).variables.input.impressions.length;
+  return postsOf(body).length;
+}
+
+export function postsOf(body: string): string[] {
+  return (JSON.parse(body) as SentBody).variables.input.impressions.map(({ postId }) => postId);
 }
 
 export function accepted(receivedAtMs: number, flushAfterMs = 0): HttpAnswer {

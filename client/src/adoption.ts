@@ -1,0 +1,113 @@
+import { attempt, Unanswered } from "./bounded.ts";
+import type { ImpressionStorage, MaybePromise, OwnerLocks } from "./platform.ts";
+import { decodeSegment, KEY_PREFIX, type Segment } from "./segment.ts";
+
+type Release = () => void;
+
+/** What other instances have in the storage: the dead ones' views are taken over. */
+export interface Adoption {
+  /** Null where another one has the name, and where nobody says so in time. */
+  acquire(owner: string): Promise<Release | null>;
+  /** The segments of dead owners, and their names, which are held from now on. */
+  takeOver(
+    own: string,
+  ): Promise<{ readonly segments: readonly Segment[]; readonly releases: readonly Release[] }>;
+  /** Removes all that the storage has of this account, whoever wrote it. */
+  removeAll(): Promise<void>;
+}
+
+export function createAdoption(deps: {
+  readonly storage: ImpressionStorage;
+  readonly locks: OwnerLocks;
+  /** What the storage and the locks answer is waited for so long. */
+  readonly bound: <Value>(value: MaybePromise<Value>) => MaybePromise<Value>;
+  readonly account: string;
+  readonly onFailure: (error: unknown) => void;
+}): Adoption {
+  const { storage, locks, bound, account, onFailure } = deps;
+
+  async function acquire(owner: string): Promise<Release | null> {
+    let acquiring: MaybePromise<Release | null> = null;
+    try {
+      acquiring = locks.acquire(owner);
+      return await bound(acquiring);
+    } catch (error) {
+      onFailure(error);
+      // One that comes later is given back.
+      if (error instanceof Unanswered) attempt(async () => (await acquiring)?.());
+      return null;
+    }
+  }
+
+  async function ourKeys(): Promise<readonly string[]> {
+    const keys = [...((await bound(storage.keys())) ?? [])].map(String);
+    return keys.filter((key) => key.startsWith(KEY_PREFIX)).sort();
+  }
+
+  async function adoptFrom(keys: readonly string[], release: Release) {
+    const segments: Segment[] = [];
+    /** Another account's, or not readable now: another instance has to be able to take it over. */
+    let left = false;
+    for (const key of keys) {
+      const text = await read(key);
+      const found = typeof text === "string" ? decode(key, text) : text;
+      if (found === undefined) left = true;
+      else if (found !== null && found.views.length > 0) segments.push(found);
+      else if (found !== null) await remove(key);
+    }
+    if (left) attempt(release);
+    return { segments, releases: left ? [] : [release] };
+  }
+
+  /** Undefined where the storage does not tell, null where it has nothing. */
+  async function read(key: string): Promise<string | null | undefined> {
+    try {
+      return (await bound(storage.get(key))) ?? null;
+    } catch (error) {
+      onFailure(error);
+    }
+  }
+
+  /** What can be read of it; undefined where it is not this account's. */
+  function decode(key: string, text: string): Segment | undefined {
+    const { segment, damage } = decodeSegment(key, text, account);
+    if (damage !== null) onFailure(new Error(`${key}: ${damage}`));
+    return segment;
+  }
+
+  async function remove(key: string): Promise<void> {
+    try {
+      await bound(storage.remove(key));
+    } catch (error) {
+      onFailure(error);
+    }
+  }
+
+  return {
+    acquire,
+    async takeOver(own) {
+      const keysOf = new Map<string, string[]>();
+      for (const key of await ourKeys()) {
+        const owner = key.split("/")[1] ?? "";
+        if (owner !== own) keysOf.set(owner, [...(keysOf.get(owner) ?? []), key]);
+      }
+      const segments: Segment[] = [];
+      const releases: Release[] = [];
+      for (const [owner, keys] of keysOf) {
+        const release = await acquire(owner);
+        if (release === null) continue;
+        const found = await adoptFrom(keys, release);
+        segments.push(...found.segments);
+        releases.push(...found.releases);
+      }
+      return { segments, releases };
+    },
+    async removeAll() {
+      for (const key of await ourKeys()) {
+        const text = await read(key);
+        if (typeof text === "string" && decodeSegment(key, text, account).segment !== undefined)
+          await remove(key);
+      }
+    },
+  };
+}
