@@ -1,5 +1,5 @@
 import { setTimeout as sleepUnaborted, setImmediate as turn } from "node:timers/promises";
-import { type Erasure, erasedThroughUs } from "../domain/erasure.ts";
+import { type Erasure, erasedThroughUs, erasureReach, isWithin } from "../domain/erasure.ts";
 import { microsToMillis, type WallClock } from "../domain/time.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -70,7 +70,8 @@ export async function carryOutErasure(
     let before: number | null = null;
     do {
       const page = await queue.deadLetters.page({ filter: { userId }, before, limit: DEAD_LETTERS_PER_PAGE });
-      const gone = page.letters.filter(({ receivedAtUs }) => (receivedAtUs ?? 0) <= throughUs);
+      const reach = erasureReach(throughUs, clock.nowMs());
+      const gone = page.letters.filter(({ receivedAtUs }) => isWithin(reach, receivedAtUs ?? 0));
       await queue.deadLetters.remove(gone.map((letter) => letter.id));
       before = page.next;
       await turn();

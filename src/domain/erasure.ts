@@ -21,3 +21,20 @@ export interface Erasure {
 export function erasedThroughUs(erasure: Pick<Erasure, "requestedAtUs">): number {
   return erasure.requestedAtUs + HOST_CLOCK_SKEW_US_MAX;
 }
+
+/** What an erasure takes of a user, by when it was received; epoch microseconds. */
+export interface ErasureReach {
+  readonly throughUs: number;
+  /** What lies after it was dated by a clock that was ahead, or set back since: nothing is received later than now. */
+  readonly aheadOfUs: number;
+}
+
+/** @param nowMs when the rows go. */
+export function erasureReach(throughUs: number, nowMs: number): ErasureReach {
+  return { throughUs, aheadOfUs: Math.max(throughUs, nowMs * 1_000 + HOST_CLOCK_SKEW_US_MAX) };
+}
+
+/** Whether what was received then goes. */
+export function isWithin({ throughUs, aheadOfUs }: ErasureReach, receivedAtUs: number): boolean {
+  return receivedAtUs <= throughUs || receivedAtUs > aheadOfUs;
+}

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Erasure, ErasureStatus } from "../domain/erasure.ts";
+import type { Erasure, ErasureReach, ErasureStatus } from "../domain/erasure.ts";
 import type { UserPosition } from "./store-writes.ts";
 
 /** Unfinished erasures looked at; they are worked off one at a time, oldest first. */
@@ -25,7 +25,7 @@ export function createReceipts(reader: DatabaseSync) {
   const inOrder = "ORDER BY post_id, viewed_at_ms";
   const views = reader.prepare(`
     SELECT count(*) AS views FROM (SELECT received_at_us ${rest} ${inOrder} LIMIT ${COUNTED_ROWS_MAX})
-    WHERE received_at_us <= :throughReceivedAtUs`);
+    WHERE received_at_us <= :throughUs OR received_at_us > :aheadOfUs`);
   const last = reader.prepare(
     `SELECT post_id, viewed_at_ms ${rest} ${inOrder} LIMIT 1 OFFSET ${COUNTED_ROWS_MAX - 1}`,
   );
@@ -37,12 +37,16 @@ export function createReceipts(reader: DatabaseSync) {
       const rows = through.all(JSON.stringify(userIds));
       return new Map(rows.map((row) => [String(row.user_id), Number(row.through)]));
     },
-    /** Counts the next of a user's views that were received up to this instant. @param after null at first. */
-    countViews(userId: string, throughReceivedAtUs: number, after: UserPosition | null): ViewCount {
+    /** Counts the next of a user's views that an erasure takes. @param after null at first. */
+    countViews(
+      userId: string,
+      { throughUs, aheadOfUs }: ErasureReach,
+      after: UserPosition | null,
+    ): ViewCount {
       const from = { userId, ...(after ?? { postId: "", viewedAtMs: 0 }) };
       const end = last.get(from);
       return {
-        views: Number(views.get({ ...from, throughReceivedAtUs })?.views),
+        views: Number(views.get({ ...from, throughUs, aheadOfUs })?.views),
         next:
           end === undefined ? null : { postId: String(end.post_id), viewedAtMs: Number(end.viewed_at_ms) },
       };

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Erasure } from "../domain/erasure.ts";
+import { type Erasure, type ErasureReach, isWithin } from "../domain/erasure.ts";
 import type { View } from "../domain/impression.ts";
 import { compareDetails, type Details } from "../domain/versions.ts";
 
@@ -11,7 +11,7 @@ export type StoreWrites = {
   readonly writeHistory: (input: WriteHistoryInput) => void;
   /** From its commit on, no view of the user that was received up to the instant gets in any more. */
   readonly markErased: (input: { readonly userId: string; readonly throughReceivedAtUs: number }) => void;
-  /** Deletes the user's views up to the mark, looking at no more than `rows` of them. */
+  /** Deletes the user's views that the erasure takes, looking at no more than `rows` of them. */
   readonly eraseChunk: (input: EraseChunkInput) => ChunkOutcome<UserPosition>;
   /** Deletes views whose retention is over, looking at no more than `rows`. */
   readonly sweepChunk: (input: SweepChunkInput) => ChunkOutcome<ViewPosition>;
@@ -40,7 +40,7 @@ export interface ViewPosition extends UserPosition {
 
 export interface EraseChunkInput {
   readonly userId: string;
-  readonly throughReceivedAtUs: number;
+  readonly reach: ErasureReach;
   readonly after: UserPosition | null;
   readonly rows: number;
 }
@@ -109,12 +109,12 @@ export function createStoreWrites(database: DatabaseSync): StoreWrites {
       mark.run(userId, throughReceivedAtUs);
     },
 
-    eraseChunk({ userId, throughReceivedAtUs, after, rows }) {
+    eraseChunk({ userId, reach, after, rows }) {
       // No id is empty, so the empty one stands before all.
       const found = userChunk.all(userId, after?.postId ?? "", after?.viewedAtMs ?? 0, rows);
       let rowsDeleted = 0;
       for (const row of found) {
-        if (Number(row.received_at_us) > throughReceivedAtUs) continue;
+        if (!isWithin(reach, Number(row.received_at_us))) continue;
         remove.run(userId, row.post_id ?? "", row.viewed_at_ms ?? 0);
         rowsDeleted++;
       }

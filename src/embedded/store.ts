@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { type ErasureReach, erasureReach } from "../domain/erasure.ts";
 import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
@@ -102,12 +103,12 @@ function createEmbeddedStore(
   }
 
   /** How many views an erasure will find, in pieces: a user may have a million. */
-  async function countViews(userId: string, throughReceivedAtUs: number): Promise<number> {
+  async function countViews(userId: string, reach: ErasureReach): Promise<number> {
     let views = 0;
     let after: UserPosition | null = null;
     do {
       const piece: ViewCount = await readInTurn("countViews", () =>
-        receipts.countViews(userId, throughReceivedAtUs, after),
+        receipts.countViews(userId, reach, after),
       );
       views += piece.views;
       after = piece.next;
@@ -193,7 +194,8 @@ function createEmbeddedStore(
       assertOpen();
       const one = { rows: 1, bytes: 0 };
       await write("markErased", { userId, throughReceivedAtUs }, one);
-      await onCounted?.(await countViews(userId, throughReceivedAtUs));
+      const reach = erasureReach(throughReceivedAtUs, clock.nowMs());
+      await onCounted?.(await countViews(userId, reach));
       // In chunks, so that the views of others wait for a part of a long history only. A crash in between leaves the
       // mark and some rows; the erasure is repeated, and finds what is left.
       let rowsDeleted = 0;
@@ -201,7 +203,7 @@ function createEmbeddedStore(
       do {
         const chunk: ChunkOutcome<UserPosition> = await write(
           "eraseChunk",
-          { userId, throughReceivedAtUs, after, rows: CHUNK_ROWS },
+          { userId, reach, after, rows: CHUNK_ROWS },
           { rows: CHUNK_ROWS, bytes: 0 },
         );
         rowsDeleted += chunk.rowsDeleted;

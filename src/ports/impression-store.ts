@@ -58,8 +58,8 @@ export interface ImpressionStore {
   scan(after: ScanPosition | null, limit: number): Promise<ScanPage>;
 
   /**
-   * Deletes everything of a user that was received up to this instant, and keeps out what is still on its way. After a
-   * crash the same call goes on.
+   * Deletes everything of a user that was received up to this instant, and what a clock dated that was ahead of now
+   * (`erasureReach`); keeps out what was received before and is still on its way. After a crash the same call goes on.
    *
    * @param onCounted told how many views there are, and awaited, before that can no longer be counted: what a call
    * after a crash finds may be less.

@@ -1,3 +1,4 @@
+import { type ErasureReach, isWithin } from "../domain/erasure.ts";
 import { shardOf } from "../domain/shard-hash.ts";
 import { SLICE_LENGTHS_SECONDS, type Slice, sliceKey, slicesCovering } from "../domain/slices.ts";
 import { type BatchRow, cutIntoBatches } from "./batches.ts";
@@ -18,34 +19,36 @@ const POSTS_AT_ONCE = 16;
 interface Trace {
   readonly postId: string;
   readonly viewedAtMs: number;
+  /** Null where no write timestamp is known. */
+  readonly receivedAtUs: number | null;
 }
 
 /**
- * Deletes everything of a user that was received up to an instant. The marker first, so that writers stop; then the
- * viewers rows, in every slice that exists; timeline and membership last, because they tell where the rest is: after a
- * crash the same call goes on.
+ * Deletes what an erasure takes of a user. The marker first, so that writers stop; then the viewers rows, in every slice
+ * that exists; timeline and membership last, because they tell where the rest is: after a crash the same call goes on.
  *
- * Each delete carries the instant as its write timestamp: it takes what was received before, also where that is
- * written later, and leaves what was received after.
+ * Each delete carries the erasure's instant as its write timestamp: it takes what was received before, also where that is
+ * written later, and leaves what was received after. A view that a clock dated ahead has a later one; it is deleted with
+ * that, alone: as the timestamp of all it would keep the user's new views out until then.
  */
 export async function eraseUser(
   database: Database,
   erasedUsers: ErasedUsers,
   userId: string,
-  throughReceivedAtUs: number,
+  reach: ErasureReach,
   onCounted: (views: number) => Promise<void> = async () => undefined,
 ): Promise<{ readonly rowsDeleted: number }> {
-  const timestamp = BigInt(throughReceivedAtUs);
-  await erasedUsers.record(userId, throughReceivedAtUs);
+  const timestamp = BigInt(reach.throughUs);
+  await erasedUsers.record(userId, reach.throughUs);
 
   let rowsDeleted = 0;
+  let hasAhead = false;
   for await (const page of database.pages("readHistory", [userId], VIEWS_PER_PAGE)) {
     const traces = page
-      .filter(
-        (row) => isNull(row, "received_at_us") || integerOf(row, "received_at_us") <= throughReceivedAtUs,
-      )
-      .map(traceOf);
+      .map(historyTraceOf)
+      .filter(({ receivedAtUs }) => receivedAtUs === null || isWithin(reach, receivedAtUs));
     await deleteViewers(traces);
+    hasAhead ||= traces.some(isAhead);
     rowsDeleted += traces.length;
   }
   // On ScyllaDB half a batch may be there: a timeline row whose membership never came.
@@ -53,6 +56,7 @@ export async function eraseUser(
     await deleteViewers(await withoutMembership(page.map(traceOf)));
   }
   await onCounted(rowsDeleted);
+  if (hasAhead) await deleteHistoryAhead();
   await database.writeBatch(
     [
       { statement: "deleteTimeline", parameters: [timestamp, userId] },
@@ -61,6 +65,31 @@ export async function eraseUser(
     { apart: true },
   );
   return { rowsDeleted };
+
+  function isAhead({ receivedAtUs }: Trace): boolean {
+    return receivedAtUs !== null && receivedAtUs > reach.aheadOfUs;
+  }
+
+  function timestampFor({ receivedAtUs }: Trace): bigint {
+    return receivedAtUs === null || receivedAtUs < reach.throughUs ? timestamp : BigInt(receivedAtUs);
+  }
+
+  async function deleteHistoryAhead(): Promise<void> {
+    for await (const page of database.pages("readHistory", [userId], VIEWS_PER_PAGE)) {
+      const rows = page
+        .map(historyTraceOf)
+        .filter(isAhead)
+        .map((trace): BatchRow[] => {
+          const at = timestampFor(trace);
+          const viewedAt = timestampOf(trace.viewedAtMs);
+          return [
+            { statement: "deleteTimelineRow", parameters: [at, userId, viewedAt, trace.postId] },
+            { statement: "deleteMembershipRow", parameters: [at, userId, trace.postId, viewedAt] },
+          ];
+        });
+      await Promise.all(cutIntoBatches(rows).map((batch) => database.writeBatch(batch, { apart: true })));
+    }
+  }
 
   async function deleteViewers(traces: readonly Trace[]): Promise<void> {
     const lookups = [...Map.groupBy(traces, ({ postId }) => postId)].flatMap(([postId, group]) =>
@@ -74,7 +103,8 @@ export async function eraseUser(
   async function deleteViewersOfPost(postId: string, traces: readonly Trace[]): Promise<void> {
     const existing = await existingSlices(database, postId, traces);
     const partitions = new Map<string, BatchRow[][]>();
-    for (const { viewedAtMs } of traces) {
+    for (const trace of traces) {
+      const { viewedAtMs } = trace;
       for (const slice of slicesCovering(viewedAtMs)) {
         if (!existing.has(sliceKey(slice))) continue;
         const key = sliceKey(slice);
@@ -85,7 +115,7 @@ export async function eraseUser(
         rows.push([
           {
             statement: "deleteViewer",
-            parameters: [timestamp, ...partition, timestampOf(viewedAtMs), userId],
+            parameters: [timestampFor(trace), ...partition, timestampOf(viewedAtMs), userId],
           },
         ]);
       }
@@ -133,7 +163,12 @@ async function existingSlices(
 }
 
 function traceOf(row: Parameters<typeof textOf>[0]): Trace {
-  return { postId: textOf(row, "post_id"), viewedAtMs: instantMsOf(row, "viewed_at") };
+  return { postId: textOf(row, "post_id"), viewedAtMs: instantMsOf(row, "viewed_at"), receivedAtUs: null };
+}
+
+function historyTraceOf(row: Parameters<typeof textOf>[0]): Trace {
+  const receivedAtUs = isNull(row, "received_at_us") ? null : integerOf(row, "received_at_us");
+  return { ...traceOf(row), receivedAtUs };
 }
 
 function traceKey({ postId, viewedAtMs }: Trace): string {

@@ -145,6 +145,14 @@ export const STATEMENTS = {
     kind: "write",
     cql: "DELETE FROM views_by_user_post USING TIMESTAMP ? WHERE user_id = ?",
   },
+  deleteTimelineRow: {
+    kind: "write",
+    cql: "DELETE FROM posts_by_user USING TIMESTAMP ? WHERE user_id = ? AND viewed_at = ? AND post_id = ?",
+  },
+  deleteMembershipRow: {
+    kind: "write",
+    cql: "DELETE FROM views_by_user_post USING TIMESTAMP ? WHERE user_id = ? AND post_id = ? AND viewed_at = ?",
+  },
   insertErasedUser: {
     kind: "write",
     cql: `INSERT INTO erasures (recorded_day, recorded_at, user_id, through_received_at_us)

@@ -1,3 +1,4 @@
+import { erasureReach } from "../domain/erasure.ts";
 import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { SLICE_ROWS_MAX } from "../domain/slices.ts";
 import { type Clock, DAY_MS } from "../domain/time.ts";
@@ -133,7 +134,7 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
       }),
     scan: (after, limit) => scanViews(database, after, limit, expiredThroughMs()),
     eraseUser: (userId, throughReceivedAtUs, onCounted) =>
-      eraseUser(database, erasedUsers, userId, throughReceivedAtUs, onCounted),
+      eraseUser(database, erasedUsers, userId, erasureReach(throughReceivedAtUs, clock.nowMs()), onCounted),
     async erasedThrough(userIds) {
       await erasedUsers.ready();
       const throughs = userIds.map((userId) => [userId, erasedUsers.throughUs(userId)] as const);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import type { Erasure } from "../../src/domain/erasure.ts";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
+import { DAY_MS } from "../../src/domain/time.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { type Environment, openEngineOf } from "./open-engine.ts";
 import { EVERYTHING, recordViews, viewOf } from "./views.ts";
@@ -58,13 +59,20 @@ export async function provesResumableErasure(
   };
   const before = { receivedAtUs: erasure.requestedAtUs - 1 };
   const after = { receivedAtUs: nowMs * 1_000 };
+  /** By a clock that was ahead for a moment. */
+  const ahead = { receivedAtUs: (nowMs + 100 * DAY_MS) * 1_000 };
 
   const engine = await openEngineOf(environment);
   await recordViews(
     engine.store,
     ["gone", "stays"].flatMap((userId) =>
       Array.from({ length: STORED }, (_, index) =>
-        viewOf({ userId, postId: `p${index % POSTS}`, viewedAtMs: nowMs - 60_000 - index, ...before }),
+        viewOf({
+          userId,
+          postId: `p${index % POSTS}`,
+          viewedAtMs: nowMs - 60_000 - index,
+          ...(index % 8 === 0 ? ahead : before),
+        }),
       ),
     ),
   );
@@ -87,7 +95,11 @@ export async function provesResumableErasure(
       ),
     ),
   });
-  await engine.queue.deadLetters.add([letterOf({ userId: "gone" }), letterOf({ userId: "stays" })]);
+  await engine.queue.deadLetters.add([
+    letterOf({ userId: "gone" }),
+    letterOf({ userId: "gone", ...ahead }),
+    letterOf({ userId: "stays" }),
+  ]);
   await engine.store.saveErasure(erasure);
   await engine.close();
 

@@ -1,8 +1,9 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Erasure } from "../../../src/domain/erasure.ts";
+import { DAY_MS, MINUTE_MS } from "../../../src/domain/time.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
 import { EVERYTHING, recordViews, viewOf } from "../../support/views.ts";
-import { openStore, type StoreContract, scanAll, someInstantMs } from "./fixture.ts";
+import { openStore, type StoreContract, scanAll, someInstantMs, sorted } from "./fixture.ts";
 
 export function erase(contract: StoreContract): void {
   const seenBy = async (store: ImpressionStore, userId: string) =>
@@ -52,6 +53,33 @@ export function erase(contract: StoreContract): void {
       await recordViews(store, [of("before", throughUs + 2)]);
       expect((await seenBy(store, "u")).sort()).toEqual(["after", "before"]);
       expect(await viewersOf(store, "before")).toEqual(["u"]);
+    });
+
+    it("takes what a clock dated that was ahead, and its repetitions, but nothing else of the user's later life", async () => {
+      const { store } = await openStore(contract);
+      const viewedAtMs = someInstantMs();
+      const nowUs = Date.now() * 1_000;
+      const of = (postId: string, receivedAtUs: number) =>
+        viewOf({ userId: "u", postId, viewedAtMs, receivedAtUs });
+      const ahead = [10 * MINUTE_MS, 100 * DAY_MS].map((aheadMs) =>
+        of(`ahead ${aheadMs}`, nowUs + aheadMs * 1_000),
+      );
+      const later = of("later", nowUs - 1_000_000);
+      await recordViews(store, [...ahead, later, of("before", nowUs - 60_000_000)]);
+      const counts: number[] = [];
+      const erased = await store.eraseUser("u", nowUs - 30_000_000, async (views) => void counts.push(views));
+      expect(erased).toEqual({ rowsDeleted: 3 });
+      expect(counts).toEqual([3]);
+      // Delivered again, as a queue may do.
+      await recordViews(store, ahead);
+      await store.eraseUser("u", nowUs - 30_000_000);
+      expect(await seenBy(store, "u")).toEqual(["later"]);
+      expect(await viewersOf(store, ahead[0]?.postId ?? "")).toEqual([]);
+      expect(await scanAll(store)).toEqual([later]);
+      // Nobody is shut out: what comes now is stored.
+      const fresh = of("fresh", nowUs);
+      await recordViews(store, [fresh]);
+      expect(sorted(await scanAll(store))).toEqual(sorted([fresh, later]));
     });
 
     it("keeps out what was received before and is written only now", async () => {
