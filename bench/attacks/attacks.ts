@@ -1,3 +1,5 @@
+import { gzipSync } from "node:zlib";
+
 /**
  * Requests that cost a naive GraphQL server far more than they cost their sender, and how this one must answer: the test
  * in test/e2e/attack-set.test.ts holds the codes, `npm run bench:attacks` prints what each costs.
@@ -14,11 +16,12 @@ export interface Attack {
 }
 
 interface AttackRequest {
-  readonly method: "GET" | "POST";
-  /** JSON; undefined for GET. */
-  readonly body?: string;
+  readonly method: string;
+  /** JSON, unless the headers say otherwise; undefined for GET. */
+  readonly body?: string | Uint8Array;
   /** With its question mark. */
   readonly search?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const times = (count: number, text: (index: number) => string, separator = " ") =>
@@ -179,6 +182,28 @@ export const ATTACKS: readonly Attack[] = [
     message: /larger than 262144 bytes/,
     request: post(USERS, { u: [], p: ids(100_000) }),
   },
+  {
+    name: "4 MiB of spaces in 4 KB of gzip",
+    status: 413,
+    code: "BATCH_TOO_LARGE",
+    message: /larger than 262144 bytes/,
+    request: {
+      method: "POST",
+      headers: { "content-encoding": "gzip" },
+      body: gzipSync(Buffer.alloc(4 * 1024 * 1024, " ")),
+    },
+  },
+  {
+    ...badInput("an accept header of 1,025 characters", /^The header accept is longer than 1024/, {
+      ...post("{ __typename }"),
+      headers: { accept: "x".repeat(1_025) },
+    }),
+    status: 431,
+  },
+  {
+    ...badInput("an HTTP method that nobody uses", /^Send GraphQL requests with GET/, { method: "PROPFIND" }),
+    status: 405,
+  },
   badInput("a batch of 1,000 operations", /^Send one operation in each request/, {
     method: "POST",
     body: JSON.stringify(Array(1_000).fill({ query: '{ seenPosts(userId: "u") { nodes { views } } }' })),
@@ -218,11 +243,17 @@ export interface AttackAnswer {
   readonly message: string;
 }
 
-export async function send(url: string, { method, body, search = "" }: AttackRequest): Promise<AttackAnswer> {
+export async function send(
+  url: string,
+  { method, body, search = "", headers = {} }: AttackRequest,
+): Promise<AttackAnswer> {
   const response = await fetch(new URL(`/graphql${search}`, url), {
     method,
-    headers: method === "GET" ? { "apollo-require-preflight": "1" } : { "content-type": "application/json" },
-    ...(body === undefined ? {} : { body }),
+    headers: {
+      ...(method === "GET" ? { "apollo-require-preflight": "1" } : { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: body as string }),
   });
   const { errors = [] } = (await response.json()) as {
     errors?: { message: string; extensions: { code: string } }[];

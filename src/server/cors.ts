@@ -29,6 +29,7 @@ export async function registerCors(
 const OWN_HEADERS = [
   "authorization",
   "content-type",
+  "content-encoding",
   "apollo-require-preflight",
   REQUEST_TIMEOUT_HEADER,
   REQUEST_ID_HEADER,

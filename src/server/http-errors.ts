@@ -4,6 +4,7 @@ import { badUserInput } from "../resolvers/arguments.ts";
 import { publicErrorOf, publicExtensionsOf } from "../resolvers/error-mapping.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { HEADER_BYTES_MAX } from "./limits.ts";
+import { ENCODINGS_READ, UnknownEncodingError } from "./request-body.ts";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 const GRAPHQL_RESPONSE_TYPE = "application/graphql-response+json; charset=utf-8";
@@ -12,10 +13,11 @@ const GRAPHQL_RESPONSE_TYPE = "application/graphql-response+json; charset=utf-8"
 interface HttpFailure {
   readonly status: number;
   readonly error: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Answers with an error in the shape that GraphQL clients read: `{"errors":[{"message","extensions":{"code"}}]}`. */
-export function sendFailure(reply: FastifyReply, { status, error }: HttpFailure): FastifyReply {
+export function sendFailure(reply: FastifyReply, { status, error, headers = {} }: HttpFailure): FastifyReply {
   const told = publicErrorOf(error);
   const { code, message, retryAfterMs } = told;
   const { outcome } = reply.request;
@@ -26,6 +28,7 @@ export function sendFailure(reply: FastifyReply, { status, error }: HttpFailure)
   if (retryAfterMs !== undefined) reply.header("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
   return reply
     .code(status)
+    .headers(headers)
     .header(
       "content-type",
       acceptsOnlyGraphQLResponse(reply.request.headers.accept) ? GRAPHQL_RESPONSE_TYPE : JSON_TYPE,
@@ -61,6 +64,14 @@ export function failureOf(error: unknown, requestId: string, logger: Logger): Ht
     case "FST_ERR_BAD_URL":
       return { status: 400, error: badUserInput("The path is not a valid URL path.") };
     default:
+      if (error instanceof UnknownEncodingError)
+        return {
+          status: 415,
+          error: badUserInput(
+            `The header content-encoding must be one of ${ENCODINGS_READ}, or left out where the body is not compressed.`,
+          ),
+          headers: { "accept-encoding": ENCODINGS_READ },
+        };
       // Whatever else Fastify refuses: the caller's doing by its status, and no line in our log.
       if (isCallersMistake(error))
         return {

@@ -263,6 +263,7 @@ describe("web pages of other origins", () => {
     const ours = [
       "authorization",
       "content-type",
+      "content-encoding",
       "apollo-require-preflight",
       "x-request-timeout-ms",
       "x-request-id",
