@@ -14,8 +14,9 @@ export function registerExport(program: Command, deps: CliDependencies): void {
       "after",
       `
 One view a line, in the store's own order, as \`impressions import\` reads it:
-  {"userId":"u1","postId":"p1","viewedAt":"2026-11-22T10:15:30.123Z","receivedAt":"2026-11-22T10:15:31.123456Z"}
-Only what is within the retention. Dead letters are not exported. What arrives meanwhile may be in it or not.
+  {"userId":"u1","postId":"p1","viewedAt":"2026-11-22T10:15:30.123Z","surface":"HOME","position":null,
+   "dwellMs":null,"receivedAt":"2026-11-22T10:15:31.123456Z"}
+All fields are in every line, null where there is none. Only what is within the retention. Dead letters are not exported. What arrives meanwhile may be in it or not.
 The file appears under its name once it is complete.
 
 The embedded engine can be opened by one process only: stop the service first.

@@ -58,14 +58,15 @@ export type DecodedLine =
   | { readonly kind: "record"; readonly record: LineRecord }
   | { readonly kind: "rejected"; readonly rejection: LineRejection };
 
-/** A view as a line, without the line feed. Fields that the client left out stay out. */
+/**
+ * A view as a line, without the line feed. All fields are in every line, null where the client left one out: programs
+ * that read such files learn the columns from the first lines, and would not see one that comes later.
+ */
 export function encodeLine(view: View): string {
   // Built by hand: it runs once for every stored view, and the order of the fields is part of the format.
   let line = `{"userId":${JSON.stringify(view.userId)},"postId":${JSON.stringify(view.postId)}`;
   line += `,"viewedAt":"${formatInstant(view.viewedAtMs)}"`;
-  if (view.surface !== null) line += `,"surface":${JSON.stringify(view.surface)}`;
-  if (view.position !== null) line += `,"position":${view.position}`;
-  if (view.dwellMs !== null) line += `,"dwellMs":${view.dwellMs}`;
+  line += `,"surface":${JSON.stringify(view.surface)},"position":${view.position},"dwellMs":${view.dwellMs}`;
   return `${line},"receivedAt":"${formatInstantMicros(view.receivedAtUs)}"}`;
 }
 

@@ -99,9 +99,9 @@ function exportedLines(count: number): string[] {
       userId: users[(index * 7_919) % users.length],
       postId: `post-${(index * 104_729) % 500}`,
       viewedAt: new Date(viewedAtMs).toISOString(),
-      ...(index % 2 === 0 ? {} : { surface: "HOME" }),
-      ...(index % 3 === 0 ? {} : { position: index % 100 }),
-      ...(index % 5 === 0 ? {} : { dwellMs: index % 10_000 }),
+      surface: index % 2 === 0 ? null : "HOME",
+      position: index % 3 === 0 ? null : index % 100,
+      dwellMs: index % 5 === 0 ? null : index % 10_000,
       receivedAt,
     });
   });
@@ -159,9 +159,10 @@ describe("what was imported", () => {
     const first = await run(dataDir, ["import", file]);
     expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining("too old   1") });
     const once = await stored(dataDir);
+    const rest = { postId: "p", viewedAt: new Date(viewedAt).toISOString(), dwellMs: null };
     expect(once.map(withoutReceivedAt)).toEqual([
-      { userId: "u", postId: "p", viewedAt: new Date(viewedAt).toISOString(), surface: "LAST" },
-      { userId: "u2", postId: "p", viewedAt: new Date(viewedAt).toISOString(), position: 1 },
+      { userId: "u", ...rest, surface: "LAST", position: null },
+      { userId: "u2", ...rest, surface: null, position: 1 },
     ]);
     for (const line of once) {
       const { receivedAt } = JSON.parse(line) as { receivedAt: string };

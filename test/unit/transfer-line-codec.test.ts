@@ -58,7 +58,24 @@ test("what is written is read back, to the microsecond and the last code point",
   );
 });
 
-test("the fields stand in the documented order, and those that are not known stay out", () => {
+test("a line without its nulls, as exports were before, is read the same", () => {
+  fc.assert(
+    fc.property(view, (original) => {
+      const line = encodeLine(original);
+      const fields = Object.entries(JSON.parse(line) as object);
+      expect(fields).toHaveLength(7);
+      const old = JSON.stringify(Object.fromEntries(fields.filter(([, value]) => value !== null)));
+      const [now, before] = [decodeLine(line), decodeLine(old)];
+      if (now.kind !== "record" || before.kind !== "record") throw new Error("a line was refused");
+      const judged = ({ record }: typeof now) =>
+        judge(record.userId, original.receivedAtUs, record.impression, RETENTION_MS);
+      expect(judged(before)).toEqual(judged(now));
+      expect(before.record.receivedAtUs).toBe(now.record.receivedAtUs);
+    }),
+  );
+});
+
+test("a line has all fields in the documented order; what the client left out is null", () => {
   const bare: View = {
     userId: "u1",
     postId: "p1",
@@ -69,7 +86,8 @@ test("the fields stand in the documented order, and those that are not known sta
     dwellMs: null,
   };
   expect(encodeLine(bare)).toBe(
-    '{"userId":"u1","postId":"p1","viewedAt":"2026-11-22T10:15:30.123Z","receivedAt":"2026-11-22T10:15:31.123456Z"}',
+    '{"userId":"u1","postId":"p1","viewedAt":"2026-11-22T10:15:30.123Z","surface":null,"position":null,' +
+      '"dwellMs":null,"receivedAt":"2026-11-22T10:15:31.123456Z"}',
   );
   expect(encodeLine({ ...bare, surface: "HOME", position: 3, dwellMs: 1_200 })).toBe(
     '{"userId":"u1","postId":"p1","viewedAt":"2026-11-22T10:15:30.123Z","surface":"HOME","position":3,' +

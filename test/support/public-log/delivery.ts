@@ -76,6 +76,7 @@ export function linesOf(views: readonly View[]): string[] {
       viewedAt: new Date(viewedAtMs).toISOString(),
       surface,
       position,
+      dwellMs: null,
       receivedAt: new Date(viewedAtMs)
         .toISOString()
         .replace("Z", `${String(receivedAtUs % 1_000).padStart(3, "0")}Z`),
