@@ -86,7 +86,7 @@ export async function startService(
       const hostClock = clockWatch.health();
       const phase = lifecycle.phase().name;
       return {
-        ready: phase === "running" && isReady(role, queue) && hostClock.healthy,
+        ready: phase === "running" && isReady(role, queue, store) && hostClock.healthy,
         body: {
           role,
           phase,
@@ -190,9 +190,13 @@ export function startEngineWorkers(
   });
 }
 
-/** A mutation can be taken while nothing is delivered; a worker that gets nothing has to be looked at. */
-function isReady(role: Role, queue: Health): boolean {
-  return queue.healthy && (role !== "worker" || queue.notDelivering === undefined);
+/**
+ * A mutation can be taken while nothing is delivered, and while the store is away; but a worker that gets nothing, and a
+ * store that does not come back by itself, have to be looked at.
+ */
+function isReady(role: Role, queue: Health, store: Health): boolean {
+  if (!queue.healthy || (!store.healthy && store.lasting === true)) return false;
+  return role !== "worker" || queue.notDelivering === undefined;
 }
 
 export interface LocalApi {

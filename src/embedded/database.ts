@@ -22,6 +22,11 @@ const SQLITE_TOOBIG = 18;
 const SQLITE_CONSTRAINT = 19;
 const SQLITE_MISMATCH = 20;
 const SQLITE_NOTADB = 26;
+/**
+ * Extended codes: READ, SHORT_READ, FSYNC, DATA, CORRUPTFS. Not those of writing: a full disk makes some of them, and they
+ * pass once there is room.
+ */
+const DISK_FAILURES: ReadonlySet<number> = new Set([266, 522, 1_034, 8_202, 8_458]);
 
 /**
  * Creates the file where there is none and brings its schema up to date.
@@ -151,7 +156,7 @@ function startProblem(path: string, directory: string, error: unknown): string {
   switch (primaryCode(error)) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return `${path} is damaged: restore ${basename(path)} from a backup, or move it away to start with an empty one`;
+      return damageProblem(path);
     case SQLITE_BUSY:
       return `${path} is in use by another program: close that program first`;
     case SQLITE_FULL:
@@ -173,12 +178,47 @@ export function isRefusal(error: unknown): boolean {
   return code === SQLITE_TOOBIG || code === SQLITE_CONSTRAINT || code === SQLITE_MISMATCH;
 }
 
+/** Whether the file holds what SQLite never wrote, or the disk fails: it does not pass by itself. */
+export function isDamage(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB || DISK_FAILURES.has(extendedCode(error) ?? 0);
+}
+
+/**
+ * Reads the whole file through, which takes as long as the disk takes; changes nothing.
+ *
+ * @throws EngineStartError it is damaged; the message says what to do.
+ */
+export function checkWhole(file: string): void {
+  let found: unknown;
+  try {
+    const database = openForReading(file);
+    try {
+      found = database.prepare("PRAGMA quick_check(1)").get()?.quick_check;
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    throw startError(file, error);
+  }
+  if (found !== "ok") throw new EngineStartError(`${damageProblem(file)} (${String(found)})`);
+}
+
+function damageProblem(path: string): string {
+  return `${path} is damaged: restore ${basename(path)} from a backup, or move it away to start with an empty one`;
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 /** SQLite's result code without the extended part, or null where the error is not SQLite's. */
 function primaryCode(error: unknown): number | null {
+  const code = extendedCode(error);
+  return code === null ? null : code & 0xff;
+}
+
+function extendedCode(error: unknown): number | null {
   if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return null;
-  return error.errcode & 0xff;
+  return error.errcode;
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Finding, failed, ok, printableBytes, warning } from "../domain/finding.ts";
-import { messageOf, schemaVersion } from "./database.ts";
+import { checkWhole, messageOf, schemaVersion } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
 import { QUEUE_SCHEMA, type Schema, STORE_SCHEMA } from "./schema.ts";
 
@@ -74,11 +74,11 @@ function schemaFinding(dataDir: string, file: string, schema: Schema): Finding {
   if (!existsSync(path)) return ok(file, "not there yet: the first start makes it");
   try {
     const version = schemaVersion(path, schema);
+    checkWhole(path);
     const known = schema.steps.length;
-    return ok(
-      file,
-      version < known ? `format ${version}: the next start brings it to ${known}` : `format ${version}`,
-    );
+    const format =
+      version < known ? `format ${version} (the next start brings it to ${known})` : `format ${version}`;
+    return ok(file, `${format}, no damage found`);
   } catch (error) {
     return failed(file, messageOf(error));
   }

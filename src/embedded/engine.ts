@@ -28,6 +28,11 @@ export interface EmbeddedEngineOptions {
    * acknowledged is safe; only a new process helps.
    */
   readonly onFatal?: (reason: string) => void;
+  /**
+   * Called, at most once for each file, where it or its disk turns out to be damaged: nothing of it is answered or written
+   * until the process is started again.
+   */
+  readonly onDamage?: (reason: string) => void;
   readonly onStatement?: OnStatement | undefined;
 }
 
@@ -76,6 +81,7 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
       clock,
       readTurns,
       onFatal,
+      onDamage: options.onDamage,
       onStatement: options.onStatement,
     });
     opened.push(store);

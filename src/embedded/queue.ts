@@ -4,6 +4,7 @@ import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { type Clock, DAY_MS } from "../domain/time.ts";
 import { QueueFullError, QueueUnavailableError } from "../ports/errors.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
+import { createDamageGuard, type DamageGuard } from "./damage.ts";
 import { messageOf, withReader } from "./database.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import { createLeases, type QueuedMessage } from "./leases.ts";
@@ -41,6 +42,8 @@ export interface EmbeddedQueueOptions {
   readonly readTurns: ReadTurns;
   /** The writer's thread died: nothing can be published or settled in this process any more. */
   readonly onFatal?: (reason: string) => void;
+  /** See DamageGuard. */
+  readonly onDamage?: ((reason: string) => void) | undefined;
 }
 
 export interface EmbeddedQueue extends ImpressionQueue {
@@ -55,12 +58,14 @@ export interface EmbeddedQueue extends ImpressionQueue {
  * @param options.file a file that `prepareDatabase` has brought up to date.
  */
 export async function openEmbeddedQueue(options: EmbeddedQueueOptions): Promise<EmbeddedQueue> {
+  const guard = createDamageGuard(options.file, options.onDamage);
   const writer = await openWriter<QueueWrites>(
     { database: "queue", file: options.file },
     { unavailable, refused: unavailable },
+    guard,
     options.onFatal,
   );
-  return withReader(writer, options.file, (reader) => createEmbeddedQueue(options, writer, reader));
+  return withReader(writer, options.file, (reader) => createEmbeddedQueue(options, guard, writer, reader));
 }
 
 function unavailable(reason: string): QueueUnavailableError {
@@ -69,6 +74,7 @@ function unavailable(reason: string): QueueUnavailableError {
 
 function createEmbeddedQueue(
   options: EmbeddedQueueOptions,
+  guard: DamageGuard,
   writer: Writer<QueueWrites>,
   reader: DatabaseSync,
 ): EmbeddedQueue {
@@ -84,8 +90,10 @@ function createEmbeddedQueue(
   const wakeUp = createWakeUp();
   let closing: Promise<void> | null = null;
 
+  /** @throws the port's error where the file is closed or damaged. */
   function assertOpen(): void {
-    if (closing !== null) throw unavailable("closed");
+    const reason = closing === null ? guard.reason() : "closed";
+    if (reason !== null) throw unavailable(reason);
   }
 
   /** Runs a read; whatever SQLite throws becomes the port's error. */
@@ -94,6 +102,7 @@ function createEmbeddedQueue(
     try {
       return query();
     } catch (error) {
+      guard.notice(error);
       throw unavailable(messageOf(error));
     }
   }
@@ -277,7 +286,7 @@ function createEmbeddedQueue(
       try {
         read(() => totals.get());
       } catch (error) {
-        return { healthy: false, reason: messageOf(error) };
+        if (guard.reason() === null) return { healthy: false, reason: messageOf(error) };
       }
       return writer.health();
     },

@@ -7,6 +7,7 @@ import type { WalkRequest } from "../domain/walk.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
 import { createClaims } from "./claims.ts";
+import { createDamageGuard, type DamageGuard } from "./damage.ts";
 import { messageOf, withReader } from "./database.ts";
 import { candidatesPerRead, createMembership } from "./membership.ts";
 import type { ReadTurns } from "./read-turns.ts";
@@ -33,6 +34,8 @@ export interface EmbeddedStoreOptions {
   readonly readTurns: ReadTurns;
   /** The writer's thread died: nothing can be written in this process any more. */
   readonly onFatal?: (reason: string) => void;
+  /** See DamageGuard. */
+  readonly onDamage?: ((reason: string) => void) | undefined;
   /** Told of each read, and of each write with its wait for a transaction. */
   readonly onStatement?: OnStatement | undefined;
 }
@@ -49,12 +52,14 @@ export interface EmbeddedStore extends ImpressionStore {
  * @param options.file a file that `prepareDatabase` has brought up to date.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
+  const guard = createDamageGuard(options.file, options.onDamage);
   const writer = await openWriter<StoreWrites>(
     { database: "store", file: options.file },
     { unavailable, refused: (reason) => new StoreRefusedError(`embedded store: ${reason}`) },
+    guard,
     options.onFatal,
   );
-  return withReader(writer, options.file, (reader) => createEmbeddedStore(options, writer, reader));
+  return withReader(writer, options.file, (reader) => createEmbeddedStore(options, guard, writer, reader));
 }
 
 function unavailable(reason: string): StoreUnavailableError {
@@ -63,6 +68,7 @@ function unavailable(reason: string): StoreUnavailableError {
 
 function createEmbeddedStore(
   { clock, retentionMs, readTurns, onStatement = () => undefined }: EmbeddedStoreOptions,
+  guard: DamageGuard,
   writer: Writer<StoreWrites>,
   reader: DatabaseSync,
 ): EmbeddedStore {
@@ -73,8 +79,10 @@ function createEmbeddedStore(
   const claims = createClaims(clock);
   let closing: Promise<void> | null = null;
 
+  /** @throws the port's error where the file is closed or damaged. */
   function assertOpen(): void {
-    if (closing !== null) throw unavailable("closed");
+    const reason = closing === null ? guard.reason() : "closed";
+    if (reason !== null) throw unavailable(reason);
   }
 
   const timer = createStatementTimer(clock, onStatement);
@@ -98,6 +106,7 @@ function createEmbeddedStore(
     try {
       return timer.read(statement, query);
     } catch (error) {
+      guard.notice(error);
       throw unavailable(messageOf(error));
     }
   }
@@ -244,7 +253,7 @@ function createEmbeddedStore(
       try {
         read("findErasure", () => receipts.find(""));
       } catch (error) {
-        return { healthy: false, reason: messageOf(error) };
+        if (guard.reason() === null) return { healthy: false, reason: messageOf(error) };
       }
       return writer.health();
     },

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { isRefusal, messageOf } from "./database.ts";
+import { isDamage, isRefusal, messageOf } from "./database.ts";
 
 /** What a database can be asked to write: named operations of one argument, each run inside a transaction. */
 export type Operations = Readonly<Record<string, (input: never) => unknown>>;
@@ -13,8 +13,16 @@ export interface Job {
 /** What became of one job. Plain data: it crosses a thread boundary. */
 export type Outcome =
   | { readonly done: true; readonly value: unknown }
-  /** `refused`: the same job will fail for ever. Otherwise it may succeed later. */
-  | { readonly done: false; readonly refused: boolean; readonly reason: string };
+  /**
+   * `refused`: the same job will fail for ever. Otherwise it may succeed later, but for what is `damaged`: the file or its
+   * disk.
+   */
+  | {
+      readonly done: false;
+      readonly refused: boolean;
+      readonly damaged: boolean;
+      readonly reason: string;
+    };
 
 /** Runs jobs in one transaction, in order, and tells of each what became of it. Never throws. */
 export type BatchRunner = (jobs: readonly Job[]) => readonly Outcome[];
@@ -61,5 +69,5 @@ export function createBatchRunner(database: DatabaseSync, operations: Operations
 }
 
 function failure(error: unknown): Outcome & { done: false } {
-  return { done: false, refused: isRefusal(error), reason: messageOf(error) };
+  return { done: false, refused: isRefusal(error), damaged: isDamage(error), reason: messageOf(error) };
 }

@@ -2,6 +2,7 @@ import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { EngineStartError } from "../ports/errors.ts";
 import type { Health } from "../ports/impression-queue.ts";
+import type { DamageGuard } from "./damage.ts";
 import type { Job, Operations, Outcome } from "./transaction.ts";
 import { type FromThread, PROBE, type ThreadData, type ToThread } from "./writer-protocol.ts";
 
@@ -64,12 +65,14 @@ type Phase =
   | { readonly name: "ended"; readonly reason: string };
 
 /**
+ * @param guard of the file: once it is damaged nothing is written, and nothing that was is taken for stored.
  * @param onDeath called where the thread ends though nobody closed it: nothing can be written in this process any more.
  * @throws EngineStartError the thread cannot open the file.
  */
 export async function openWriter<Writes extends Operations>(
   data: ThreadData,
   errors: WriterErrors,
+  guard: DamageGuard,
   onDeath: (reason: string) => void = () => undefined,
 ): Promise<Writer<Writes>> {
   const thread = new Worker(new URL(`./writer-thread${extname(import.meta.filename)}`, import.meta.url), {
@@ -118,9 +121,12 @@ export async function openWriter<Writes extends Operations>(
 
   function settle(outcomes: readonly Outcome[]): void {
     const batch = inFlight.shift() ?? [];
+    for (const outcome of outcomes) if (!outcome.done && outcome.damaged) guard.damaged(outcome.reason);
+    const damage = guard.reason();
     for (const [index, job] of batch.entries()) {
       const outcome = outcomes[index];
-      if (outcome === undefined) job.reject(errors.unavailable("the writer's thread gave no answer"));
+      if (damage !== null) job.reject(errors.unavailable(damage));
+      else if (outcome === undefined) job.reject(errors.unavailable("the writer's thread gave no answer"));
       else if (outcome.done) job.resolve(outcome.value);
       else job.reject(outcome.refused ? errors.refused(outcome.reason) : errors.unavailable(outcome.reason));
     }
@@ -150,6 +156,8 @@ export async function openWriter<Writes extends Operations>(
   function run(operation: string, input: unknown, weight: Weight): Promise<unknown> {
     if (phase.name === "closing") return Promise.reject(errors.unavailable("closed"));
     if (phase.name === "ended") return Promise.reject(errors.unavailable(phase.reason));
+    const damage = guard.reason();
+    if (damage !== null) return Promise.reject(errors.unavailable(damage));
     // One job is taken whatever its size: it could never be written otherwise.
     const isTooMuch = waiting.length > 0 && waitingBytes + weight.bytes > WAITING_BYTES_MAX;
     if (waiting.length >= WAITING_JOBS_MAX || isTooMuch) {
@@ -168,6 +176,8 @@ export async function openWriter<Writes extends Operations>(
     async health() {
       if (phase.name === "ended") return { healthy: false, reason: phase.reason };
       if (phase.name === "closing") return { healthy: false, reason: "closed" };
+      const damage = guard.reason();
+      if (damage !== null) return { healthy: false, lasting: true, reason: damage };
       if (lastWrite.healthy) return lastWrite;
       // Without this a full disk would be reported for ever: nobody writes to what is not ready.
       await run(PROBE, null, { rows: 1, bytes: 0 }).catch(() => undefined);

@@ -46,6 +46,13 @@ async function open(
       logger.fatal({ reason }, "the embedded engine can write no more; this process ends, start it again");
       process.exit(1);
     },
+    // Not an end of the process: started again it would go on with the same file, until it meets the damage once more.
+    onDamage(reason) {
+      logger.fatal(
+        { reason },
+        "a file of the embedded engine is damaged: nothing of it is answered or stored",
+      );
+    },
   });
   return {
     queue,

@@ -110,4 +110,9 @@ export type Health =
       /** Of a queue: see QueueStats. Absent while messages flow. */
       readonly notDelivering?: string;
     }
-  | { readonly healthy: false; readonly reason: string };
+  | {
+      readonly healthy: false;
+      readonly reason: string;
+      /** It does not pass by itself: somebody has to mend it, and to start the process again. */
+      readonly lasting?: true;
+    };

@@ -14,6 +14,7 @@ export function stats(contract: QueueContract): void {
         oldestPendingSeconds: 0,
         bytes: 0,
         limitBytes: 8 * MIB,
+        notDelivering: null,
       });
     });
 
