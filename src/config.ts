@@ -30,6 +30,8 @@ import { readTokenSettings, TOKEN_SETTINGS } from "./token-settings.ts";
 const REQUESTS_PER_MINUTE = 60_000;
 /** Of one user, with AUTH=jwt: what a phone has kept through a long time without a network (5,000) passes at once. */
 const IMPRESSIONS_PER_MINUTE = 6_000;
+/** Of one user, with AUTH=jwt: one every two seconds for eleven hours. Bounds what one user can make all others read past. */
+const IMPRESSIONS_PER_DAY = 20_000;
 /** Of those that whoever runs the service makes up for it alone. */
 const SECRET_CHARACTERS_MIN = 12;
 const SECRET_TOO_SHORT = `must have at least ${SECRET_CHARACTERS_MIN} characters`;
@@ -56,6 +58,13 @@ const ADDED_HEADERS = [
   "apollographql-client-version",
   "x-apollo-operation-name",
 ];
+
+const impressionLimit = wholeNumber(0, 1_000_000_000)
+  .refine(
+    (impressions) => impressions === 0 || impressions >= IMPRESSIONS_PER_MUTATION_MAX,
+    `must be 0 for no limit, or at least ${IMPRESSIONS_PER_MUTATION_MAX}, so that the longest list passes`,
+  )
+  .optional();
 
 /** Settings in the order in which `impressions config` prints them. */
 const SETTINGS = {
@@ -110,12 +119,8 @@ const SETTINGS = {
   AUTH: z.enum(["off", "jwt"], "must be off or jwt").default("off"),
   ...TOKEN_SETTINGS,
   REQUESTS_PER_MINUTE_MAX: wholeNumber(0, 1_000_000_000).optional(),
-  IMPRESSIONS_PER_MINUTE_MAX: wholeNumber(0, 1_000_000_000)
-    .refine(
-      (impressions) => impressions === 0 || impressions >= IMPRESSIONS_PER_MUTATION_MAX,
-      `must be 0 for no limit, or at least ${IMPRESSIONS_PER_MUTATION_MAX}, so that the longest list passes`,
-    )
-    .optional(),
+  IMPRESSIONS_PER_MINUTE_MAX: impressionLimit,
+  IMPRESSIONS_PER_DAY_MAX: impressionLimit,
   TRUST_PROXY: trustProxy,
   CORS_ORIGINS: origins,
   CORS_HEADERS: headerNames(ADDED_HEADERS),
@@ -164,6 +169,7 @@ export interface Config extends Settings {
   readonly METRICS: boolean;
   readonly REQUESTS_PER_MINUTE_MAX: number;
   readonly IMPRESSIONS_PER_MINUTE_MAX: number;
+  readonly IMPRESSIONS_PER_DAY_MAX: number;
   readonly retentionMs: number;
   /** Null with AUTH=off. */
   readonly tokens: TokenSettings | null;
@@ -206,6 +212,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
       (open || settings.METRICS_TOKEN !== undefined || settings.METRICS_PORT !== undefined),
     REQUESTS_PER_MINUTE_MAX: settings.REQUESTS_PER_MINUTE_MAX ?? (open ? 0 : REQUESTS_PER_MINUTE),
     IMPRESSIONS_PER_MINUTE_MAX: settings.IMPRESSIONS_PER_MINUTE_MAX ?? (open ? 0 : IMPRESSIONS_PER_MINUTE),
+    IMPRESSIONS_PER_DAY_MAX: settings.IMPRESSIONS_PER_DAY_MAX ?? (open ? 0 : IMPRESSIONS_PER_DAY),
     retentionMs: settings.RETENTION_DAYS * DAY_MS,
     tokens: readTokenSettings(settings),
   };

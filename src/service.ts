@@ -306,7 +306,10 @@ function resolverDependencies(
 ): ResolverDependencies {
   return {
     recorder: writeSide.recorder,
-    impressionLimit: openImpressionLimit(config.IMPRESSIONS_PER_MINUTE_MAX, clock),
+    impressionLimit: openImpressionLimit(
+      { perMinute: config.IMPRESSIONS_PER_MINUTE_MAX, perDay: config.IMPRESSIONS_PER_DAY_MAX },
+      clock,
+    ),
     store: engine.store,
     queue: engine.queue,
     workerBoard: engine.workerBoard,

@@ -47,6 +47,7 @@ export async function startArms(options: {
     // Everything comes from one address: the rate limits count, and refuse nobody.
     REQUESTS_PER_MINUTE_MAX: "1000000000",
     IMPRESSIONS_PER_MINUTE_MAX: "1000000000",
+    IMPRESSIONS_PER_DAY_MAX: "1000000000",
   };
   const profiling =
     options.profileDirectory === null

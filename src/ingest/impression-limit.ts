@@ -1,10 +1,14 @@
-import type { Clock } from "../domain/time.ts";
+import { type Clock, DAY_MS, MINUTE_MS } from "../domain/time.ts";
 import { RateLimitedError } from "./errors.ts";
 
-/** 100 bytes each. Beyond it those that were not heard of late are forgotten, and may send a minute's worth anew. */
+/**
+ * Of each window; 100 bytes each. Beyond it those that were not heard of late are forgotten, and may send a window's worth
+ * anew.
+ */
 export const SENDERS_MAX = 100_000;
-const WINDOW_MS = 60_000;
-/** Times are fractions, and their sums are rounded: without it one list in five that just fills the minute is refused. */
+/** Of these, so many that have used up more than half of a window and were not heard of late. */
+const HEAVY_SENDERS_KEPT_MAX = SENDERS_MAX / 4;
+/** Times are fractions, and their sums are rounded: without it one list in five that just fills the window is refused. */
 const ROUNDING_MS = 0.001;
 
 /** How many impressions a sender may record. */
@@ -25,56 +29,33 @@ export interface Reservation {
   giveBack(): void;
 }
 
-/** @param perMinute 0: nobody is limited, and there is none. */
-export function openImpressionLimit(
-  perMinute: number,
-  clock: Pick<Clock, "monotonicMs">,
-): ImpressionLimit | null {
-  return perMinute === 0 ? null : createImpressionLimit(perMinute, clock);
+/** Each 0 for no limit, or at least as many as one list may hold: else such a list would never pass. */
+export interface ImpressionLimits {
+  readonly perMinute: number;
+  readonly perDay: number;
 }
 
-/**
- * So many impressions in a minute, all at once or spread over it: the generic cell rate algorithm, as a leaky bucket that
- * holds a minute's worth. One number a sender says when its bucket will be empty.
- *
- * @param perMinute at least as many as one list may hold, or such a list would never pass.
- */
-function createImpressionLimit(
-  perMinute: number,
-  { monotonicMs }: Pick<Clock, "monotonicMs">,
-): ImpressionLimit {
-  const eachMs = WINDOW_MS / perMinute;
-  // In two ages, so that who is silent is forgotten without a look at anybody: to find the oldest of one map, its deleted
-  // entries are passed over, which took 70 to 130 us a list with 20,000 senders and more (measured).
-  let emptyAtMs = new Map<string, number>();
-  let olderEmptyAtMs = new Map<string, number>();
-  let sinceMs = monotonicMs();
+/** @returns null where nobody is limited. */
+export function openImpressionLimit(
+  { perMinute, perDay }: ImpressionLimits,
+  clock: Pick<Clock, "monotonicMs">,
+): ImpressionLimit | null {
+  const windows = [
+    ...(perMinute === 0 ? [] : [createBuckets(perMinute, MINUTE_MS, clock)]),
+    ...(perDay === 0 ? [] : [createBuckets(perDay, DAY_MS, clock)]),
+  ];
+  return windows.length === 0 ? null : createImpressionLimit(windows);
+}
+
+/** A list passes all of the windows, or counts in none. */
+function createImpressionLimit(windows: readonly Buckets[]): ImpressionLimit {
   // Of lists that wait for the queue, so no more than PENDING_MUTATIONS_MAX. They don't leak: what is counted late is never too much.
   const reserved = new Map<string, number>();
-
-  /** A bucket is empty after a minute: who was not heard for so long need not be remembered. */
-  function forget(nowMs: number): void {
-    if (nowMs - sinceMs < WINDOW_MS && emptyAtMs.size < SENDERS_MAX / 2) return;
-    olderEmptyAtMs = emptyAtMs;
-    emptyAtMs = new Map();
-    sinceMs = nowMs;
-  }
-
-  function count(sender: string, impressions: number): void {
-    const nowMs = monotonicMs();
-    const filledUntilMs = Math.max(lastMs(sender), nowMs) + impressions * eachMs;
-    if (!emptyAtMs.has(sender)) forget(nowMs);
-    emptyAtMs.set(sender, filledUntilMs);
-  }
-
-  const lastMs = (sender: string) => emptyAtMs.get(sender) ?? olderEmptyAtMs.get(sender) ?? 0;
-
   return {
     reserve(sender, impressions) {
-      const nowMs = monotonicMs();
       const held = (reserved.get(sender) ?? 0) + impressions;
-      const overMs = Math.max(lastMs(sender) - nowMs, 0) + held * eachMs - WINDOW_MS - ROUNDING_MS;
-      if (overMs > 0) throw new RateLimitedError(Math.ceil(overMs));
+      const waitMs = Math.max(...windows.map((buckets) => buckets.waitMs(sender, held)));
+      if (waitMs > 0) throw new RateLimitedError(waitMs);
       reserved.set(sender, held);
       let isSettled = false;
       function settle(isUsed: boolean): void {
@@ -83,9 +64,71 @@ function createImpressionLimit(
         const left = (reserved.get(sender) ?? 0) - impressions;
         if (left > 0) reserved.set(sender, left);
         else reserved.delete(sender);
-        if (isUsed) count(sender, impressions);
+        if (isUsed) for (const buckets of windows) buckets.add(sender, impressions);
       }
       return { use: () => settle(true), giveBack: () => settle(false) };
+    },
+  };
+}
+
+/** One for each sender. */
+interface Buckets {
+  /** How long until so many more would pass, in whole milliseconds; 0 where they pass now. */
+  waitMs(sender: string, impressions: number): number;
+  add(sender: string, impressions: number): void;
+}
+
+/**
+ * So many impressions in a window, all at once or spread over it: the generic cell rate algorithm, as a leaky bucket that
+ * holds a window's worth. One number a sender says when its bucket will be empty.
+ */
+function createBuckets(
+  perWindow: number,
+  windowMs: number,
+  { monotonicMs }: Pick<Clock, "monotonicMs">,
+): Buckets {
+  const eachMs = windowMs / perWindow;
+  // In two ages, so that who is silent is forgotten without a look at anybody: to find the oldest of one map, its deleted
+  // entries are passed over, which took 70 to 130 us a list with 20,000 senders and more (measured).
+  let emptyAtMs = new Map<string, number>();
+  let olderEmptyAtMs = new Map<string, number>();
+  let sinceMs = monotonicMs();
+
+  /** How long the sender's bucket takes until it is empty. */
+  function leftMs(sender: string, nowMs: number): number {
+    return Math.max(0, (emptyAtMs.get(sender) ?? olderEmptyAtMs.get(sender) ?? 0) - nowMs);
+  }
+
+  /** A bucket is empty after a window: who was not heard for so long need not be remembered. */
+  function forget(nowMs: number): void {
+    if (nowMs - sinceMs < windowMs && emptyAtMs.size < SENDERS_MAX / 2) return;
+    const kept = heavySenders(nowMs);
+    olderEmptyAtMs = emptyAtMs;
+    emptyAtMs = kept;
+    sinceMs = nowMs;
+  }
+
+  /** Those whom a crowd of others must not make forgotten: they would send a window's worth again. */
+  function heavySenders(nowMs: number): Map<string, number> {
+    const kept = new Map<string, number>();
+    for (const [sender, atMs] of olderEmptyAtMs) {
+      if (kept.size === HEAVY_SENDERS_KEPT_MAX) break;
+      if (atMs - nowMs > windowMs / 2 && !emptyAtMs.has(sender)) kept.set(sender, atMs);
+    }
+    return kept;
+  }
+
+  return {
+    waitMs(sender, impressions) {
+      const overMs = leftMs(sender, monotonicMs()) + impressions * eachMs - windowMs - ROUNDING_MS;
+      return Math.max(0, Math.ceil(overMs));
+    },
+
+    add(sender, impressions) {
+      const nowMs = monotonicMs();
+      const filledUntilMs = nowMs + leftMs(sender, nowMs) + impressions * eachMs;
+      if (!emptyAtMs.has(sender)) forget(nowMs);
+      emptyAtMs.set(sender, filledUntilMs);
     },
   };
 }

@@ -37,6 +37,24 @@ function expectRateLimited({ status, headers, json }: HttpAnswer): void {
   expect(headers.get("retry-after")).toBe(String(Math.ceil(retryAfterMs / 1_000)));
 }
 
+describe("impressions a day", () => {
+  test.each(["on", "off"])("are counted as those a minute are (GRAPHQL_JIT=%s)", async (jit) => {
+    const environment = { ...JWT, IMPRESSIONS_PER_DAY_MAX: "1000", GRAPHQL_JIT: jit };
+    const api = await start({ environment });
+    const scope = "impressions:write";
+    const [maria, josef] = [await bearer({ sub: "maria", scope }), await bearer({ sub: "josef", scope })];
+    for (const headers of [maria, maria, josef, josef])
+      expect((await api.post(views(500), headers)).status).toBe(200);
+    const refused = await api.post(views(500), maria);
+    expectRateLimited(refused);
+    // Half of a day's worth: it passes in half a day.
+    expect(refused.json.errors?.[0]?.extensions.retryAfterMs).toBeGreaterThan(11 * 3_600_000);
+    const importer = await bearer({ scope: "impressions:admin" });
+    for (let list = 0; list < 5; list++)
+      expect((await api.post(views(500, "maria"), importer)).status).toBe(200);
+  });
+});
+
 describe("impressions a minute", () => {
   test.each(["on", "off"])(
     "are counted for each subject, and not for admins (GRAPHQL_JIT=%s)",

@@ -70,7 +70,10 @@ export async function startApi({
   const groupCommit = engine.newGroupCommit();
   const resolvers: ResolverDependencies = {
     recorder: createRecorder({ groupCommit, receivedAt: engine.receivedAt, clock, flushAfterMs: () => 0 }),
-    impressionLimit: openImpressionLimit(config.IMPRESSIONS_PER_MINUTE_MAX, clock),
+    impressionLimit: openImpressionLimit(
+      { perMinute: config.IMPRESSIONS_PER_MINUTE_MAX, perDay: config.IMPRESSIONS_PER_DAY_MAX },
+      clock,
+    ),
     store: engine.store,
     queue: engine.queue,
     workerBoard: engine.workerBoard,

@@ -141,14 +141,23 @@ describe("configuration", () => {
   });
 
   test("rate limits hold where there are tokens, and where somebody sets them", () => {
-    expect(readConfig({})).toMatchObject({ REQUESTS_PER_MINUTE_MAX: 0, IMPRESSIONS_PER_MINUTE_MAX: 0 });
-    const limited = readConfig(JWT);
-    expect(limited).toMatchObject({ REQUESTS_PER_MINUTE_MAX: 60_000, IMPRESSIONS_PER_MINUTE_MAX: 6_000 });
-    expect(readConfig({ ...JWT, IMPRESSIONS_PER_MINUTE_MAX: "0" }).IMPRESSIONS_PER_MINUTE_MAX).toBe(0);
-    expect(readConfig({ IMPRESSIONS_PER_MINUTE_MAX: "500" }).IMPRESSIONS_PER_MINUTE_MAX).toBe(500);
-    expect(() => readConfig({ IMPRESSIONS_PER_MINUTE_MAX: "499" })).toThrow(
-      /must be 0 for no limit, or at least 500/,
-    );
+    expect(readConfig({})).toMatchObject({
+      REQUESTS_PER_MINUTE_MAX: 0,
+      IMPRESSIONS_PER_MINUTE_MAX: 0,
+      IMPRESSIONS_PER_DAY_MAX: 0,
+    });
+    expect(readConfig(JWT)).toMatchObject({
+      REQUESTS_PER_MINUTE_MAX: 60_000,
+      IMPRESSIONS_PER_MINUTE_MAX: 6_000,
+      IMPRESSIONS_PER_DAY_MAX: 20_000,
+    });
+    for (const name of ["IMPRESSIONS_PER_MINUTE_MAX", "IMPRESSIONS_PER_DAY_MAX"] as const) {
+      expect(readConfig({ ...JWT, [name]: "0" })[name]).toBe(0);
+      expect(readConfig({ [name]: "500" })[name]).toBe(500);
+      expect(() => readConfig({ [name]: "499" })).toThrow(
+        new RegExp(`${name}=499: must be 0 for no limit, or at least 500`),
+      );
+    }
   });
 
   test.each<[string, unknown]>([

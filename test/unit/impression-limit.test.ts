@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DAY_MS } from "../../src/domain/time.ts";
 import { RateLimitedError } from "../../src/ingest/errors.ts";
 import { openImpressionLimit, type Reservation, SENDERS_MAX } from "../../src/ingest/impression-limit.ts";
 
-/** 600 a minute: one each 100 ms. */
-function limitAt() {
+/** Unless given 600 a minute, one each 100 ms, and no limit for a day. */
+function limitAt({ perMinute = 600, perDay = 0 } = {}) {
   const time = { ms: 1_000 };
-  const limit = openImpressionLimit(600, { monotonicMs: () => time.ms });
+  const limit = openImpressionLimit({ perMinute, perDay }, { monotonicMs: () => time.ms });
   if (limit === null) throw new Error("there is a limit");
   /** 0 where they pass, else how long to wait. */
   const waitMs = (sender: string, impressions: number) => {
@@ -112,16 +113,62 @@ describe("the limit of impressions", () => {
     const others = (from: number, to: number) => {
       for (let sender = from; sender < to; sender++) waitMs(`s${sender}`, 1);
     };
-    waitMs("heard again", 300);
-    waitMs("silent", 600);
+    waitMs("heard again", 100);
+    waitMs("silent", 200);
     others(2, SENDERS_MAX / 2);
     waitMs("one that makes the others old", 1);
-    waitMs("heard again", 300);
+    waitMs("heard again", 100);
     others(0, SENDERS_MAX / 2 - 2);
     // A refusal is no hearing.
-    expect([waitMs("silent", 1), waitMs("heard again", 1)]).toEqual([100, 100]);
+    expect([waitMs("silent", 500), waitMs("heard again", 500)]).toEqual([10_000, 10_000]);
     waitMs("one too many", 1);
-    expect([waitMs("heard again", 1), waitMs("silent", 600)]).toEqual([100, 0]);
+    expect([waitMs("heard again", 500), waitMs("silent", 600)]).toEqual([10_000, 0]);
+  });
+
+  test("remembers those who have used up more than half, however many others come after them", () => {
+    const { waitMs } = limitAt();
+    waitMs("heavy", 301);
+    waitMs("light", 300);
+    for (let sender = 0; sender < 3 * SENDERS_MAX; sender++) waitMs(`s${sender}`, 1);
+    expect([waitMs("heavy", 300), waitMs("light", 600)]).toEqual([100, 0]);
+  });
+
+  test("remembers a bounded number of those, too", () => {
+    const { waitMs } = limitAt();
+    const names = Array.from({ length: 2 * SENDERS_MAX }, (_, sender) => `s${sender}`);
+    for (const name of names) waitMs(name, 600);
+    expect(waitMs(names.at(-1) ?? "", 600)).toBe(60_000);
+    const remembered = names.filter((name) => waitMs(name, 600) > 0);
+    expect(remembered.length).toBeLessThanOrEqual(SENDERS_MAX);
+  });
+
+  test("counts for a day, too, and tells the longer wait", () => {
+    // A day's worth is one each minute.
+    const { time, waitMs } = limitAt({ perDay: 1_440 });
+    for (const list of [600, 600, 240]) {
+      expect(waitMs("maria", list)).toBe(0);
+      time.ms += 60_000;
+    }
+    // Three minutes have given room for three.
+    expect([waitMs("maria", 4), waitMs("maria", 3), waitMs("maria", 1)]).toEqual([60_000, 0, 60_000]);
+    expect(waitMs("maria", 600)).toBe(600 * 60_000);
+    expect(waitMs("josef", 600)).toBe(0);
+    time.ms += DAY_MS;
+    expect([waitMs("maria", 600), waitMs("maria", 600)]).toEqual([0, 60_000]);
+  });
+
+  test("charges the day nothing for what the minute refuses, or for what was given back", () => {
+    const { limit, time, waitMs } = limitAt({ perDay: 1_440 });
+    expect(waitMs("maria", 600)).toBe(0);
+    for (let attempt = 0; attempt < 10; attempt++) expect(waitMs("maria", 600)).toBe(60_000);
+    time.ms += 60_000;
+    for (let attempt = 0; attempt < 10; attempt++) limit.reserve("maria", 600).giveBack();
+    expect([waitMs("maria", 600), waitMs("maria", 1)]).toEqual([0, 100]);
+  });
+
+  test("counts for a day alone", () => {
+    const { waitMs } = limitAt({ perMinute: 0, perDay: 1_440 });
+    expect([waitMs("maria", 1_440), waitMs("maria", 1)]).toEqual([0, 60_000]);
   });
 
   test("forgets nobody whose minute is not over", () => {
@@ -138,8 +185,8 @@ describe("the limit of impressions", () => {
 
   test("is none for 0, and says what it refuses", () => {
     const clock = { monotonicMs: () => 0 };
-    expect(openImpressionLimit(0, clock)).toBeNull();
-    const limit = openImpressionLimit(500, clock);
+    expect(openImpressionLimit({ perMinute: 0, perDay: 0 }, clock)).toBeNull();
+    const limit = openImpressionLimit({ perMinute: 500, perDay: 0 }, clock);
     limit?.reserve("maria", 500).use();
     expect(() => limit?.reserve("maria", 500)).toThrow(RateLimitedError);
   });
