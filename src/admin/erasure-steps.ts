@@ -1,5 +1,5 @@
 import { setTimeout as sleepUnaborted, setImmediate as turn } from "node:timers/promises";
-import { type Erasure, erasedThroughUs, erasureReach, isWithin } from "../domain/erasure.ts";
+import { carriedOutThroughUs, type Erasure, erasureReach, isWithin } from "../domain/erasure.ts";
 import { microsToMillis, type WallClock } from "../domain/time.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
@@ -33,7 +33,7 @@ export async function carryOutErasure(
   stopping: AbortSignal,
 ): Promise<void> {
   const { id, userId } = erasure;
-  const throughUs = erasedThroughUs(erasure);
+  const throughUs = carriedOutThroughUs(erasure, clock.nowMs());
   // What was received before the request may still be on its way into the queue, here or on a host whose clock is
   // behind: a mark taken earlier would miss it.
   const enqueuedAtMs = microsToMillis(throughUs) + enqueuedWithinMs;

@@ -22,6 +22,14 @@ export function erasedThroughUs(erasure: Pick<Erasure, "requestedAtUs">): number
   return erasure.requestedAtUs + HOST_CLOCK_SKEW_US_MAX;
 }
 
+/**
+ * The same, as it is carried out: a request that lies further ahead of now than hosts' clocks may differ was dated by a
+ * clock that was ahead, and would shut the user out until then. (What such a clock dated goes all the same: see below.)
+ */
+export function carriedOutThroughUs(erasure: Pick<Erasure, "requestedAtUs">, nowMs: number): number {
+  return Math.min(erasedThroughUs(erasure), nowMs * 1_000 + 2 * HOST_CLOCK_SKEW_US_MAX);
+}
+
 /** What an erasure takes of a user, by when it was received; epoch microseconds. */
 export interface ErasureReach {
   readonly throughUs: number;

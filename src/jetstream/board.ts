@@ -1,4 +1,4 @@
-import type { WallClock } from "../domain/time.ts";
+import type { Clock } from "../domain/time.ts";
 import { WORKER_SILENT_MS, type WorkerBoard, type WorkerReport } from "../ports/worker-board.ts";
 import type { Connection } from "./connection.ts";
 import type { JetStreamNames } from "./names.ts";
@@ -13,21 +13,21 @@ const STATES: readonly WorkerReport["state"][] = ["IDLE", "WORKING", "PAUSED", "
 export function createJetStreamBoard(
   connection: Connection,
   { statusPrefix }: JetStreamNames,
-  clock: WallClock,
+  { monotonicMs }: Pick<Clock, "monotonicMs">,
 ): WorkerBoard {
   const heard = new Map<string, { readonly report: WorkerReport; readonly atMs: number }>();
 
   function remember(report: WorkerReport): void {
     // Inserted anew, so that the first is the one that was silent the longest.
     heard.delete(report.id);
-    heard.set(report.id, { report, atMs: clock.nowMs() });
+    heard.set(report.id, { report, atMs: monotonicMs() });
     if (heard.size <= WORKERS_HEARD_MAX) return;
     const [silent] = heard.keys();
     if (silent !== undefined) heard.delete(silent);
   }
 
   function forgetSilent(): void {
-    const oldestMs = clock.nowMs() - WORKER_SILENT_MS;
+    const oldestMs = monotonicMs() - WORKER_SILENT_MS;
     for (const [id, { atMs }] of heard) if (atMs < oldestMs) heard.delete(id);
   }
 

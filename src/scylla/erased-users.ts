@@ -1,6 +1,7 @@
+import { createExpiryClock } from "../domain/guarded-clock.ts";
 import type { View } from "../domain/impression.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
-import { DAY_MS, MINUTE_MS, type WallClock } from "../domain/time.ts";
+import { type Clock, DAY_MS, MINUTE_MS } from "../domain/time.ts";
 import type { Database } from "./database.ts";
 import { messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -43,11 +44,12 @@ export interface ErasedUsers {
 export function createErasedUsers(options: {
   readonly database: Database;
   readonly retentionMs: number;
-  readonly clock: WallClock;
+  readonly clock: Clock;
   readonly refreshIntervalMs: number;
   readonly log: Log;
 }): ErasedUsers {
   const { database, retentionMs, clock, refreshIntervalMs, log } = options;
+  const expiryClock = createExpiryClock(clock);
   const throughByUser = new Map<string, number>();
   let loading: Promise<void> | null = null;
   let refreshedAtMs = 0;
@@ -69,6 +71,8 @@ export function createErasedUsers(options: {
   /** Reads what was recorded in [sinceMs, now], oldest day first. */
   async function readSince(sinceMs: number): Promise<void> {
     const nowMs = clock.nowMs();
+    // Not by a clock that ran ahead: the next look would miss what was recorded meanwhile.
+    const readAtMs = expiryClock.nowMs();
     // One day more than today: the host that records may be ahead of this one.
     const days: number[] = [];
     for (let day = startOfDayMs(sinceMs); day <= nowMs + DAY_MS; day += DAY_MS) days.push(day);
@@ -81,7 +85,7 @@ export function createErasedUsers(options: {
           remember(textOf(row, "user_id"), integerOf(row, "through_received_at_us"));
       }
     }
-    refreshedAtMs = nowMs;
+    refreshedAtMs = readAtMs;
   }
 
   function schedule(): void {

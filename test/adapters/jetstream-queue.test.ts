@@ -343,8 +343,8 @@ describe("the worker board", () => {
   } as const;
 
   it("tells every process what each worker reported, until it falls silent", async () => {
-    let nowMs = 1_000_000;
-    const clock = { ...systemClock, nowMs: () => nowMs };
+    let silentMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + silentMs };
     const { opened } = await openWithManager({ clock });
     const one = opened.current().workerBoard;
     const other = (await opened.reopenBeside()).workerBoard;
@@ -362,7 +362,7 @@ describe("the worker board", () => {
     one.report({ ...report, id: "second worker > *" });
     await vi.waitFor(() => expect(other.current()).toHaveLength(2), { timeout: 10_000 });
     expect(other.current()[0]).toMatchObject({ state: "IDLE", impressionsStored: 8 });
-    nowMs += 15_001;
+    silentMs = 15_001;
     expect(other.current()).toEqual([]);
     expect(one.current()).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type ErasureRunner, startErasureRunner } from "../../src/admin/erasure-runner.ts";
 import { type Erasure, erasedThroughUs } from "../../src/domain/erasure.ts";
-import { type Clock, systemClock } from "../../src/domain/time.ts";
+import { type Clock, DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { Engine } from "../../src/engine.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
@@ -12,6 +12,7 @@ import { letterOf } from "../contract/queue/dead-letters.ts";
 import { pullCount } from "../contract/queue/fixture.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { openEngineOf } from "../support/open-engine.ts";
+import { EVERYTHING, recordViews, viewOf } from "../support/views.ts";
 
 const PATIENCE = { timeout: 60_000 };
 
@@ -29,11 +30,11 @@ describe("the runner of erasures", () => {
   });
 
   /** An erasure that was requested ten seconds ago, so that only the queue is waited for. */
-  async function requested(): Promise<Erasure> {
+  async function requested(agoMs = 10_000): Promise<Erasure> {
     const erasure: Erasure = {
       id: randomUUID(),
       userId: `user-${randomUUID()}`,
-      requestedAtUs: (Date.now() - 10_000) * 1_000,
+      requestedAtUs: (Date.now() - agoMs) * 1_000,
       status: "WAITING_FOR_QUEUE",
       rowsDeleted: 0,
       finishedAtMs: null,
@@ -101,6 +102,21 @@ describe("the runner of erasures", () => {
     await expect.poll(() => statusOf(erasure), PATIENCE).toBe("DONE");
     expect(through).toEqual([erasure.requestedAtUs + 5_000_000]);
     expect(erasedThroughUs(erasure)).toBe(through[0]);
+  });
+
+  test("a request that a clock dated 100 days ahead is carried out now, and shuts nobody out until then", async () => {
+    const { store } = engine;
+    const erasure = await requested(-100 * DAY_MS);
+    const { userId } = erasure;
+    const of = (postId: string, receivedAtMs: number) =>
+      viewOf({ userId, postId, viewedAtMs: Date.now() - 60_000, receivedAtUs: receivedAtMs * 1_000 });
+    await recordViews(store, [of("before", Date.now() - 60_000), of("ahead", Date.now() + 99 * DAY_MS)]);
+    run();
+    await expect.poll(() => statusOf(erasure), PATIENCE).toBe("DONE");
+    expect(await store.findErasure(erasure.id)).toMatchObject({ rowsDeleted: 2 });
+    await recordViews(store, [of("new", Date.now() + 60_000)]);
+    const request = { ownerId: userId, window: EVERYTHING, after: null, limit: 10 };
+    expect((await store.seenPosts(request)).rows.map(({ postId }) => postId)).toEqual(["new"]);
   });
 
   test("leaves the dead letters of what was received later", async () => {

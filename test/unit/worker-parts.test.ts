@@ -242,7 +242,7 @@ describe("a suspect's writes", () => {
 describe("in-memory board", () => {
   test("shows each worker's newest report and drops one that is silent for 15 s", () => {
     let nowMs = 0;
-    const board = createInMemoryBoard({ nowMs: () => nowMs });
+    const board = createInMemoryBoard({ monotonicMs: () => nowMs });
     const report = { state: "IDLE", impressionsStored: 0, concurrency: 1, storeHealthy: true } as const;
     board.report({ ...report, id: "a" });
     nowMs = 10_000;
