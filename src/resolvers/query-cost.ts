@@ -18,7 +18,7 @@ import {
   TypeNameMetaFieldDef,
   type ValueNode,
 } from "graphql";
-import { PAGE_SIZE_MAX } from "../domain/limits.ts";
+import { CANDIDATES_MAX, NODES_MAX, PAGE_SIZE_MAX } from "../domain/limits.ts";
 import { QueryTooComplexError } from "../errors.ts";
 import { checkCandidateCount, checkNodeCount } from "./arguments.ts";
 
@@ -104,12 +104,8 @@ function pricedOperation(
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   }
-  const given: Record<string, unknown> = { ...variables };
-  for (const { variable, defaultValue } of operation.variableDefinitions ?? []) {
-    if (defaultValue !== undefined && given[variable.name.value] === undefined)
-      given[variable.name.value] = sizeOf(defaultValue, {});
-  }
-  const pricing = new Pricing(fragments, given);
+  const pricing = new Pricing(fragments);
+  pricing.give(operation, variables);
   const price = pricing.selectionSet(operation.selectionSet, root, 0);
   return { price, isFixed: !pricing.asksVariables };
 }
@@ -136,21 +132,30 @@ export function createPricer(
 }
 
 class Pricing {
-  /** Whether some size was asked of a variable. */
+  /** Whether something was asked of a variable. */
   asksVariables = false;
   private readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
-  private readonly variables: Readonly<Record<string, unknown>>;
+  /** By their names, which callers choose: a Map has none of its own. */
+  private readonly given = new Map<string, unknown>();
   /** A selection set has one price for each page size around it: a fragment is priced once, however often it is spread. */
   private readonly known = new Map<SelectionSetNode, Map<number, Price>>();
   /** The list of one variable may stand in many fields. */
   private readonly knownLong = new Map<unknown, number>();
 
-  constructor(
-    fragments: ReadonlyMap<string, FragmentDefinitionNode>,
-    variables: Readonly<Record<string, unknown>>,
-  ) {
+  constructor(fragments: ReadonlyMap<string, FragmentDefinitionNode>) {
     this.fragments = fragments;
-    this.variables = variables;
+  }
+
+  /** The variables that the fields ask for. */
+  give(
+    { variableDefinitions = [] }: OperationDefinitionNode,
+    variables: Readonly<Record<string, unknown>>,
+  ): void {
+    for (const { variable, defaultValue } of variableDefinitions) {
+      const name = variable.name.value;
+      if (Object.hasOwn(variables, name)) this.given.set(name, variables[name]);
+      else if (defaultValue !== undefined) this.given.set(name, this.valueOf(defaultValue));
+    }
   }
 
   /** @param pageSize `first` of the connection that these are the fields of, else 0. */
@@ -192,10 +197,10 @@ class Pricing {
     const field = fieldOf(parent, node.name.value);
     if (field === undefined) return NOTHING;
     const isList = isListType(getNullableType(field.type));
-    const asked = this.size(field, node, "first");
+    const asked = this.size(field, node, "first", PAGE_SIZE_MAX);
     const first = asked === null ? null : Math.min(asked, PAGE_SIZE_MAX);
-    const candidates = this.size(field, node, "candidates");
-    const ids = isList ? this.size(field, node, "ids") : null;
+    const candidates = this.size(field, node, "candidates", CANDIDATES_MAX);
+    const ids = isList ? this.size(field, node, "ids", NODES_MAX) : null;
     // Before the execution, which would look at the list again for each user.
     if (candidates !== null) checkCandidateCount(candidates);
     if (ids !== null) checkNodeCount(ids);
@@ -218,7 +223,7 @@ class Pricing {
   /** What candidates of more than CANDIDATE_BYTES add to their number. */
   private longCandidates(node: FieldNode): number {
     const argument = node.arguments?.find((given) => given.name.value === "candidates");
-    const value = argument === undefined ? undefined : textsOf(argument.value, this.variables);
+    const value = argument === undefined ? undefined : this.valueOf(argument.value);
     const known = this.knownLong.get(value);
     if (known !== undefined) return known;
     let more = 0;
@@ -229,18 +234,47 @@ class Pricing {
     return more;
   }
 
-  /** What an argument asks for: a number, or the length of a list; null where there is no such argument. */
-  private size(field: GraphQLField<unknown, unknown>, node: FieldNode, name: string): number | null {
+  /**
+   * What an argument asks for: a number, or the length of a list; null where there is no such argument.
+   *
+   * @param unknown what counts where nothing tells: as much as can be asked for.
+   */
+  private size(
+    field: GraphQLField<unknown, unknown>,
+    node: FieldNode,
+    name: string,
+    unknown: number,
+  ): number | null {
     const definition = field.args.find((argument) => argument.name === name);
     if (definition === undefined) return null;
     const argument = node.arguments?.find((given) => given.name.value === name);
-    if (argument?.value.kind === Kind.VARIABLE) this.asksVariables = true;
-    let value: unknown = argument === undefined ? undefined : sizeOf(argument.value, this.variables);
+    let value: unknown = argument === undefined ? undefined : this.valueOf(argument.value);
     value ??= definition.defaultValue;
-    if (Array.isArray(value)) return value.length;
-    // A single id stands for a list of one, also where it is a number.
-    const isCount = typeof value === "number" && name === "first";
-    return isCount ? Math.max(Math.trunc(value as number), 1) : 1;
+    const isText = typeof value === "string" || typeof value === "number";
+    if (isListType(getNullableType(definition.type))) {
+      if (Array.isArray(value)) return value.length;
+      // A single id stands for a list of one.
+      return isText ? 1 : unknown;
+    }
+    const count = isText ? Math.trunc(Math.max(Number(value), 1)) : Number.NaN;
+    return Number.isNaN(count) ? unknown : count;
+  }
+
+  /** Of a literal as far as its size matters: its text, null, or a list of these; undefined where it says nothing. */
+  private valueOf(node: ValueNode): unknown {
+    switch (node.kind) {
+      case Kind.VARIABLE:
+        this.asksVariables = true;
+        return this.given.get(node.name.value);
+      case Kind.LIST:
+        return node.values.map((item) => this.valueOf(item));
+      case Kind.NULL:
+        return null;
+      case Kind.OBJECT:
+        return undefined;
+      default:
+        return node.value;
+    }
   }
 }
 
@@ -261,34 +295,6 @@ function fieldOf(type: GraphQLObjectType, name: string): GraphQLField<unknown, u
 
 function unsizedLengthOf(type: GraphQLNamedType): number {
   return type.name.startsWith("__") ? INTROSPECTION_LIST_LENGTH : UNSIZED_LIST_LENGTH;
-}
-
-/** A literal as far as its size matters: a number, or a list of the right length; undefined where it says nothing. */
-function sizeOf(value: ValueNode, variables: Readonly<Record<string, unknown>>): unknown {
-  switch (value.kind) {
-    case Kind.VARIABLE:
-      return variables[value.name.value];
-    case Kind.INT:
-      return Number(value.value);
-    case Kind.LIST:
-      return value.values;
-    case Kind.NULL:
-      return null;
-    default:
-      return "one";
-  }
-}
-
-/** The texts of a literal or a variable: a list, or one that stands for a list of one. */
-function textsOf(value: ValueNode, variables: Readonly<Record<string, unknown>>): unknown {
-  switch (value.kind) {
-    case Kind.VARIABLE:
-      return variables[value.name.value];
-    case Kind.LIST:
-      return value.values.map((item) => textsOf(item, variables));
-    default:
-      return "value" in value ? value.value : undefined;
-  }
 }
 
 function bounded(count: number): number {

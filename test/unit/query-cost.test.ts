@@ -142,6 +142,38 @@ describe("the price", () => {
     expect(priceOf(query, variables).cost).toBe(cost);
   });
 
+  test.each(["constructor", "toString", "hasOwnProperty", "valueOf", "__proto__", "length"])(
+    "is the same for a variable named %s as for any other",
+    (name) => {
+      const pages = (variable: string) => [
+        `query ($${variable}: Int) { seenPosts(userId: "u", first: $${variable}) { nodes { views } } }`,
+        `query ($${variable}: Int = 7) { seenPosts(userId: "u", first: $${variable}) { nodes { views } } }`,
+        `query ($${variable}: [ID!]!) { unseenPosts(userId: "u", candidates: $${variable}) }`,
+        `query ($${variable}: [ID!]!) { posts(ids: $${variable}) { id } }`,
+      ];
+      const values = [undefined, null, 9, "p", ids(3)];
+      for (const [index, query] of pages(name).entries()) {
+        for (const value of values) {
+          const given = value === undefined ? [] : [value];
+          const under = (variable: string) => Object.fromEntries(given.map((one) => [variable, one]));
+          const other = pages("n")[index] ?? "";
+          expect(priceOf(query, under(name))).toEqual(priceOf(other, under("n")));
+        }
+      }
+    },
+  );
+
+  test("where nothing tells a size, it is the greatest one", () => {
+    const [page, posts] = [
+      'query ($n: Int!) { seenPosts(userId: "u", first: $n) { nodes { views } } }',
+      "query ($n: [ID!]!) { posts(ids: $n) { id } }",
+    ] as const;
+    for (const n of ["x", {}, true, []]) expect(priceOf(page, { n })).toEqual(priceOf(page, { n: 500 }));
+    for (const n of [{}, null, true]) expect(priceOf(posts, { n })).toEqual(priceOf(posts, { n: ids(100) }));
+    const literal = (first: string) => `{ seenPosts(userId: "u", first: ${first}) { nodes { views } } }`;
+    expect(priceOf(literal("40.0"))).toEqual(priceOf(literal("40")));
+  });
+
   test("a list over its limit is refused before anything is executed", () => {
     const users = "query ($u: [ID!]!, $p: [ID!]!) { users(ids: $u) { unseenPosts(candidates: $p) } }";
     expect(() => priceOf(users, { u: ids(101), p: [] })).toThrow(/^ids must hold at most 100 ids, not 101/);
