@@ -8,7 +8,6 @@ import {
 } from "graphql";
 import { ANYBODY } from "../../src/domain/caller.ts";
 import type { RequestContext, Sender } from "../../src/resolvers/context.ts";
-import type { CompiledQueries } from "../../src/server/compiled-queries.ts";
 import { printEnvironment } from "../support/environment.ts";
 import { median } from "../support/statistics.ts";
 
@@ -29,9 +28,14 @@ const { buildGraphQLSchema } = (await dist("resolvers/schema.js")) as {
 const { createContextFactory } = (await dist("resolvers/context.js")) as {
   createContextFactory: (deps: object) => (sender: Sender) => RequestContext;
 };
-const { createCompiledQueries } = (await dist("server/compiled-queries.js")) as {
-  createCompiledQueries: (schema: GraphQLSchema) => CompiledQueries;
-};
+const { createCompiler } = (await dist("server/compiled-operation.js")) as Pick<
+  typeof import("../../src/server/compiled-operation.ts"),
+  "createCompiler"
+>;
+const { runCompiled } = (await dist("server/compiled-run.js")) as Pick<
+  typeof import("../../src/server/compiled-run.ts"),
+  "runCompiled"
+>;
 const { priceOperation } = (await dist("resolvers/query-cost.js")) as {
   priceOperation: typeof import("../../src/resolvers/query-cost.ts")["priceOperation"];
 };
@@ -65,6 +69,7 @@ const contextOf = createContextFactory({
   },
 });
 
+const compile = createCompiler(schema);
 const newContext = () => contextOf({ caller: ANYBODY, address: () => null });
 
 const RECORD =
@@ -112,29 +117,31 @@ function operationOf(document: DocumentNode): OperationDefinitionNode {
 
 await printEnvironment();
 console.log(`\nMedians of ${ROUNDS} alternating rounds of ${ROUND_MS} ms; microseconds an execution.\n`);
-console.log("| operation | graphql-js | compiled | ratio | price, beside either |");
-console.log("|---|---|---|---|---|");
+console.log("| operation | graphql-js | compiled | ratio | price, beside either | compiling it, once |");
+console.log("|---|---|---|---|---|---|");
 for (const [name, query, variables] of CASES) {
   const document = parse(query);
   const operation = operationOf(document);
-  const compiled = createCompiledQueries(schema);
-  let found = compiled.find(document, operation);
-  while (found === null) found = compiled.find(document, operation);
-  const { prepare, run } = found;
+  const compiled = compile(document, operation);
+  if (compiled === null) throw new Error(`${name} is not compiled`);
   const ways = {
     interpreted: () => execute({ schema, document, contextValue: newContext(), variableValues: variables }),
     compiled: () => {
-      const prepared = prepare(variables);
-      if (prepared === null) throw new Error("the variables do not fit");
-      return run(newContext(), prepared);
+      const coerced = compiled.coerce(variables);
+      if (coerced === null) throw new Error("the variables do not fit");
+      return runCompiled(compiled, newContext(), coerced);
     },
+    compiling: () => compile(document, operation),
     price: () => priceOperation(schema, document, operation, variables),
   };
   const expected = JSON.stringify(await ways.interpreted());
   if (JSON.stringify(await ways.compiled()) !== expected) throw new Error(`${name}: the answers differ`);
-  const figures = { interpreted: [] as number[], compiled: [] as number[], price: [] as number[] };
+  const figures = { interpreted: [], compiled: [], compiling: [], price: [] } as Record<
+    keyof typeof ways,
+    number[]
+  >;
   for (let round = 0; round <= ROUNDS; round++) {
-    for (const way of ["interpreted", "compiled", "price"] as const) {
+    for (const way of ["interpreted", "compiled", "compiling", "price"] as const) {
       const us = await usPerRun(ways[way]);
       // The first round warms up.
       if (round > 0) figures[way].push(us);
@@ -143,6 +150,6 @@ for (const [name, query, variables] of CASES) {
   const interpretedUs = median(figures.interpreted);
   const compiledUs = median(figures.compiled);
   console.log(
-    `| ${name} | ${interpretedUs.toFixed(1)} | ${compiledUs.toFixed(1)} | ${(interpretedUs / compiledUs).toFixed(2)} | ${median(figures.price).toFixed(1)} |`,
+    `| ${name} | ${interpretedUs.toFixed(1)} | ${compiledUs.toFixed(1)} | ${(interpretedUs / compiledUs).toFixed(2)} | ${median(figures.price).toFixed(1)} | ${median(figures.compiling).toFixed(1)} |`,
   );
 }

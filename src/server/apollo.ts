@@ -12,7 +12,7 @@ import { OneMutationRule } from "../resolvers/one-mutation-rule.ts";
 import { checkPrice, createPricer, type QueryLimits } from "../resolvers/query-cost.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { boundAnswer } from "./answer-bounds.ts";
-import { compiledExecution, createRunCompiled } from "./compiled-execution.ts";
+import { compiledExecution, createAnswerCompiled } from "./compiled-execution.ts";
 import { createCompiledQueries } from "./compiled-queries.ts";
 import { createDocumentStore, type DocumentStore } from "./document-store.ts";
 import { concludeAnswer, createReport, forgetPlaces, type ReportErrors, toPublic } from "./graphql-errors.ts";
@@ -40,7 +40,7 @@ export async function startApollo(options: {
   const report = createReport(options.logger);
   const documents = createDocumentStore();
   const compiled = createCompiledQueries(schema);
-  const run = createRunCompiled(report);
+  const answerCompiled = createAnswerCompiled(report);
   const priceOf = createPricer(schema);
   const check: CheckOperation = (document, operation, variables) =>
     checkPrice(priceOf(document, operation, variables), limits);
@@ -61,7 +61,7 @@ export async function startApollo(options: {
     logger: options.logger,
     plugins: [
       requestRules(check, report),
-      ...(options.jit ? [compiledExecution(compiled, run)] : []),
+      ...(options.jit ? [compiledExecution(compiled, answerCompiled)] : []),
       // Each costs time on every request, and this service uses none of them.
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
@@ -71,7 +71,11 @@ export async function startApollo(options: {
     ],
   });
   await apollo.start();
-  return { apollo, documents, answerUsual: createAnswerUsual({ documents, compiled, check, run }) };
+  return {
+    apollo,
+    documents,
+    answerUsual: createAnswerUsual({ documents, compiled, check, answerCompiled }),
+  };
 }
 
 /** What holds for every operation: its price is within the budget; its errors are bounded, and choose the HTTP status. */

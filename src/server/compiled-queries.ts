@@ -1,22 +1,26 @@
-import type { DocumentNode, ExecutionResult, GraphQLSchema, OperationDefinitionNode } from "graphql";
-import { compileQuery, isCompiledQuery } from "graphql-jit";
-import type { RequestContext } from "../resolvers/context.ts";
-import { priceOperation } from "../resolvers/query-cost.ts";
-import { createPrepareVariables, type PrepareVariables, type Variables } from "./compiled-variables.ts";
-import { COMPILED_QUERIES_MAX, COMPILED_SELECTIONS_MAX, SIGHTINGS_TO_COMPILE } from "./limits.ts";
+import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from "graphql";
+import { type CompiledOperation, createCompiler } from "./compiled-operation.ts";
+import {
+  COMPILED_BYTES_MAX,
+  COMPILED_SELECTION_BYTES,
+  DOCUMENT_BYTES_A_CHARACTER,
+  GOOD_ANSWERS_TO_COMPILE,
+} from "./limits.ts";
 
-export interface CompiledOperation {
-  readonly prepare: PrepareVariables;
-  /** @param variables as `prepare` returns them. */
-  run(context: RequestContext, variables: Variables): Promise<ExecutionResult> | ExecutionResult;
-}
-
-/** The compiled form of operations that keep coming, a bounded number of them; the least recently used leave first. */
+/** The compiled form of operations that keep coming, COMPILED_BYTES_MAX of them; the least recently used leave first. */
 export interface CompiledQueries {
   /** Null where the operation is not compiled. */
-  known(operation: OperationDefinitionNode): CompiledOperation | null;
-  /** As `known`, and counts the sighting: what was seen often enough is compiled, unless it is too large or cannot be. */
-  find(document: DocumentNode, operation: OperationDefinitionNode): CompiledOperation | null;
+  find(operation: OperationDefinitionNode): CompiledOperation | null;
+  /**
+   * Tells that an operation was answered without an error: GOOD_ANSWERS_TO_COMPILE of them, and it is compiled if it can
+   * be. Who gets errors alone, for what they may not read for example, makes nothing here.
+   */
+  answeredWell(document: DocumentNode, operation: OperationDefinitionNode): void;
+}
+
+interface Kept {
+  readonly compiled: CompiledOperation;
+  readonly bytes: number;
 }
 
 /**
@@ -24,48 +28,45 @@ export interface CompiledQueries {
  * never seen again, so never compiled.
  */
 export function createCompiledQueries(schema: GraphQLSchema): CompiledQueries {
-  const sightings = new WeakMap<OperationDefinitionNode, number>();
-  const compiled = new Map<OperationDefinitionNode, CompiledOperation>();
+  const compile = createCompiler(schema);
+  const goodAnswers = new WeakMap<OperationDefinitionNode, number>();
+  const kept = new Map<OperationDefinitionNode, Kept>();
+  let bytes = 0;
 
-  function compile(document: DocumentNode, operation: OperationDefinitionNode): CompiledOperation | null {
-    if (priceOperation(schema, document, operation, {}).selections > COMPILED_SELECTIONS_MAX) return null;
-    const query = compileQuery(schema, document, operation.name?.value ?? "", {
-      // The errors of resolvers have their own stack.
-      disablingCapturingStackErrors: true,
-    });
-    if (!isCompiledQuery(query)) return null;
-    return {
-      prepare: createPrepareVariables(schema, operation),
-      run: (context, variables) => query.query(undefined, context, variables),
-    };
-  }
-
-  function known(operation: OperationDefinitionNode): CompiledOperation | null {
-    const query = compiled.get(operation);
-    if (query === undefined) return null;
-    compiled.delete(operation);
-    compiled.set(operation, query);
-    return query;
+  function keep(operation: OperationDefinitionNode, entry: Kept): void {
+    kept.set(operation, entry);
+    bytes += entry.bytes;
+    for (const [oldest, { bytes: freed }] of kept) {
+      if (bytes <= COMPILED_BYTES_MAX) break;
+      kept.delete(oldest);
+      bytes -= freed;
+    }
   }
 
   return {
-    known,
-    find(document, operation) {
-      const query = known(operation);
-      if (query !== null) return query;
-      const seen = (sightings.get(operation) ?? 0) + 1;
-      sightings.set(operation, seen);
-      if (seen !== SIGHTINGS_TO_COMPILE) return null;
-      const fresh = compile(document, operation);
-      if (fresh === null) return null;
-      // One that was pushed out is compiled again when it has come as often again.
-      compiled.set(operation, fresh);
-      sightings.delete(operation);
-      for (const oldest of compiled.keys()) {
-        if (compiled.size <= COMPILED_QUERIES_MAX) break;
-        compiled.delete(oldest);
-      }
-      return fresh;
+    find(operation) {
+      const entry = kept.get(operation);
+      if (entry === undefined) return null;
+      kept.delete(operation);
+      kept.set(operation, entry);
+      return entry.compiled;
+    },
+    answeredWell(document, operation) {
+      if (kept.has(operation)) return;
+      const answers = (goodAnswers.get(operation) ?? 0) + 1;
+      goodAnswers.set(operation, answers);
+      // One that cannot be compiled is not tried again.
+      if (answers !== GOOD_ANSWERS_TO_COMPILE) return;
+      const compiled = compile(document, operation);
+      if (compiled === null) return;
+      // One that was pushed out is compiled again when it was answered as often again.
+      goodAnswers.delete(operation);
+      keep(operation, { compiled, bytes: bytesOf(document, compiled) });
     },
   };
+}
+
+function bytesOf({ loc }: DocumentNode, { selections }: CompiledOperation): number {
+  const characters = loc === undefined ? 0 : loc.end - loc.start;
+  return characters * DOCUMENT_BYTES_A_CHARACTER + selections * COMPILED_SELECTION_BYTES;
 }

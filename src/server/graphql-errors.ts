@@ -34,8 +34,7 @@ export function toPublic(formatted: GraphQLFormattedError, error: unknown): Grap
   const told = publicErrorOf(error);
   return {
     message: told.message,
-    // graphql-jit lists none.
-    ...(formatted.locations?.length ? { locations: formatted.locations } : {}),
+    ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
     ...(formatted.path === undefined ? {} : { path: formatted.path }),
     extensions: publicExtensionsOf(told),
   };

@@ -24,7 +24,7 @@ export const PREFLIGHT_S_MAX = 7_200;
 export const KEEP_ALIVE_MS = 65_000;
 /** How long `close` lets requests finish before it cuts their connections. */
 export const DRAIN_MS_MAX = 10_000;
-/** Parsed and validated documents that are kept, by number and by the length of their texts (an AST takes some 30 bytes a character). */
+/** Parsed and validated documents that are kept, by number and by the length of their texts (a parsed one takes DOCUMENT_BYTES_A_CHARACTER). */
 export const DOCUMENTS_MAX = 1_000;
 export const DOCUMENT_CHARACTERS_MAX = 1024 * 1024;
 /** A longer document is parsed each time: it spells its values out and will not come again. */
@@ -41,9 +41,13 @@ export const ERRORS_MAX = 100;
  */
 export const LOCATED_CHARACTERS_MAX = 4 * 1024;
 export const LOCATED_LINES_MAX = 256;
-/** Operations that are kept compiled: 18 KB for a small mutation, 190 KB for a large query, measured on a prototype. */
-export const COMPILED_QUERIES_MAX = 200;
-/** Compiling takes 0.4 to 2.8 ms: what comes once or twice is not worth it. */
-export const SIGHTINGS_TO_COMPILE = 3;
-/** Selections of one compiled operation, every fragment spelled out where it is spread: its code grows with them. */
+/** Good answers of an operation before it is compiled: most documents that come once never come again. */
+export const GOOD_ANSWERS_TO_COMPILE = 2;
+/** Selections of one compiled operation, every fragment spelled out where it is spread. */
 export const COMPILED_SELECTIONS_MAX = 1_000;
+/** What compiled operations hold together, each counted by the two numbers here; the least recently used leave first. */
+export const COMPILED_BYTES_MAX = 16 * 1024 * 1024;
+/** Measured on a page with every field, as is the next. */
+export const COMPILED_SELECTION_BYTES = 350;
+/** A parsed document, by the length of its text. */
+export const DOCUMENT_BYTES_A_CHARACTER = 90;

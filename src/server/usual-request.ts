@@ -3,8 +3,9 @@ import { HeaderMap, type HTTPGraphQLResponse } from "@apollo/server";
 import { type DocumentNode, getOperationAST, type OperationDefinitionNode } from "graphql";
 import type { RequestContext } from "../resolvers/context.ts";
 import { boundAnswer } from "./answer-bounds.ts";
-import type { RunCompiled } from "./compiled-execution.ts";
-import type { CompiledOperation, CompiledQueries } from "./compiled-queries.ts";
+import type { AnswerCompiled } from "./compiled-execution.ts";
+import type { CompiledOperation } from "./compiled-operation.ts";
+import type { CompiledQueries } from "./compiled-queries.ts";
 import type { Variables } from "./compiled-variables.ts";
 import type { DocumentStore } from "./document-store.ts";
 import { concludeAnswer } from "./graphql-errors.ts";
@@ -44,7 +45,7 @@ const JSON_HEADERS = new HeaderMap([["content-type", JSON_TYPE]]);
 
 interface UsualOperation {
   readonly operation: OperationDefinitionNode;
-  readonly query: CompiledOperation;
+  readonly known: CompiledOperation;
   readonly variables: Variables;
 }
 
@@ -57,9 +58,9 @@ export function createAnswerUsual(deps: {
   readonly documents: DocumentStore;
   readonly compiled: CompiledQueries;
   readonly check: CheckOperation;
-  readonly run: RunCompiled;
+  readonly answerCompiled: AnswerCompiled;
 }): AnswerUsual {
-  const { documents, compiled, check, run } = deps;
+  const { documents, compiled, check, answerCompiled } = deps;
 
   function find({ method, headers, body }: HttpRequest): UsualOperation | null {
     if (method !== "POST" || !USUAL_CONTENT_TYPES.has(headers["content-type"])) return null;
@@ -72,24 +73,24 @@ export function createAnswerUsual(deps: {
     const document = documents.ofText(text);
     if (document === undefined) return null;
     const operation = getOperationAST(document, operationName);
-    const query = operation && compiled.known(operation);
-    const variables = query?.prepare(given) ?? null;
-    if (!operation || !query || variables === null) return null;
+    const known = operation ? compiled.find(operation) : null;
+    const variables = known?.coerce(given) ?? null;
+    if (!operation || known === null || variables === null) return null;
     try {
       check(document, operation, given);
     } catch {
       // Apollo Server comes to the same, and says why.
       return null;
     }
-    return { operation, query, variables };
+    return { operation, known, variables };
   }
 
   async function answer(
-    { operation, query, variables }: UsualOperation,
+    { operation, known, variables }: UsualOperation,
     context: RequestContext,
   ): Promise<HTTPGraphQLResponse> {
     context.outcome.operation = operation.name?.value ?? null;
-    const result = boundAnswer(await run(query, context, variables));
+    const result = boundAnswer(await answerCompiled(known, context, variables));
     const { status, retryAfterS } = concludeAnswer(result, context.outcome);
     const body = { kind: "complete", string: `${JSON.stringify(result)}\n` } as const;
     if (status === 0 && retryAfterS === 0) return { headers: JSON_HEADERS, body };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Scope } from "../../src/domain/caller.ts";
 import { buildGraphQLSchema } from "../../src/resolvers/schema.ts";
-import { SIGHTINGS_TO_COMPILE } from "../../src/server/limits.ts";
+import { GOOD_ANSWERS_TO_COMPILE } from "../../src/server/limits.ts";
 import type { Api, HttpAnswer } from "./api.ts";
 import {
   AUDIENCE,
@@ -137,7 +137,7 @@ export function describeAccessMatrix(start: (environment: Record<string, string>
       const authorization = `Bearer ${await issuer.sign({ scope: ADMIN })}`;
       // From here on each of them runs compiled, where anything does.
       for (const { query } of Object.values(OPERATIONS)) {
-        for (let sighting = 0; sighting < SIGHTINGS_TO_COMPILE; sighting++)
+        for (let answers = 0; answers < GOOD_ANSWERS_TO_COMPILE; answers++)
           await api.post({ query }, { authorization });
       }
     });

@@ -1,12 +1,9 @@
-import { Kind, parse } from "graphql";
+import { parse } from "graphql";
 import { describe, expect, test } from "vitest";
 import { createCandidates } from "../../src/resolvers/candidates.ts";
 import { limitConcurrency } from "../../src/resolvers/limit-concurrency.ts";
-import { buildGraphQLSchema } from "../../src/resolvers/schema.ts";
-import { createCompiledQueries } from "../../src/server/compiled-queries.ts";
 import { createDocumentStore } from "../../src/server/document-store.ts";
 import {
-  COMPILED_QUERIES_MAX,
   DOCUMENT_CHARACTERS_MAX,
   DOCUMENTS_MAX,
   STORED_DOCUMENT_CHARACTERS_MAX,
@@ -95,39 +92,5 @@ describe("the document store", () => {
       expect(await store.get(`d${index}`), `d${index}`).toBeDefined();
     await store.delete("d1");
     expect(await store.get("d1")).toBeUndefined();
-  });
-});
-
-describe("operations that keep coming", () => {
-  const schema = buildGraphQLSchema();
-  const compiled = createCompiledQueries(schema);
-  const documentOf = (text: string) => {
-    const document = parse(text);
-    const [operation] = document.definitions;
-    if (operation?.kind !== Kind.OPERATION_DEFINITION) throw new Error("not an operation");
-    return [document, operation] as const;
-  };
-  const sightings = (text: string, count: number) => {
-    const [document, operation] = documentOf(text);
-    return Array.from({ length: count }, () => compiled.find(document, operation) !== null);
-  };
-
-  test("are compiled at the third sighting", () => {
-    expect(sightings("{ __typename }", 5)).toEqual([false, false, true, true, true]);
-  });
-
-  test("stay interpreted where their code would be large", () => {
-    const doubling = (levels: number) =>
-      `{ ...F0 } ${Array.from({ length: levels }, (_, level) => `fragment F${level} on Query { ${level + 1 < levels ? `a: user(id: "u") { id } ...F${level + 1} ... { ...F${level + 1} }` : "__typename"} }`).join(" ")}`;
-    expect(sightings(doubling(4), 4)).toEqual([false, false, true, true]);
-    expect(sightings(doubling(12), 8)).toEqual(Array(8).fill(false));
-  });
-
-  test("are a bounded number; one that was pushed out is compiled again when it has come as often", () => {
-    const [document, operation] = documentOf("query First { __typename }");
-    for (let sighting = 0; sighting < 3; sighting++) compiled.find(document, operation);
-    expect(compiled.find(document, operation)).not.toBeNull();
-    for (let index = 0; index < COMPILED_QUERIES_MAX; index++) sightings(`query Q${index} { __typename }`, 3);
-    expect([1, 2, 3].map(() => compiled.find(document, operation) !== null)).toEqual([false, false, true]);
   });
 });
