@@ -20,7 +20,9 @@ export interface ImpressionQueue {
 
   /**
    * Stores a message and resolves once it is durable. Publishing the same id again within the duplicate window
-   * (2 minutes) stores nothing and resolves all the same.
+   * (2 minutes) stores nothing and resolves all the same. So it does over a restart of the caller. Over a restart of the
+   * engine's own server it does so only while the message is unsettled: the id of a settled one may be forgotten, and the
+   * message is then stored once more. Whoever publishes must be able to bear that; storing a view twice changes nothing.
    *
    * @throws QueueFullError the byte limit is reached; nothing is stored.
    * @throws QueueUnavailableError no confirmation; the message may be stored. Publish again with the same id.

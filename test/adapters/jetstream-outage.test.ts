@@ -88,6 +88,31 @@ describe("a server that dies under traffic", () => {
   });
 });
 
+describe("the ids of a server that restarts", () => {
+  it("are remembered for what is still there, and forgotten for what is settled, as the port says", async () => {
+    const nats = await ownServer();
+    const { queue } = await openOn(nats);
+    const publish = (id: string) => queue.publish({ id, body: id });
+    const pending = async () => (await queue.stats()).pending;
+    await publish("settled");
+    await queue.ack(await pullCount(queue, 1));
+    await publish("waiting");
+    await Promise.all([publish("settled"), publish("waiting")]);
+    expect(await pending()).toBe(1);
+
+    await nodeOf(nats).kill("SIGKILL");
+    await nodeOf(nats).restart();
+    await vi.waitFor(async () => expect((await queue.health()).healthy).toBe(true), PATIENCE);
+    await publish("waiting");
+    expect(await pending()).toBe(1);
+    // Should a later server remember it, the port may promise more.
+    await publish("settled");
+    expect(await pending()).toBe(2);
+    await publish("settled");
+    expect(await pending()).toBe(2);
+  });
+});
+
 describe("a server that is gone", () => {
   it("is told at once by every call, and nothing is sent later that was refused now", async () => {
     const nats = await ownServer();

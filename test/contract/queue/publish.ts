@@ -63,7 +63,7 @@ export function publish(contract: QueueContract): void {
       expect((await queue.stats()).pending).toBe(1);
     });
 
-    it("remembers an id whose message is settled, and over a restart", async () => {
+    it("remembers an id whose message is settled, and over a restart of its caller", async () => {
       const opened = await openQueue(contract);
       const id = newId();
       await opened.queue.publish({ id, body: "a" });
