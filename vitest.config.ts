@@ -7,6 +7,9 @@ const resolve = { alias: [{ find: /^graphql$/, replacement: "graphql/index.js" }
 // A machine may be slow, and busy with other things: generous, never decisive. What hangs is still ended.
 const timeouts = { testTimeout: 300_000, hookTimeout: 300_000 };
 
+/** A unit test waits for nothing outside: one that takes longer hangs. */
+const unitTimeouts = { testTimeout: 10_000, hookTimeout: 10_000 };
+
 /** Those chaos scenarios of which `npm test` runs the short form. */
 const CHAOS_IN_SHORT = "test/chaos/{01,02,03,06,07,11,13,15,16,17}-*.test.ts";
 
@@ -19,7 +22,7 @@ export default defineConfig({
   test: {
     maxWorkers: TEST_FILES_AT_ONCE,
     projects: [
-      { resolve, test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...timeouts } },
+      { resolve, test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...unitTimeouts } },
       {
         resolve,
         test: {

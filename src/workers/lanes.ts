@@ -180,7 +180,7 @@ export function createLanes(deps: LanesDeps): Lanes {
     lane.troubleMs = monotonicMs();
     // Writes that failed side by side are one failure.
     if (lane.failures === failuresBefore) lane.failures++;
-    const verdict = verdictOf(error, monotonicMs() - job.sinceMs, breaker.isOpen());
+    const verdict = verdictOf(monotonicMs() - job.sinceMs, breaker.isOpen());
     const { partition, failures } = lane;
     logger.debug({ err: error, ...partitionFields(partition), failures, verdict }, "a store write failed");
     if (verdict === "GIVE_BACK" || phase !== "open") job.end(UNAVAILABLE);

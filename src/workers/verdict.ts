@@ -1,5 +1,3 @@
-import { StoreRefusedError } from "../ports/errors.ts";
-
 /** How long a write is tried while its messages are in hand; after that they go back to the queue. */
 const TRIED_MS_MAX = 20_000;
 const BACKOFF_MS_MIN = 100;
@@ -7,21 +5,17 @@ const BACKOFF_MS_MAX = 5_000;
 const GIVE_BACK_DELAY_MS_MIN = 5_000;
 const GIVE_BACK_DELAY_MS_MAX = 300_000;
 
-/**
- * What a failed write calls for. RETRY: the same write again, soon. GIVE_BACK: its messages return to the queue.
- * ISOLATE: find the row that the store refuses, and dead-letter it alone.
- */
-export type FailureVerdict = "RETRY" | "GIVE_BACK" | "ISOLATE";
+/** What a failed write calls for. RETRY: the same write again, soon. GIVE_BACK: its messages return to the queue. */
+export type FailureVerdict = "RETRY" | "GIVE_BACK";
 
 /**
- * Pure: whatever may pass by itself is tried again and then given back, however long it lasts; only a row that the
- * store refuses for what it is ends in the dead letters.
+ * Pure: a write that failed is tried again and then given back, however long that lasts. (Rows that the store refuses for
+ * what they are did not fail: they are dead-lettered, see `batch-writer.ts`.)
  *
  * @param triedMs since the write was first asked for.
  * @param storeIsDown whether the breaker is open: further tries would only add load.
  */
-export function verdictOf(error: unknown, triedMs: number, storeIsDown: boolean): FailureVerdict {
-  if (error instanceof StoreRefusedError) return "ISOLATE";
+export function verdictOf(triedMs: number, storeIsDown: boolean): FailureVerdict {
   return isOverdue(triedMs) || storeIsDown ? "GIVE_BACK" : "RETRY";
 }
 

@@ -74,22 +74,69 @@ const KNOWN_VALUES: Readonly<Record<string, readonly string[]>> = {
   reason: DEAD_LETTER_REASONS,
 };
 
-function expectExposed(expression: string): void {
-  const { metrics, matchers, grouped } = readQuery(expression);
-  expect(metrics.length, expression).toBeGreaterThan(0);
-  const labels = new Set(TARGET_LABELS);
-  for (const metric of metrics) {
-    expect(samples.has(metric), `${metric} is exposed by nobody`).toBe(true);
-    for (const label of samples.get(metric) ?? []) labels.add(label);
-  }
-  for (const label of [...grouped, ...matchers.map(([name]) => name)])
-    expect(labels.has(label), `${label} is no label in: ${expression}`).toBe(true);
-  for (const [label, value] of matchers) {
-    const known = KNOWN_VALUES[label];
-    // Several values stand between bars, as =~ has them.
-    if (known !== undefined) expect(known, expression).toEqual(expect.arrayContaining(value.split("|")));
-  }
+/** The labels of a metric; what is not ours has any. */
+function labelsOf(metric: string): ReadonlySet<string> | null {
+  const labels = samples.get(metric);
+  if (labels === undefined) throw new Error(`${metric} is exposed by nobody`);
+  return labels === null ? null : new Set([...TARGET_LABELS, ...labels]);
 }
+
+/**
+ * @param template what is written beside each result, with `{{label}}` or `{{ $labels.label }}`.
+ * @throws what of it nobody exposes.
+ */
+function checkExposed(expression: string, template = ""): void {
+  const { selectors, groupings } = readQuery(expression);
+  if (selectors.length === 0) throw new Error(`no metric in: ${expression}`);
+  const check = (metric: string, label: string) => {
+    if (labelsOf(metric)?.has(label) === false)
+      throw new Error(`${metric} has no label ${label}: ${expression}`);
+  };
+  for (const { metric, matchers } of selectors) {
+    for (const [label, value] of matchers) {
+      check(metric, label);
+      // Several values stand between bars, as =~ has them.
+      const unknown = value.split("|").filter((each) => KNOWN_VALUES[label]?.includes(each) === false);
+      if (unknown.length > 0) throw new Error(`${label} is never ${unknown}: ${expression}`);
+    }
+  }
+  for (const { labels, metrics } of groupings)
+    for (const label of labels) for (const metric of metrics) check(metric, label);
+  const left = new Set(groupings.flatMap(({ labels }) => labels));
+  for (const { metric, isAggregated } of selectors)
+    if (!isAggregated) for (const label of labelsOf(metric) ?? TARGET_LABELS) left.add(label);
+  for (const [, label = ""] of template.matchAll(/\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}/g))
+    if (!left.has(label)) throw new Error(`${label} is no label of the results of: ${expression}`);
+}
+
+describe("the check of what is exposed", () => {
+  test.each([
+    ["impressions_nothing", "exposed by nobody"],
+    ['impressions_queue_up{code="OK"}', "impressions_queue_up has no label code"],
+    [
+      'impressions_requests_total{code="OK"} and impressions_queue_up{code="OK"}',
+      "impressions_queue_up has no label",
+    ],
+    ['impressions_requests_total{code="NOPE"}', "code is never NOPE"],
+    ['impressions_requests_total{code=~"OK|NOPE"}', "code is never NOPE"],
+    ["sum by (reason) (impressions_requests_total)", "impressions_requests_total has no label reason"],
+    ["sum by (code) (impressions_requests_total) / on (code) impressions_queue_up", "no label code"],
+    ["sum by (job) (impressions_requests_total", "not PromQL"],
+    ["1 > 0", "no metric"],
+  ])("refuses %s", (expression, reason) => {
+    expect(() => checkExposed(expression)).toThrow(reason);
+  });
+
+  test("refuses a text that names a label which is not left", () => {
+    const byCode = "sum by (code) (impressions_requests_total)";
+    expect(() => checkExposed(byCode, "{{ $labels.instance }} answers {{code}}")).toThrow(
+      "instance is no label",
+    );
+    expect(() => checkExposed("impressions_queue_up", "{{code}}")).toThrow("code is no label");
+    checkExposed(byCode, "{{code}}");
+    checkExposed("impressions_queue_up", "{{ $labels.instance }}");
+  });
+});
 
 describe("deploy/prometheus/alerts.yaml", () => {
   test("has what the documentation's table of runbooks names, and the other way round", () => {
@@ -118,7 +165,7 @@ describe("deploy/prometheus/alerts.yaml", () => {
           .replaceAll(" ", "-"),
       );
       expect(anchors).toContain(anchor);
-      expectExposed(rule.expr);
+      checkExposed(rule.expr, Object.values(rule.annotations).join(" "));
     },
   );
 
@@ -133,7 +180,8 @@ describe("deploy/grafana/dashboard.json", () => {
     expect(panel.datasource).toEqual({ type: "prometheus", uid: `\${datasource}` });
     expect(panel.fieldConfig?.defaults.unit).toMatch(/^\w+$/);
     expect(panel.targets?.length).toBeGreaterThan(0);
-    for (const { expr } of panel.targets ?? []) expectExposed(expr.replaceAll("$__rate_interval", "5m"));
+    for (const { expr, legendFormat } of panel.targets ?? [])
+      checkExposed(expr.replaceAll("$__rate_interval", "5m"), legendFormat);
   });
 
   test("uses no variable that it has not, and no place twice", () => {
@@ -154,7 +202,9 @@ describe("deploy/grafana/dashboard.json", () => {
 
   test("shows everything that is measured", () => {
     const asked = graphs.flatMap(({ targets = [] }) =>
-      targets.flatMap(({ expr }) => readQuery(expr.replaceAll("$__rate_interval", "5m")).metrics),
+      targets.flatMap(({ expr }) =>
+        readQuery(expr.replaceAll("$__rate_interval", "5m")).selectors.map(({ metric }) => metric),
+      ),
     );
     const shown = new Set(asked.map((name) => name.replace(/_(bucket|sum|count)$/, "")));
     const missing = documentedMetrics().filter(({ name }) => !shown.has(name));

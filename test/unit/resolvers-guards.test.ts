@@ -18,7 +18,7 @@ const PLAIN: Readonly<Record<string, readonly string[]>> = {
   DeadLetterEdge: ["cursor", "node"],
   Erasure: ["finishedAt", "id", "rowsDeleted", "status", "userId"],
   PageInfo: ["endCursor", "hasNextPage", "hasPreviousPage", "startCursor"],
-  Pipeline: ["engine", "workers"],
+  Pipeline: ["database", "engine", "workers"],
   Post: ["id"],
   PostViewer: ["lastViewedAt", "user", "views"],
   PostViewerConnection: ["edges", "nodes", "pageInfo"],
