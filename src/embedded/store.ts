@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { type ErasureReach, erasureReach } from "../domain/erasure.ts";
+import { erasureReach } from "../domain/erasure.ts";
 import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
@@ -112,12 +112,12 @@ function createEmbeddedStore(
   }
 
   /** How many views an erasure will find, in pieces: a user may have a million. */
-  async function countViews(userId: string, reach: ErasureReach): Promise<number> {
+  async function countViews(userId: string, throughUs: number): Promise<number> {
     let views = 0;
     let after: UserPosition | null = null;
     do {
       const piece: ViewCount = await readInTurn("countViews", () =>
-        receipts.countViews(userId, reach, after),
+        receipts.countViews(userId, erasureReach(throughUs, clock.nowMs()), after),
       );
       views += piece.views;
       after = piece.next;
@@ -203,13 +203,14 @@ function createEmbeddedStore(
       assertOpen();
       const one = { rows: 1, bytes: 0 };
       await write("markErased", { userId, throughReceivedAtUs }, one);
-      const reach = erasureReach(throughReceivedAtUs, clock.nowMs());
-      await onCounted?.(await countViews(userId, reach));
+      await onCounted?.(await countViews(userId, throughReceivedAtUs));
       // In chunks, so that the views of others wait for a part of a long history only. A crash in between leaves the
       // mark and some rows; the erasure is repeated, and finds what is left.
       let rowsDeleted = 0;
       let after: UserPosition | null = null;
       do {
+        // The user goes on meanwhile: whatever the writer holds before this chunk was received before now.
+        const reach = erasureReach(throughReceivedAtUs, clock.nowMs());
         const chunk: ChunkOutcome<UserPosition> = await write(
           "eraseChunk",
           { userId, reach, after, rows: CHUNK_ROWS },

@@ -1,6 +1,7 @@
-import { type ErasureReach, isWithin } from "../domain/erasure.ts";
+import { erasureReach, isWithin } from "../domain/erasure.ts";
 import { shardOf } from "../domain/shard-hash.ts";
 import { SLICE_LENGTHS_SECONDS, type Slice, sliceKey, slicesCovering } from "../domain/slices.ts";
+import type { WallClock } from "../domain/time.ts";
 import { type BatchRow, cutIntoBatches } from "./batches.ts";
 import type { Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
@@ -29,26 +30,31 @@ interface Trace {
  *
  * Each delete carries the erasure's instant as its write timestamp: it takes what was received before, also where that is
  * written later, and leaves what was received after. A view that a clock dated ahead has a later one; it is deleted with
- * that, alone: as the timestamp of all it would keep the user's new views out until then.
+ * that, alone: as the timestamp of all it would keep the user's new views out until then. Its traces go with its page, by
+ * what that page was read at: told by a later look it might be a new view, and a new one it.
  */
 export async function eraseUser(
   database: Database,
   erasedUsers: ErasedUsers,
-  userId: string,
-  reach: ErasureReach,
+  {
+    userId,
+    throughUs,
+    clock,
+  }: { readonly userId: string; readonly throughUs: number; readonly clock: WallClock },
   onCounted: (views: number) => Promise<void> = async () => undefined,
 ): Promise<{ readonly rowsDeleted: number }> {
-  const timestamp = BigInt(reach.throughUs);
-  await erasedUsers.record(userId, reach.throughUs);
+  const timestamp = BigInt(throughUs);
+  await erasedUsers.record(userId, throughUs);
 
   let rowsDeleted = 0;
-  let hasAhead = false;
   for await (const page of database.pages("readHistory", [userId], VIEWS_PER_PAGE)) {
+    // The history may take minutes, and the user goes on meanwhile: nothing that was read now was received later than now.
+    const reach = erasureReach(throughUs, clock.nowMs());
     const traces = page
       .map(historyTraceOf)
       .filter(({ receivedAtUs }) => receivedAtUs === null || isWithin(reach, receivedAtUs));
     await deleteViewers(traces);
-    hasAhead ||= traces.some(isAhead);
+    await deleteHistory(traces.filter(({ receivedAtUs }) => (receivedAtUs ?? 0) > reach.aheadOfUs));
     rowsDeleted += traces.length;
   }
   // On ScyllaDB half a batch may be there: a timeline row whose membership never came.
@@ -56,7 +62,6 @@ export async function eraseUser(
     await deleteViewers(await withoutMembership(page.map(traceOf)));
   }
   await onCounted(rowsDeleted);
-  if (hasAhead) await deleteHistoryAhead();
   await database.writeBatch(
     [
       { statement: "deleteTimeline", parameters: [timestamp, userId] },
@@ -66,29 +71,20 @@ export async function eraseUser(
   );
   return { rowsDeleted };
 
-  function isAhead({ receivedAtUs }: Trace): boolean {
-    return receivedAtUs !== null && receivedAtUs > reach.aheadOfUs;
-  }
-
   function timestampFor({ receivedAtUs }: Trace): bigint {
-    return receivedAtUs === null || receivedAtUs < reach.throughUs ? timestamp : BigInt(receivedAtUs);
+    return receivedAtUs === null || receivedAtUs < throughUs ? timestamp : BigInt(receivedAtUs);
   }
 
-  async function deleteHistoryAhead(): Promise<void> {
-    for await (const page of database.pages("readHistory", [userId], VIEWS_PER_PAGE)) {
-      const rows = page
-        .map(historyTraceOf)
-        .filter(isAhead)
-        .map((trace): BatchRow[] => {
-          const at = timestampFor(trace);
-          const viewedAt = timestampOf(trace.viewedAtMs);
-          return [
-            { statement: "deleteTimelineRow", parameters: [at, userId, viewedAt, trace.postId] },
-            { statement: "deleteMembershipRow", parameters: [at, userId, trace.postId, viewedAt] },
-          ];
-        });
-      await Promise.all(cutIntoBatches(rows).map((batch) => database.writeBatch(batch, { apart: true })));
-    }
+  async function deleteHistory(traces: readonly Trace[]): Promise<void> {
+    const rows = traces.map((trace): BatchRow[] => {
+      const at = timestampFor(trace);
+      const viewedAt = timestampOf(trace.viewedAtMs);
+      return [
+        { statement: "deleteTimelineRow", parameters: [at, userId, viewedAt, trace.postId] },
+        { statement: "deleteMembershipRow", parameters: [at, userId, trace.postId, viewedAt] },
+      ];
+    });
+    await Promise.all(cutIntoBatches(rows).map((batch) => database.writeBatch(batch, { apart: true })));
   }
 
   async function deleteViewers(traces: readonly Trace[]): Promise<void> {

@@ -1,4 +1,3 @@
-import { erasureReach } from "../domain/erasure.ts";
 import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { SLICE_ROWS_MAX } from "../domain/slices.ts";
 import { type Clock, DAY_MS } from "../domain/time.ts";
@@ -133,8 +132,8 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
         sinceMs: Math.max(rule.sinceMs, expiredThroughMs() + 1),
       }),
     scan: (after, limit) => scanViews(database, after, limit, expiredThroughMs()),
-    eraseUser: (userId, throughReceivedAtUs, onCounted) =>
-      eraseUser(database, erasedUsers, userId, erasureReach(throughReceivedAtUs, clock.nowMs()), onCounted),
+    eraseUser: (userId, throughUs, onCounted) =>
+      eraseUser(database, erasedUsers, { userId, throughUs, clock }, onCounted),
     async erasedThrough(userIds) {
       await erasedUsers.ready();
       const throughs = userIds.map((userId) => [userId, erasedUsers.throughUs(userId)] as const);

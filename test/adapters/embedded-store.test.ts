@@ -217,6 +217,25 @@ describe("embedded store", () => {
     expect(rowsDeleted).toBe(45_000);
   });
 
+  it("leaves what is received while a long history is erased", async () => {
+    const { store, time, storeFile } = await openAt();
+    addViews(storeFile, { userId: "u", posts: 1, views: 1_200 });
+    const receivedMs = NOW_MS + 60_000;
+    const fresh = viewOf({ userId: "u", postId: "z", viewedAtMs: receivedMs });
+    const ahead = viewOf({
+      userId: "u",
+      postId: "z",
+      viewedAtMs: NOW_MS,
+      receivedAtUs: (NOW_MS + DAY_MS) * 1_000,
+    });
+    await recordViews(store, [ahead]);
+    await store.eraseUser("u", NOW_MS * 1_000, async () => {
+      time.nowMs = receivedMs;
+      await recordViews(store, [fresh]);
+    });
+    expect(await scanAll(store)).toEqual([fresh]);
+  });
+
   it("lets the process go on between reads that were asked for at once", async () => {
     // Each look at the clock takes a millisecond, and a read looks before and after.
     let monotonicMs = 0;

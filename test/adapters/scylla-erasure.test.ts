@@ -2,9 +2,9 @@ import { afterAll, describe, expect, it, vi } from "vitest";
 import type { Erasure } from "../../src/domain/erasure.ts";
 import { shardOf } from "../../src/domain/shard-hash.ts";
 import { SLICE_LENGTHS_SECONDS } from "../../src/domain/slices.ts";
-import { DAY_MS } from "../../src/domain/time.ts";
+import { DAY_MS, MINUTE_MS, systemClock } from "../../src/domain/time.ts";
 import { dropTestKeyspaces, newKeyspace, type TestKeyspace } from "../support/scylla.ts";
-import { recordHalf, recordViews, viewOf } from "../support/views.ts";
+import { EVERYTHING, recordHalf, recordViews, viewOf } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
 
@@ -92,6 +92,30 @@ describe("an erasure", () => {
     const after = { ...late(0), receivedAtUs: throughUs + 1 };
     for (const { store } of [eraser, other, started]) await recordViews(store, [after]);
     expect(await rowsOf(keyspace, "u")).toMatchObject({ posts_by_user: 1, views_by_user_post: 1 });
+  });
+
+  it("leaves what is received while a long history is erased", async () => {
+    const keyspace = await newKeyspace();
+    const time = { aheadMs: 0 };
+    const clock = { ...systemClock, nowMs: () => Date.now() + time.aheadMs };
+    const { store } = await keyspace.open({ clock });
+    const nowMs = Date.now();
+    const of = (postId: string, receivedMs: number) =>
+      viewOf({ userId: "u", postId, viewedAtMs: startMs, receivedAtUs: receivedMs * 1_000 });
+    await recordViews(store, [of("before", nowMs - MINUTE_MS), of("dated ahead", nowMs + DAY_MS)]);
+    const fresh = of("fresh", nowMs + MINUTE_MS);
+    const erased = await store.eraseUser("u", nowMs * 1_000, async () => {
+      time.aheadMs = MINUTE_MS;
+      await recordViews(store, [fresh]);
+    });
+    expect(erased).toEqual({ rowsDeleted: 2 });
+    expect(await rowsOf(keyspace, "u")).toEqual({
+      posts_by_user: 1,
+      views_by_user_post: 1,
+      viewers_by_post: 1,
+    });
+    const request = { ownerId: "u", window: EVERYTHING, after: null, limit: 10 };
+    expect((await store.seenPosts(request)).rows.map(({ postId }) => postId)).toEqual(["fresh"]);
   });
 
   it("goes on where a crash left it, for its traces go last", async () => {
