@@ -20,13 +20,16 @@ export function toStoreError(error: unknown): StoreUnavailableError | StoreRefus
 /** Nodes whose errors one message has. */
 const NODES_TOLD_MAX = 5;
 
-/** What Cassandra (first) and ScyllaDB (second) say of a key that they cannot hold. */
-const KEY_PROBLEMS = [
+/** What Cassandra and ScyllaDB say of a row that they cannot hold. */
+const ROW_PROBLEMS = [
   /key length of \d+ is longer than maximum/i,
   /key size too large/i,
   /sum of all clustering columns is too long/i,
   /key may not be empty/i,
   /invalid (null|unset) value/i,
+  // ScyllaDB (restrict_future_timestamp): received by a host whose clock was that far ahead. Tried again for days, it
+  // would hold up its message; as a dead letter it keeps its receivedAt, and can be put back.
+  /timestamp more than 3 days into the future/i,
 ];
 
 function isAboutTheRow(error: unknown): boolean {
@@ -35,7 +38,7 @@ function isAboutTheRow(error: unknown): boolean {
   if (!(error instanceof errors.ResponseError)) return false;
   return (
     error.code === types.responseErrorCodes.invalid &&
-    KEY_PROBLEMS.some((problem) => problem.test(error.message))
+    ROW_PROBLEMS.some((problem) => problem.test(error.message))
   );
 }
 

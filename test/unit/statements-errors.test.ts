@@ -41,6 +41,10 @@ describe("what the driver throws", () => {
     response(responseErrorCodes.invalid, "Key length of 70000 is longer than maximum of 65535"),
     response(responseErrorCodes.invalid, "Key size too large: 70000 > 65535"),
     response(responseErrorCodes.invalid, "Key may not be empty"),
+    response(
+      responseErrorCodes.invalid,
+      "Cannot provide a timestamp more than 3 days into the future. If this was not intended, make sure ...",
+    ),
     new TypeError("Not a valid text value, expected String obtained { a: 1 }"),
     new RangeError('The value of "value" is out of range'),
   ])("is about the row: %o", (error) => {
