@@ -14,7 +14,7 @@ import { createRandom } from "../support/random.ts";
 import { randomRequest } from "../support/random-queries.ts";
 
 /**
- * A request is answered the same whether its operation is compiled (graphql-jit) or interpreted (graphql-js): the same
+ * A request is answered the same whether its operation is compiled or interpreted (graphql-js): the same
  * requests are sent to one server with and one without the compiler, over stores with the same content, and the answers
  * are compared as they stand on the wire.
  */

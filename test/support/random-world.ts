@@ -42,15 +42,22 @@ export function createRandomWorld(random: Random): RandomWorld {
 
 /** Dependencies of resolvers that ask the world of the moment. */
 export function dependenciesOn(current: () => RandomWorld): ResolverDependencies {
-  const asked = new AskedWorld(current);
-  // Only what resolvers ask for is there.
-  return {
-    ...asked,
+  const { recorder, store, queue, workerBoard, erasures, deadLetterActions } = new AskedWorld(current);
+  const dependencies = {
+    recorder,
+    store,
+    queue,
+    workerBoard,
+    erasures,
+    deadLetterActions,
     impressionLimit: null,
     clock: { nowMs: () => WORLD_NOW_MS },
     retentionMs: 90 * DAY_MS,
     engine: "embedded",
-  } as unknown as ResolverDependencies;
+    database: () => (current().lies ? null : "SQLite"),
+  } satisfies Record<keyof ResolverDependencies, unknown>;
+  // Of each, what resolvers ask for is there.
+  return dependencies as unknown as ResolverDependencies;
 }
 
 class AskedWorld {
