@@ -45,6 +45,7 @@ describe("recordImpressions", () => {
       {
         userId: "u1",
         receivedAtUs: NOW_MS * 1_000,
+        isReplay: false,
         impressions: [
           { postId: "p1", viewedAtMs: NOW_MS - 1_000, surface: "HOME", position: 3, dwellMs: 1_200 },
           { postId: "p2", viewedAtMs: NOW_MS - 1_000 },
