@@ -26,7 +26,7 @@ export interface PlanRules {
   readonly retentionMs: number;
   readonly nowMs: number;
   /** Whether the valid views of this message are stored already; see stored-parts.ts. */
-  readonly isStored?: (sequence: number) => boolean;
+  readonly isStored?: (delivery: Delivery) => boolean;
   /** The time by which views are over (domain/guarded-clock.ts). */
   readonly expiryMs: number;
 }

@@ -69,7 +69,7 @@ export function createPlanner(rules: PlanRules): Planner {
       letters.push({ delivery, letter: unreadableLetter(delivery, message.detail, rules) });
       return;
     }
-    const isStored = rules.isStored?.(delivery.sequence) === true;
+    const isStored = rules.isStored?.(delivery) === true;
     for (const queued of impressionsOf(message.submissions)) {
       const { index, userId, receivedAtUs, impression, isReplay } = queued;
       const judgement = judge(userId, receivedAtUs, impression, rules.retentionMs);

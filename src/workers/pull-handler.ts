@@ -134,7 +134,7 @@ export async function handlePull(
         counts.acknowledged += done.length;
         for (const delivery of done) {
           tallies.count(delivery, counts);
-          deps.storedParts.forget(delivery.sequence);
+          deps.storedParts.forget(delivery);
         }
       });
       deps.onSettled(done);
@@ -142,8 +142,7 @@ export async function handlePull(
     async giveBack(failed) {
       counts.givenBack += failed.length;
       pull.givenBack += failed.length;
-      for (const delivery of failed)
-        if (unstored.get(delivery) === 0) deps.storedParts.remember(delivery.sequence);
+      for (const delivery of failed) if (unstored.get(delivery) === 0) deps.storedParts.remember(delivery);
       await quietly("give back", () => giveBack(failed));
       deps.onSettled(failed);
     },

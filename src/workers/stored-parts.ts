@@ -1,4 +1,6 @@
-/** Messages of which it is remembered; the one that was remembered first is forgotten. A number each. */
+import type { Delivery } from "../ports/impression-queue.ts";
+
+/** Messages of which it is remembered; the one that was remembered first is forgotten. Two numbers each. */
 const MESSAGES_MAX = 20_000;
 
 /**
@@ -7,22 +9,23 @@ const MESSAGES_MAX = 20_000;
  * another process, is stored once more, which changes nothing.
  */
 export interface StoredParts {
-  remember(sequence: number): void;
-  has(sequence: number): boolean;
+  remember(delivery: Delivery): void;
+  has(delivery: Delivery): boolean;
   /** The message is settled. */
-  forget(sequence: number): void;
+  forget(delivery: Delivery): void;
 }
 
 export function createStoredParts(): StoredParts {
-  const sequences = new Set<number>();
+  // By both: a stream that was deleted and made anew counts from 1 again, and what it brings is stored nowhere.
+  const publishedAtMs = new Map<number, number>();
   return {
-    remember(sequence) {
-      sequences.add(sequence);
-      if (sequences.size <= MESSAGES_MAX) return;
-      const [first] = sequences;
-      if (first !== undefined) sequences.delete(first);
+    remember(delivery) {
+      publishedAtMs.set(delivery.sequence, delivery.publishedAtMs);
+      if (publishedAtMs.size <= MESSAGES_MAX) return;
+      const [first] = publishedAtMs.keys();
+      if (first !== undefined) publishedAtMs.delete(first);
     },
-    has: (sequence) => sequences.has(sequence),
-    forget: (sequence) => void sequences.delete(sequence),
+    has: (delivery) => publishedAtMs.get(delivery.sequence) === delivery.publishedAtMs,
+    forget: (delivery) => void publishedAtMs.delete(delivery.sequence),
   };
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { DeadLetterReason } from "../../src/domain/dead-letter.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
+import type { Delivery } from "../../src/ports/impression-queue.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
 import { createLetterBudget, LETTERS_PER_USER_MAX } from "../../src/workers/letter-budget.ts";
 import { createLetterLog } from "../../src/workers/letter-log.ts";
@@ -136,10 +137,28 @@ describe("the log of dead letters", () => {
   });
 });
 
-test("twenty thousand messages of which the good part is stored are remembered", () => {
-  const parts = createStoredParts();
-  for (let sequence = 1; sequence <= 20_001; sequence++) parts.remember(sequence);
-  expect([1, 2, 20_001].map(parts.has)).toEqual([false, true, true]);
-  parts.forget(2);
-  expect(parts.has(2)).toBe(false);
+describe("messages of which the good part is stored", () => {
+  const message = (sequence: number, publishedAtMs = 1_000 + sequence): Delivery => ({
+    sequence,
+    body: Buffer.from(""),
+    deliveries: 1,
+    publishedAtMs,
+  });
+
+  test("are remembered, twenty thousand of them", () => {
+    const parts = createStoredParts();
+    for (let sequence = 1; sequence <= 20_001; sequence++) parts.remember(message(sequence));
+    expect([1, 2, 20_001].map((sequence) => parts.has(message(sequence)))).toEqual([false, true, true]);
+    parts.forget(message(2));
+    expect(parts.has(message(2))).toBe(false);
+  });
+
+  test("are not those that have their places in a stream that was made anew", () => {
+    const parts = createStoredParts();
+    parts.remember(message(7, 1_000));
+    expect(parts.has({ ...message(7, 1_000), deliveries: 9 })).toBe(true);
+    expect(parts.has(message(7, 2_000))).toBe(false);
+    parts.remember(message(7, 2_000));
+    expect([parts.has(message(7, 2_000)), parts.has(message(7, 1_000))]).toEqual([true, false]);
+  });
 });
