@@ -1,51 +1,80 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startServiceProcess } from "../../test/support/service-process.ts";
+import { parseArgs } from "node:util";
+import { type ServiceProcess, startServiceProcess } from "../../test/support/service-process.ts";
 import { printEnvironment } from "../support/environment.ts";
+import { forgetPeakOf, mainThreadMsOf, memoryOf } from "../support/process-usage.ts";
 import { median, timeMs } from "../support/statistics.ts";
-import { ATTACKS, NORMAL, send } from "./attacks.ts";
+import { ATTACKS, type Attack, NORMAL, send } from "./attacks.ts";
+import { besiege } from "./siege.ts";
 
-/** How long each attack keeps the server busy, and how long an honest query beside it waits. Run by `npm run bench:attacks`. */
+/**
+ * What each attack costs the server, and how long an honest query beside it waits: `npm run bench:attacks`. With `-- --minutes 10`
+ * all of them at once, with slow senders and readers, for so long: whether memory grows.
+ */
 
 const ROUNDS = 9;
 
+const { values: flags } = parseArgs({ options: { minutes: { type: "string" } } });
 const dataDir = await mkdtemp(join(tmpdir(), "impressions-attacks-"));
-const environment = (name: string, more: Record<string, string> = {}) => ({
-  DATA_DIR: join(dataDir, name),
-  LOG_LEVEL: "info",
-  ...more,
-});
-const open = await startServiceProcess(environment("open"));
-const closed = await startServiceProcess(environment("closed", { INTROSPECTION: "off" }));
+const start = (name: string, more: Record<string, string> = {}) =>
+  startServiceProcess({ DATA_DIR: join(dataDir, name), LOG_LEVEL: "info", ...more });
+const open = await start("open");
+const closed = await start("closed", { INTROSPECTION: "off" });
 try {
   await printEnvironment();
-  console.log(`\nMedians of ${ROUNDS} rounds; each attack over a connection that is open already.\n`);
-  console.log("| attack | bytes | status, code | ms | honest query beside it, ms |");
-  console.log("|---|---|---|---|---|");
-  const alone: number[] = [];
-  for (let round = 0; round < 10 * ROUNDS; round++) alone.push(await timeMs(() => send(open.url, NORMAL)));
-  console.log(`| (none) | | | | ${median(alone.slice(ROUNDS)).toFixed(1)} |`);
-  for (const { name, request, status, code, introspectionOff } of ATTACKS) {
-    const { url } = introspectionOff ? closed : open;
-    const attackMs: number[] = [];
-    const normalMs: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const answer = await send(url, request);
-      if (answer.status !== status || answer.codes.join() !== code)
-        throw new Error(`${name}: ${JSON.stringify(answer)}`);
-      attackMs.push(await timeMs(() => send(url, request)));
-      const attack = send(url, request);
-      normalMs.push(await timeMs(() => send(url, NORMAL)));
-      await attack;
-    }
-    const bytes = (request.body ?? request.search ?? "").length;
-    console.log(
-      `| ${name} | ${bytes} | ${status} ${code} | ${median(attackMs).toFixed(1)} | ${median(normalMs).toFixed(1)} |`,
-    );
-  }
+  if (flags.minutes === undefined) await measureEach();
+  else await besiege(open, Number(flags.minutes));
 } finally {
   await open.kill("SIGTERM");
   await closed.kill("SIGTERM");
   await rm(dataDir, { recursive: true, force: true });
+}
+
+async function measureEach(): Promise<void> {
+  console.log(
+    `\n${ROUNDS} rounds; each attack over a connection that is open already. Milliseconds are medians: until it is`,
+  );
+  console.log(
+    "answered, and of the server's event loop. MiB: the most that it took on top of what it had, in any round.\n",
+  );
+  console.log("| attack | bytes | status, code | ms | event loop, ms | MiB | honest query beside it, ms |");
+  console.log("|---|---|---|---|---|---|---|");
+  const alone: number[] = [];
+  for (let round = 0; round < 10 * ROUNDS; round++) alone.push(await timeMs(() => send(open.url, NORMAL)));
+  console.log(`| (none) | | | | | | ${median(alone.slice(ROUNDS)).toFixed(1)} |`);
+  for (const attack of ATTACKS) {
+    const { name, request, status, code } = attack;
+    const { attackMs, loopMs, extraMb, besideMs } = await measure(
+      attack.introspectionOff ? closed : open,
+      attack,
+    );
+    const bytes = (request.body ?? request.search ?? "").length;
+    console.log(
+      `| ${name} | ${bytes} | ${status} ${code} | ${median(attackMs).toFixed(1)} | ${median(loopMs).toFixed(1)} | ` +
+        `${Math.max(...extraMb).toFixed(0)} | ${median(besideMs).toFixed(1)} |`,
+    );
+  }
+}
+
+async function measure({ url, pid }: ServiceProcess, { name, request, status, code }: Attack) {
+  const found = { attackMs: [], loopMs: [], extraMb: [], besideMs: [] } as Record<
+    "attackMs" | "loopMs" | "extraMb" | "besideMs",
+    number[]
+  >;
+  for (let round = 0; round < ROUNDS; round++) {
+    const answer = await send(url, request);
+    if (answer.status !== status || answer.codes.join() !== code)
+      throw new Error(`${name}: ${JSON.stringify(answer)}`);
+    forgetPeakOf(pid);
+    const before = { loopMs: mainThreadMsOf(pid), rssMb: memoryOf(pid).rssMb };
+    found.attackMs.push(await timeMs(() => send(url, request)));
+    found.loopMs.push(mainThreadMsOf(pid) - before.loopMs);
+    found.extraMb.push(memoryOf(pid).peakMb - before.rssMb);
+    const attack = send(url, request);
+    found.besideMs.push(await timeMs(() => send(url, NORMAL)));
+    await attack;
+  }
+  return found;
 }
