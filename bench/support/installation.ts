@@ -39,6 +39,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     natsServers: nats.servers,
     contactPoints: cassandra.contactPoints,
     localDataCenter: cassandra.localDataCenter,
+    isShared: false,
   });
   const dispose = async () => {
     await installation.dispose();

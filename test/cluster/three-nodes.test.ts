@@ -27,6 +27,7 @@ beforeAll(async () => {
       natsServers: nats.servers,
       contactPoints: cassandra.contactPoints,
       localDataCenter: cassandra.localDataCenter,
+      isShared: false,
     },
     3,
   );

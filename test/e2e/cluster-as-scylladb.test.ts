@@ -20,6 +20,7 @@ test("migrates, serves, is looked at and erases on what it takes for ScyllaDB", 
     natsServers: inject("natsServers"),
     contactPoints: [proxy.address],
     localDataCenter: inject("scyllaLocalDc"),
+    isShared: true,
   });
   onTestFinished(async () => {
     await installation.dispose();

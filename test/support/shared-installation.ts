@@ -5,6 +5,7 @@ import type {} from "./servers/global-setup.ts";
 /** An installation on the run's shared servers; its keyspace is not made yet. */
 export function createSharedInstallation(): ClusterInstallation {
   return createClusterInstallation({
+    isShared: true,
     natsServers: inject("natsServers"),
     contactPoints: inject("scyllaContactPoints"),
     localDataCenter: inject("scyllaLocalDc"),

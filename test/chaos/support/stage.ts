@@ -68,6 +68,7 @@ export async function openStage({ nats, cassandra, environment = {} }: StageServ
       natsServers,
       contactPoints,
       localDataCenter: cassandra?.localDataCenter ?? inject("scyllaLocalDc"),
+      isShared: cassandra === undefined,
     },
     nats?.nodes.length ?? 1,
   );
