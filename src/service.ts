@@ -1,10 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type DocumentNode, type ExecutionResult, execute } from "graphql";
-import { openAuthenticator } from "./access/open.ts";
-import { createDeadLetterActions } from "./admin/dead-letter-actions.ts";
 import { type ErasureRunner, startErasureRunner } from "./admin/erasure-runner.ts";
-import { createErasures } from "./admin/erasures.ts";
+import { httpServerDependencies, resolverDependencies } from "./api.ts";
 import { openEngine } from "./app.ts";
 import type { Role, RunningService } from "./cli/dependencies.ts";
 import { watchClock } from "./clock-watch.ts";
@@ -13,7 +11,6 @@ import { OPERATOR } from "./domain/caller.ts";
 import type { GuardedClock } from "./domain/guarded-clock.ts";
 import type { Clock } from "./domain/time.ts";
 import type { Engine } from "./engine.ts";
-import { openImpressionLimit } from "./ingest/impression-limit.ts";
 import { startPressureGauge } from "./ingest/pressure-gauge.ts";
 import { createRecorder } from "./ingest/recorder.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
@@ -24,7 +21,7 @@ import { createMetrics } from "./metrics/metrics.ts";
 import { createStoreMetrics } from "./metrics/store-metrics.ts";
 import { createWorkMetrics, type WorkMetrics } from "./metrics/work-metrics.ts";
 import type { Health } from "./ports/impression-queue.ts";
-import { createContextFactory, type ResolverDependencies } from "./resolvers/context.ts";
+import { createContextFactory } from "./resolvers/context.ts";
 import { healthWithin } from "./resolvers/health-within.ts";
 import { buildGraphQLSchema } from "./resolvers/schema.ts";
 import type { HttpServer } from "./server/fastify-server.ts";
@@ -119,37 +116,24 @@ export async function startService(
         random: Math.random,
       });
       lifecycle.onStop("the pressure gauge", gauge.stop);
-      server = await createHttpServer({
-        ...resolverDependencies(engine, config, clock, {
-          recorder: createRecorder({
-            groupCommit,
-            receivedAt: engine.receivedAt,
-            clock,
-            flushAfterMs: gauge.flushAfterMs,
-          }),
-          onErasureRequest: () => workSide?.wakeErasures(),
-          onReplayed: apiMetrics.onReplayed,
-        }),
-        playground: config.PLAYGROUND,
-        introspection: config.INTROSPECTION,
-        requestsPerMinuteMax: config.REQUESTS_PER_MINUTE_MAX,
-        corsOrigins: config.CORS_ORIGINS,
-        corsHeaders: config.CORS_HEADERS,
-        trustProxy: config.TRUST_PROXY,
-        connectionsMax: config.CONNECTIONS_MAX,
-        authenticator: await openAuthenticator(config.tokens, { clock, random: Math.random, logger }),
-        requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-        closeDelayMs: config.SHUTDOWN_DELAY_MS,
-        queryLimits: { costMax: config.QUERY_COST_MAX, depthMax: config.QUERY_DEPTH_MAX },
-        jit: config.GRAPHQL_JIT,
-        trustedDocuments: { mode: config.TRUSTED_DOCUMENTS, file: config.TRUSTED_DOCUMENTS_FILE ?? null },
+      const dependencies = await httpServerDependencies(engine, config, {
+        clock,
         logger,
         version,
+        recorder: createRecorder({
+          groupCommit,
+          receivedAt: engine.receivedAt,
+          clock,
+          flushAfterMs: gauge.flushAfterMs,
+        }),
+        onErasureRequest: () => workSide?.wakeErasures(),
+        onReplayed: apiMetrics.onReplayed,
         readiness,
         metrics: metricsHere,
         onRequest: apiMetrics.onRequest,
         onCutOff: apiMetrics.onCutOff,
       });
+      server = await createHttpServer(dependencies);
     }
     lifecycle.onStop("the HTTP server", server.close);
     const { url } = await server.listen({ host: config.HOST, port: config.PORT });
@@ -243,10 +227,7 @@ async function localApi(
     clock,
     flushAfterMs: () => 0,
   });
-  const dependencies = resolverDependencies(engine, config, clock, {
-    recorder,
-    onErasureRequest,
-  });
+  const dependencies = resolverDependencies(engine, config, { clock, recorder, onErasureRequest });
   const schema = await buildGraphQLSchema();
   const newContext = createContextFactory(dependencies);
   return {
@@ -292,37 +273,4 @@ function startErasures(engine: Engine, config: Config, logger: Logger, clock: Cl
     holder: randomUUID(),
     logger,
   });
-}
-
-/** What the resolvers need of an engine. */
-function resolverDependencies(
-  engine: Engine,
-  config: Config,
-  clock: Clock,
-  writeSide: Pick<ResolverDependencies, "recorder"> & {
-    readonly onErasureRequest: () => void;
-    readonly onReplayed?: (letters: number) => void;
-  },
-): ResolverDependencies {
-  return {
-    recorder: writeSide.recorder,
-    impressionLimit: openImpressionLimit(
-      { perMinute: config.IMPRESSIONS_PER_MINUTE_MAX, perDay: config.IMPRESSIONS_PER_DAY_MAX },
-      clock,
-    ),
-    store: engine.store,
-    queue: engine.queue,
-    workerBoard: engine.workerBoard,
-    erasures: createErasures({
-      store: engine.store,
-      newId: randomUUID,
-      receivedAt: engine.receivedAt,
-      onRequest: writeSide.onErasureRequest,
-    }),
-    deadLetterActions: createDeadLetterActions(engine.queue, writeSide.onReplayed),
-    clock,
-    retentionMs: config.retentionMs,
-    engine: engine.name,
-    database: engine.database,
-  };
 }

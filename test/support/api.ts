@@ -1,18 +1,13 @@
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openAuthenticator } from "../../src/access/open.ts";
-import { createDeadLetterActions } from "../../src/admin/dead-letter-actions.ts";
-import { createErasures } from "../../src/admin/erasures.ts";
+import { httpServerDependencies } from "../../src/api.ts";
 import { openEngine } from "../../src/app.ts";
 import { readConfig } from "../../src/config.ts";
 import type { View } from "../../src/domain/impression.ts";
 import { type Clock, systemClock } from "../../src/domain/time.ts";
 import type { Engine } from "../../src/engine.ts";
-import { openImpressionLimit } from "../../src/ingest/impression-limit.ts";
 import { createRecorder } from "../../src/ingest/recorder.ts";
-import type { ResolverDependencies } from "../../src/resolvers/context.ts";
 import { createHttpServer, type HttpServerDependencies } from "../../src/server/http-server.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
@@ -68,55 +63,20 @@ export async function startApi({
   const config = readConfig({ DATA_DIR: dataDir, PORT: "0", ...environment });
   const engine = await openEngine(config, createLogger("silent"), { waitForStore: true, clock });
   const groupCommit = engine.newGroupCommit();
-  const resolvers: ResolverDependencies = {
-    recorder: createRecorder({ groupCommit, receivedAt: engine.receivedAt, clock, flushAfterMs: () => 0 }),
-    impressionLimit: openImpressionLimit(
-      { perMinute: config.IMPRESSIONS_PER_MINUTE_MAX, perDay: config.IMPRESSIONS_PER_DAY_MAX },
-      clock,
-    ),
-    store: engine.store,
-    queue: engine.queue,
-    workerBoard: engine.workerBoard,
-    erasures: createErasures({
-      store: engine.store,
-      newId: randomUUID,
-      receivedAt: engine.receivedAt,
-      onRequest: () => undefined,
-    }),
-    deadLetterActions: createDeadLetterActions(engine.queue),
+  const real = await httpServerDependencies(engine, config, {
     clock,
-    retentionMs: config.retentionMs,
-    database: engine.database,
-    engine: engine.name,
-  };
-  const real: HttpServerDependencies = {
-    ...resolvers,
-    playground: config.PLAYGROUND,
-    introspection: config.INTROSPECTION,
-    requestsPerMinuteMax: config.REQUESTS_PER_MINUTE_MAX,
-    corsOrigins: config.CORS_ORIGINS,
-    corsHeaders: config.CORS_HEADERS,
-    trustProxy: config.TRUST_PROXY,
-    connectionsMax: config.CONNECTIONS_MAX,
-    authenticator: await openAuthenticator(config.tokens, {
-      clock,
-      random: Math.random,
-      logger: createLogger("silent"),
-    }),
-    requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
-    queryLimits: { costMax: config.QUERY_COST_MAX, depthMax: config.QUERY_DEPTH_MAX },
-    jit: config.GRAPHQL_JIT,
-    trustedDocuments: { mode: config.TRUSTED_DOCUMENTS, file: config.TRUSTED_DOCUMENTS_FILE ?? null },
     logger: createLogger("silent"),
     version: "0.0.0-test",
-    metrics: null,
-    onRequest: () => undefined,
-    onCutOff: () => undefined,
+    recorder: createRecorder({ groupCommit, receivedAt: engine.receivedAt, clock, flushAfterMs: () => 0 }),
+    onErasureRequest: () => undefined,
     readiness: async () => {
       const queue = await engine.queue.health();
       return { ready: queue.healthy, body: { queue } };
     },
-  };
+    metrics: null,
+    onRequest: () => undefined,
+    onCutOff: () => undefined,
+  });
   const server = await createHttpServer({ ...real, ...override?.(real) });
   const stop = async () => {
     await server.close();
