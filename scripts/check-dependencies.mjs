@@ -27,7 +27,8 @@ const problems = [];
 for (const file of ["package.json", "client/package.json"]) {
   const { dependencies = {}, devDependencies = {} } = JSON.parse(read(file));
   for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
-    if (!/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
+    // Under another name: npm:package@version.
+    if (!/^(npm:(@[\w-]+\/)?[\w.-]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
       problems.push(`${file}: ${name} ${version}: set one exact version (npm install --save-exact)`);
   }
 }

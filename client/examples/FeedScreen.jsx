@@ -1,9 +1,11 @@
 // A React Native screen. One client for the app, made when the user has signed in; one set of list props for each list.
+// useFocusEffect is React Navigation's; another router has its like. Without one, leave it out.
 
 import { asyncStorage, createImpressions, listViews } from "@impressions/client/react-native";
 import AsyncStorage from "@react-native-async-storage/async-storage";
 import NetInfo from "@react-native-community/netinfo";
-import { useEffect, useState } from "react";
+import { useFocusEffect } from "@react-navigation/native";
+import { useCallback, useEffect, useState } from "react";
 import { AppState, FlatList, Text } from "react-native";
 
 export function startImpressions(userId, getToken) {
@@ -26,13 +28,21 @@ export function FeedScreen({ impressions, posts }) {
     }),
   );
   useEffect(() => views.stop, [views]);
+  // A list that is emptied does not tell of it.
+  useEffect(() => views.itemsChanged(posts), [views, posts]);
+  // Another screen, or another tab, comes in front and goes again.
+  useFocusEffect(
+    useCallback(() => {
+      views.showAgain();
+      return views.hideAll;
+    }, [views]),
+  );
   return (
     <FlatList
       data={posts}
       keyExtractor={(post) => post.id}
       renderItem={({ item }) => <Text>{item.title}</Text>}
-      viewabilityConfig={views.viewabilityConfig}
-      onViewableItemsChanged={views.onViewableItemsChanged}
+      viewabilityConfigCallbackPairs={views.viewabilityConfigCallbackPairs}
     />
   );
 }

@@ -70,17 +70,33 @@ function sendBeacon(endpoint: string, body: string): boolean {
   return navigator.sendBeacon(endpoint, new Blob([body], { type: "application/json" }));
 }
 
-/** `visibilitychange` is the last event that phones reliably give a page; `pagehide` comes where a page really ends. */
+/**
+ * `visibilitychange` is the last event that phones reliably give a page; `pagehide` comes where a page really ends, and then
+ * the other one once more, when all listeners of `pagehide` have said what they had to say.
+ */
 function listenToPage({ background, exit, awake }: LifecycleListener): () => void {
-  const visibility = () => (document.visibilityState === "hidden" ? background() : awake());
+  let ending = false;
+  const end = () => {
+    ending = true;
+    exit();
+  };
+  const back = () => {
+    ending = false;
+    awake();
+  };
+  const visibility = () => {
+    if (document.visibilityState !== "hidden") awake();
+    else if (ending) exit();
+    else background();
+  };
   document.addEventListener("visibilitychange", visibility);
-  window.addEventListener("pagehide", exit);
-  window.addEventListener("pageshow", awake);
+  window.addEventListener("pagehide", end);
+  window.addEventListener("pageshow", back);
   window.addEventListener("online", awake);
   return () => {
     document.removeEventListener("visibilitychange", visibility);
-    window.removeEventListener("pagehide", exit);
-    window.removeEventListener("pageshow", awake);
+    window.removeEventListener("pagehide", end);
+    window.removeEventListener("pageshow", back);
     window.removeEventListener("online", awake);
   };
 }

@@ -1,3 +1,4 @@
+import { attempt } from "./bounded.ts";
 import { type Fetch, fetchPost } from "./fetch-post.ts";
 import { createImpressionsOn, type Impressions } from "./impressions.ts";
 import { commonPlatform, memoryStorage, processLocks } from "./local.ts";
@@ -90,63 +91,148 @@ export function asyncStorage(storage: AsyncStorageLike): ImpressionStorage {
 /** What FlatList, SectionList and FlashList tell of their items. */
 export interface ViewToken<Item> {
   readonly item: Item;
+  readonly key?: string;
   readonly index?: number | null;
   readonly isViewable: boolean;
+  /** In a SectionList; its headers and footers have no index. */
+  readonly section?: unknown;
 }
+
+type OnViewableItemsChanged<Item> = (info: { readonly changed: readonly ViewToken<Item>[] }) => void;
 
 /** Props for a list; React Native wants the same objects for as long as the list lives: keep them in a ref or a state. */
 export interface ListViews<Item> {
+  /**
+   * All that a list needs: visible is what half of is on the screen, and what fills half of the screen (a post that is
+   * taller than that). Give it alone, without the other two.
+   */
+  readonly viewabilityConfigCallbackPairs: {
+    readonly viewabilityConfig: {
+      readonly itemVisiblePercentThreshold?: number;
+      readonly viewAreaCoveragePercentThreshold?: number;
+      readonly minimumViewTime: number;
+    };
+    readonly onViewableItemsChanged: OnViewableItemsChanged<Item>;
+  }[];
+  /** For a list that takes only one: a post that is taller than two screens is never seen by it. */
   readonly viewabilityConfig: {
     readonly itemVisiblePercentThreshold: number;
     readonly minimumViewTime: number;
   };
-  readonly onViewableItemsChanged: (info: { readonly changed: readonly ViewToken<Item>[] }) => void;
+  readonly onViewableItemsChanged: OnViewableItemsChanged<Item>;
+  /** These are the list's items now: ends the views of others. A list that is emptied does not tell of it. */
+  itemsChanged(items: readonly Item[]): void;
   /** Ends all views: call it when the screen loses its focus. The app's background does it by itself. */
   hideAll(): void;
+  /** The screen has its focus again: what is visible, as far as the list has told, counts from now on. */
+  showAgain(): void;
   /** Ends all views, and listening to the app: call it when the list goes away. */
   stop(): void;
 }
 
 /**
  * Reports the items of a list by the rule: the list itself tells when `fractionMin` of an item is visible, and how long it
- * stayed is measured here.
+ * stayed is measured here. What `postIdOf` has no id for, headers and footers of sections are no posts.
  */
 export function listViews<Item>(
   impressions: Parameters<typeof createViewReporter>[0],
   options: ViewRule & {
     readonly appState: AppStateLike;
-    readonly postIdOf: (item: Item) => string;
+    readonly postIdOf: (item: Item) => string | null | undefined;
     readonly detailsOf?: (item: Item) => ReportedDetails;
   },
 ): ListViews<Item> {
   const { appState, postIdOf, detailsOf, ...rule } = options;
   const reporter = createViewReporter(impressions, commonPlatform(), rule);
-  const visible = new Map<string, ReportedDetails>();
-  const subscription = appState.addEventListener("change", (state) => {
-    if (state !== "active") reporter.hideAll();
-    // The list says nothing when the app comes back: what it last called visible still is.
-    else for (const [postId, details] of visible) reporter.visible(postId, 1, details);
+  /** By the list's key, for each of the ways in which it tells. */
+  const visible = new Map<string, { readonly postId: string; readonly details: ReportedDetails }>();
+  let inFront = true;
+  let stopListening: () => void = () => undefined;
+  const percent = (rule.fractionMin ?? 0.5) * 100;
+  // Not the rule's second: React Native's helper (0.88.1; not 0.79) forgets an item's time each time that another one comes
+  // or goes, so that a list that moves would report nothing. The tracker measures it.
+  const minimumViewTime = 0;
+
+  function begin(): void {
+    for (const [element, { postId, details }] of visible) reporter.visible(postId, 1, details, element);
+  }
+  function end(element: string): void {
+    const postId = visible.get(element)?.postId;
+    visible.delete(element);
+    if (postId !== undefined) reporter.visible(postId, 0, {}, element);
+  }
+  function take(way: string, token: ViewToken<Item>): void {
+    const postId = isOfSection(token) ? null : idOf(token.item);
+    const element = `${way} ${token.key ?? postId}`;
+    const { item, index, isViewable } = token;
+    if (!isViewable || postId === null) {
+      end(element);
+      return;
+    }
+    const post = { postId, details: { ...(index == null ? {} : { position: index }), ...detailsOf?.(item) } };
+    // Under the same key there may have been another one.
+    if (visible.get(element)?.postId !== postId) end(element);
+    visible.set(element, post);
+    reporter.visible(postId, 1, post.details, element);
+  }
+  /** Of anything but a string `viewed` tells that it is no id. */
+  function idOf(item: Item): string | null {
+    let id: string | null | undefined;
+    attempt(() => {
+      id = postIdOf(item);
+    });
+    return id ?? null;
+  }
+  /** Whatever it is about, the list must not hear of it. */
+  const callback =
+    (way: string): OnViewableItemsChanged<Item> =>
+    ({ changed }) => {
+      for (const token of changed) attempt(() => take(way, token));
+    };
+  const viewabilityConfig = { itemVisiblePercentThreshold: percent, minimumViewTime };
+
+  attempt(() => {
+    const subscription = appState.addEventListener("change", (state) => {
+      if (state !== "active") reporter.hideAll();
+      // The list says nothing when the app comes back: what it last called visible still is.
+      else if (inFront) begin();
+    });
+    stopListening = () => subscription.remove();
   });
   function hideAll(): void {
-    visible.clear();
+    inFront = false;
     reporter.hideAll();
   }
 
   return {
-    viewabilityConfig: { itemVisiblePercentThreshold: (rule.fractionMin ?? 0.5) * 100, minimumViewTime: 0 },
-    onViewableItemsChanged({ changed }) {
-      for (const { item, index, isViewable } of changed) {
-        const postId = postIdOf(item);
-        const details = { ...(index == null ? {} : { position: index }), ...detailsOf?.(item) };
-        if (isViewable) visible.set(postId, details);
-        else visible.delete(postId);
-        reporter.visible(postId, isViewable ? 1 : 0, details);
-      }
+    viewabilityConfigCallbackPairs: [
+      { viewabilityConfig, onViewableItemsChanged: callback("item") },
+      {
+        viewabilityConfig: { viewAreaCoveragePercentThreshold: percent, minimumViewTime },
+        onViewableItemsChanged: callback("area"),
+      },
+    ],
+    viewabilityConfig,
+    onViewableItemsChanged: callback("item"),
+    itemsChanged(items) {
+      const left = new Set(items.map(idOf));
+      for (const [element, { postId }] of [...visible]) if (!left.has(postId)) end(element);
     },
     hideAll,
+    showAgain() {
+      inFront = true;
+      begin();
+    },
     stop() {
       hideAll();
-      subscription.remove();
+      visible.clear();
+      attempt(stopListening);
     },
   };
+}
+
+/** A header or a footer of a section: without an index, or, where the list has not put it so, with the section as its item. */
+function isOfSection({ item, key = "", index, section }: ViewToken<unknown>): boolean {
+  if (section !== undefined) return index == null;
+  return /:(header|footer)$/.test(key) && Array.isArray((item as { data?: unknown } | null)?.data);
 }

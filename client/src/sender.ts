@@ -19,7 +19,7 @@ export interface Sender {
   start(): void;
   /** Looks again: something has changed. */
   step(): void;
-  /** Sends all that waits, in spite of an earlier failure; not in spite of the server's wish. */
+  /** The app leaves the screen: sends all that waits, in spite of an earlier failure; not in spite of the server's wish. */
   sendAll(): void;
   /** The same, even where the system says that there is no network. Resolves when all is settled or it cannot go on. */
   flush(): Promise<void>;
@@ -45,7 +45,8 @@ export interface SenderDependencies {
 
 /**
  * Views in a request while nothing is known of the difference between the clocks: its answer tells that, so that all
- * others have their true times. Nothing but an answer tells it, and the server moves no times of a clock that is behind.
+ * others have their true times. Nothing but an answer tells it, and the server moves no times of a clock that is behind. An
+ * app that leaves the screen may not live to hear it, and sends all.
  */
 const UNKNOWN_CLOCK_BATCH_MAX = 1;
 /** A whole cell that gets its network back should not answer in one instant. */
@@ -68,6 +69,8 @@ export function createSender(deps: SenderDependencies): Sender {
   /** All that waits is to be sent, whether or not it is long or old enough. */
   let draining = false;
   let tryOffline = false;
+  /** The app may be killed any moment. */
+  let leaving = false;
   /** Views of the list that was long or old enough, which are still to be sent: what comes meanwhile begins a new list. */
   let listLeft = 0;
   /** When the oldest view began to wait; these are on the monotonic clock. */
@@ -115,6 +118,7 @@ export function createSender(deps: SenderDependencies): Sender {
   function endPass(): void {
     draining = false;
     tryOffline = false;
+    leaving = false;
     listLeft = 0;
     const ended = flushed;
     flushed = [];
@@ -138,7 +142,8 @@ export function createSender(deps: SenderDependencies): Sender {
 
     // First the storage: what goes on the wire must have the same times after a kill. A storage that answers at once lets
     // the request leave in this same instant, which may be a page's last.
-    const chosen = choose(journal.waiting, clock.isKnown() ? batchMax : UNKNOWN_CLOCK_BATCH_MAX);
+    const viewsMax = clock.isKnown() || leaving ? batchMax : UNKNOWN_CLOCK_BATCH_MAX;
+    const chosen = choose(journal.waiting, viewsMax);
     sending.views = new Set(chosen);
     const saving = journal.save();
     if (saving !== undefined) await saving;
@@ -220,7 +225,7 @@ export function createSender(deps: SenderDependencies): Sender {
     endPass();
   }
 
-  function sendAll(): void {
+  function drain(): void {
     draining = true;
     backoffUntilMs = 0;
     step();
@@ -232,13 +237,16 @@ export function createSender(deps: SenderDependencies): Sender {
       step();
     },
     step,
-    sendAll,
+    sendAll() {
+      leaving = true;
+      drain();
+    },
     flush() {
       const done = new Promise<void>((resolve) => flushed.push(resolve));
       tryOffline = true;
       // The server has refused to take more before a certain time: not worth waiting for.
       if (refused && serverWishMs > platform.monotonicMs()) endPass();
-      else sendAll();
+      else drain();
       return done;
     },
     sendLast() {

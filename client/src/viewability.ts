@@ -26,11 +26,16 @@ export interface SeenView {
  * Decides, from what is visible when, which posts were viewed and for how long. No clock, no timer, no screen: give it what
  * you observe, with times of one clock (of your choice, not running backwards).
  *
- * A view is known when it ends, since only then its duration is; so call `hideAll` when the app leaves the screen.
+ * A post that stands in several places at once (pinned, and in the feed) is visible while any of them is. A view is known
+ * when it ends, since only then its duration is; so call `hideAll` when the app leaves the screen.
  */
 export interface ViewTracker {
-  /** This share of the post is visible from now on. The view that ended with that, or null. */
-  visible(postId: string, fraction: number, nowMs: number): SeenView | null;
+  /**
+   * This share of the post is visible from now on, at the place that `element` stands for (anything that is equal each time;
+   * not needed where a post stands in one place). The view that ended with that, or null.
+   */
+  visible(postId: string, fraction: number, nowMs: number, element?: unknown): SeenView | null;
+  isVisible(postId: string): boolean;
   /** Nothing is visible any more. */
   hideAll(nowMs: number): SeenView[];
 }
@@ -43,13 +48,13 @@ export function createViewTracker({
   durationMs = 1_000,
   againAfterMs = 1_800_000,
 }: ViewRule = {}): ViewTracker {
-  const startedAtMs = new Map<string, number>();
+  const showing = new Map<string, { readonly startMs: number; readonly elements: Set<unknown> }>();
   const lastEndedAtMs = new Map<string, number>();
 
   function hide(postId: string, nowMs: number): SeenView | null {
-    const startMs = startedAtMs.get(postId);
+    const startMs = showing.get(postId)?.startMs;
+    showing.delete(postId);
     if (startMs === undefined) return null;
-    startedAtMs.delete(postId);
     if (nowMs - startMs < durationMs) return null;
     const lastMs = lastEndedAtMs.get(postId);
     // At the end of the map, also where it was there: the map forgets from its beginning.
@@ -64,18 +69,26 @@ export function createViewTracker({
   }
 
   return {
-    visible(postId, fraction, nowMs) {
-      if (!(fraction >= fractionMin)) return hide(postId, nowMs);
-      if (!startedAtMs.has(postId)) startedAtMs.set(postId, nowMs);
-      return null;
+    visible(postId, fraction, nowMs, element = postId) {
+      const shown = showing.get(postId);
+      if (fraction >= fractionMin) {
+        if (shown === undefined) showing.set(postId, { startMs: nowMs, elements: new Set([element]) });
+        else shown.elements.add(element);
+        return null;
+      }
+      shown?.elements.delete(element);
+      return shown?.elements.size === 0 ? hide(postId, nowMs) : null;
     },
-    hideAll: (nowMs) => [...startedAtMs.keys()].flatMap((postId) => hide(postId, nowMs) ?? []),
+    isVisible: (postId) => showing.has(postId),
+    hideAll: (nowMs) => [...showing.keys()].flatMap((postId) => hide(postId, nowMs) ?? []),
   };
 }
 
 /** Takes what is visible and reports what was viewed; made by `createViewReporter`. */
 export interface ViewReporter {
-  visible(postId: string, fraction: number, details?: ReportedDetails): void;
+  /** See `ViewTracker.visible`. The details are those of the place that began the view. */
+  visible(postId: string, fraction: number, details?: ReportedDetails, element?: unknown): void;
+  isVisible(postId: string): boolean;
   hideAll(): void;
 }
 
@@ -102,12 +115,12 @@ export function createViewReporter(
   }
 
   return {
-    visible(postId, fraction, details = {}) {
-      const { fractionMin = 0.5 } = rule;
-      const view = tracker.visible(postId, fraction, clock.monotonicMs());
-      if (!(fraction >= fractionMin)) end(postId, view);
+    visible(postId, fraction, details = {}, element = postId) {
+      const view = tracker.visible(postId, fraction, clock.monotonicMs(), element);
+      if (!tracker.isVisible(postId)) end(postId, view);
       else if (!known.has(postId)) known.set(postId, { atMs: clock.wallMs(), details });
     },
+    isVisible: tracker.isVisible,
     hideAll() {
       for (const view of tracker.hideAll(clock.monotonicMs())) end(view.postId, view);
       known.clear();

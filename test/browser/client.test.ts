@@ -24,6 +24,8 @@ let browser: Browser;
 let context: BrowserContext;
 /** Whether the site passes requests on to the service. */
 let reachable = true;
+/** Whether the site answers that the service is somewhere else, where only a page is. */
+let moved = false;
 let posts = 0;
 
 beforeAll(async () => {
@@ -36,6 +38,10 @@ beforeAll(async () => {
       return;
     }
     posts++;
+    if (moved) {
+      answer.writeHead(301, { location: "/elsewhere" }).end();
+      return;
+    }
     if (!reachable) {
       incoming.socket.destroy();
       return;
@@ -68,13 +74,14 @@ afterAll(async () => {
 beforeEach(async () => {
   await context?.close();
   reachable = true;
+  moved = false;
   posts = 0;
   context = await browser.newContext({ viewport: { width: 800, height: 600 } });
 });
 
-async function open(user: string, prefix = "post", y = 0): Promise<Page> {
+async function open(user: string, prefix = "post", y = 0, more = ""): Promise<Page> {
   const page = await context.newPage();
-  await page.goto(`${origin}/?user=${user}&prefix=${prefix}&y=${y}`);
+  await page.goto(`${origin}/?user=${user}&prefix=${prefix}&y=${y}&tall=3000${more}`);
   return page;
 }
 
@@ -111,6 +118,90 @@ describe("a feed in Chromium", () => {
     await look(page);
     await hide(page);
     await expect.poll(() => seen("tall"), WAIT).toEqual(["post-5"]);
+  });
+
+  test("also one that is eleven screens high, wherever in it the reader is", async () => {
+    const page = await open("taller");
+    await page.evaluate("feed.show('tower', 6_600, 'tower')");
+    await scrollTo(page, 300);
+    await look(page);
+    await scrollTo(page, 3_333);
+    await look(page);
+    await hide(page);
+    await expect.poll(() => seen("taller"), WAIT).toContain("tower");
+  });
+
+  test.each(["again", "back and again", "another element"])(
+    "a post that is observed %s by a render every 0.7 s is one view",
+    async (how) => {
+      const user = `renders-${how.replaceAll(" ", "-")}`;
+      const page = await open(user);
+      for (let render = 0; render < 4; render++) {
+        await page.evaluate("feed.look(700)");
+        await page.evaluate(`feed.renders[${JSON.stringify(how)}]("post-0")`);
+      }
+      await hide(page);
+      await expect.poll(() => seen(user), WAIT).toEqual(["post-0", "post-1"]);
+      const [first] = (await walkSeenPosts(service.url, user)).filter(({ post }) => post.id === "post-0");
+      expect(first?.dwellMs).toBeGreaterThanOrEqual(4 * 700);
+    },
+  );
+
+  test("a post in two places is visible while either of them is", async () => {
+    const page = await open("pinned");
+    await page.evaluate("feed.show('gap', 500); feed.show('pin', 300, 'post-1')");
+    await page.evaluate("feed.look(700)");
+    // The pinned one goes, and in the same moment the one in the feed comes, which begins at 1,100.
+    await scrollTo(page, 1_050);
+    await page.evaluate("feed.look(700)");
+    await hide(page);
+    await expect.poll(() => seen("pinned"), WAIT).toEqual(["post-1"]);
+    const [pinned] = await walkSeenPosts(service.url, "pinned");
+    expect(pinned?.dwellMs).toBeGreaterThanOrEqual(2 * 700);
+  });
+
+  test("what has no area shows nothing, and what loses it has ended", async () => {
+    const page = await open("flat");
+    await page.evaluate("feed.show('flat', 0, 'flat'); feed.show('folds', 300, 'folds')");
+    await look(page);
+    await page.evaluate("feed.collapse('folds')");
+    await expect.poll(() => page.evaluate("feed.impressions.status()"), WAIT).toMatchObject({ waiting: 1 });
+    await look(page);
+    await hide(page);
+    await expect.poll(() => seen("flat"), WAIT).toEqual(["folds", "post-0", "post-1"]);
+  });
+
+  test("odd arguments and functions of their own throw nothing into the page", async () => {
+    const page = await open("odd");
+    const faults: Error[] = [];
+    page.on("pageerror", (error) => faults.push(error));
+    await page.evaluate(
+      "feed.observe(null, 'p'); feed.observe(document.body, undefined); feed.disconnect(); feed.disconnect()",
+    );
+    await look(page);
+    expect(faults).toEqual([]);
+  });
+
+  test.each(["storage", "locks"])("%s that never answer keep nothing back", async (what) => {
+    const page = await open(`hangs-${what}`, "post", 0, `&hangs=${what}`);
+    await look(page);
+    await hide(page);
+    await expect.poll(() => seen(`hangs-${what}`), WAIT).toEqual(["post-0", "post-1"]);
+    expect(JSON.stringify(await page.evaluate("feed.errors"))).toContain("STORAGE");
+  });
+
+  test("an endpoint that has moved: nothing is dropped, and all arrives when it is mended", async () => {
+    moved = true;
+    const page = await open("moved");
+    await look(page);
+    await hide(page);
+    await expect
+      .poll(async () => JSON.stringify(await page.evaluate("feed.errors")), WAIT)
+      .toContain("/elsewhere");
+    expect(await page.evaluate("feed.impressions.status()")).toMatchObject({ waiting: 2, dropped: 0 });
+    moved = false;
+    await flush(page);
+    await expect.poll(() => seen("moved"), WAIT).toEqual(["post-0", "post-1"]);
   });
 
   test("a closed tab's last views arrive", async () => {

@@ -45,6 +45,16 @@ describe("a clock that is wrong", () => {
     },
   );
 
+  test("an app that leaves the screen may not live to hear an answer, and sends all", async () => {
+    const phone = createPhone({ knownClock: false });
+    const app = phone.start();
+    await phone.world.pass(0);
+    view(app, 5);
+    app.boot.lifecycle()?.background();
+    await phone.world.pass(SECOND_MS);
+    expect(phone.requests.map(({ input }) => input.impressions.length)).toEqual([5]);
+  });
+
   test("a view keeps its time through lost answers, a kill and a better known clock", async () => {
     const phone = createPhone({ knownClock: false });
     const { world, device, answers, requests } = phone;

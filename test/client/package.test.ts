@@ -64,6 +64,15 @@ describe("the packed client", () => {
         const { createImpressionsOn, createImpressions } = await import("@impressions/client" + entry);
         console.log(entry, typeof createImpressionsOn, typeof createImpressions);
       }
+      // While a server renders a page.
+      const web = await import("@impressions/client/browser");
+      const rendered = web.createImpressions({ endpoint: "/graphql", userId: "maria" });
+      const { observe, unobserve, disconnect } = web.observeViews(rendered);
+      observe({}, "post-1");
+      unobserve({});
+      disconnect();
+      rendered.viewed("post-1");
+      console.log(JSON.stringify(await rendered.close()));
       const { createImpressions } = await import("@impressions/client/node");
       const impressions = createImpressions({ endpoint: "http://127.0.0.1:9/graphql", userId: "maria" });
       impressions.viewed("post-1");
@@ -75,6 +84,7 @@ describe("the packed client", () => {
       "/node function function",
       "/react-native function function",
       "/browser function function",
+      '{"waiting":1,"acknowledged":0,"dropped":0}',
       '{"waiting":1,"acknowledged":0,"dropped":0}',
     ]);
   });
@@ -149,6 +159,9 @@ describe("the packed client", () => {
         declare const AsyncStorage: { getAllKeys(): Promise<readonly string[]>; getItem(key: string): Promise<string | null>; setItem(key: string, value: string): Promise<void>; removeItem(key: string): Promise<void> };
         const impressions = createImpressions({ endpoint: "https://api.example.com/graphql", userId: "maria", appState: AppState, storage: asyncStorage(AsyncStorage) });
         const props = listViews(impressions, { appState: AppState, postIdOf: (post: { id: string }) => post.id });
+        const { viewabilityConfig }: { viewabilityConfig: object } = props.viewabilityConfigCallbackPairs[0]!;
+        props.itemsChanged([{ id: "p" }]);
+        console.log(viewabilityConfig);
         props.onViewableItemsChanged({ changed: [{ item: { id: "p" }, index: 0, isViewable: true }] });`;
       expect(await compile("native.ts", code, ["es2022", "dom"])).toBe("");
     });

@@ -77,6 +77,19 @@ test("what is visible when the app leaves the screen has ended", () => {
   expect(tracker.hideAll(9_000)).toEqual([]);
 });
 
+test("a post in several places is visible while any of them is", () => {
+  const tracker = createViewTracker();
+  tracker.visible("p", 1, 0, "pinned");
+  tracker.visible("p", 1, 800, "feed");
+  expect(tracker.visible("p", 0, 900, "pinned")).toBeNull();
+  // Said twice, and of a place that never was visible.
+  expect(tracker.visible("p", 0, 950, "pinned")).toBeNull();
+  expect(tracker.visible("p", 0, 960, "elsewhere")).toBeNull();
+  expect(tracker.isVisible("p")).toBe(true);
+  expect(tracker.visible("p", 0, 1_500, "feed")).toEqual({ postId: "p", startedAtMs: 0, dwellMs: 1_500 });
+  expect(tracker.isVisible("p")).toBe(false);
+});
+
 test("remembers a bounded number of posts", () => {
   const tracker = createViewTracker();
   for (let index = 0; index < 1_001; index++) {

@@ -4,7 +4,11 @@ import { createImpressions, observeViews } from "../../../client/src/browser.ts"
 const parameters = new URLSearchParams(location.search);
 const errors: object[] = [];
 const token = parameters.get("token");
+const never = () => new Promise<never>(() => undefined);
+const hangs = parameters.get("hangs");
+if (hangs === "locks") Object.defineProperty(navigator, "locks", { value: { request: never } });
 const impressions = createImpressions({
+  ...(hangs === "storage" ? { storage: { keys: never, get: never, set: never, remove: never } } : {}),
   endpoint: parameters.get("endpoint") ?? "/graphql",
   ...(token === null ? {} : { getToken: () => token }),
   userId: parameters.get("user") ?? "maria",
@@ -17,7 +21,7 @@ for (let index = 0; index < 30; index++) {
   const post = document.createElement("article");
   post.id = `${prefix}-${index}`;
   // One of them is far taller than the screen.
-  post.style.cssText = `height: ${index === 5 ? 3_000 : 300}px; margin: 0; background: hsl(${index * 40} 60% 70%)`;
+  post.style.cssText = `height: ${index === 5 ? parameters.get("tall") : 300}px; margin: 0; background: hsl(${index * 40} 60% 70%)`;
   post.textContent = post.id;
   document.body.append(post);
 }
@@ -25,10 +29,44 @@ scrollTo(0, Number(parameters.get("y")));
 for (const [index, post] of document.querySelectorAll("article").entries())
   views.observe(post, post.id, { surface: "HOME", position: index });
 
+// As an app may take them.
+const { observe, unobserve, disconnect } = views;
+const show = (id: string, height: number, post?: string) => {
+  const element = document.createElement("article");
+  element.id = id;
+  element.style.cssText = `height: ${height}px; margin: 0`;
+  document.body.prepend(element);
+  if (post !== undefined) observe(element, post);
+};
+const elementOf = (id: string) => document.getElementById(id) as HTMLElement;
+
 /** What the test asks of the page. */
 const feed = {
   impressions,
   errors,
+  observe,
+  disconnect,
+  show,
+  collapse(id: string): void {
+    elementOf(id).style.height = "0";
+  },
+  /** What a framework does each time that it renders. */
+  renders: {
+    again(id: string) {
+      observe(elementOf(id), id);
+    },
+    "back and again"(id: string) {
+      unobserve(elementOf(id));
+      observe(elementOf(id), id);
+    },
+    "another element"(id: string) {
+      const old = elementOf(id);
+      const fresh = old.cloneNode() as HTMLElement;
+      old.replaceWith(fresh);
+      unobserve(old);
+      observe(fresh, id);
+    },
+  } as Record<string, (id: string) => void>,
   view(name: string, count: number): void {
     for (let index = 0; index < count; index++) impressions.viewed(`${name}-view-${index}`);
   },
