@@ -8,7 +8,10 @@ export interface BatchRow {
 
 /** Rows in one batch; measured, larger ones gain nothing. */
 export const BATCH_ROWS_MAX = 100;
-/** Cassandra warns of batches over 5 KiB and fails those over 50 KiB where they hold several partitions or tables. */
+/**
+ * Cassandra warns of batches over 5 KiB and refuses those over 50 KiB where they hold several partition keys. Rows of several
+ * tables under one key count as one: 200 kB of them are taken, 60 kB under two keys are not.
+ */
 export const BATCH_BYTES_MAX = 30 * 1_024;
 /** What a row weighs beside its columns: the write time and end of each cell, numbers that are not encoded, framing. */
 const ROW_OVERHEAD_BYTES = 64;

@@ -18,7 +18,7 @@ import {
  * post become a few batches of that post's partition.
  */
 
-/** Rows in one batch; measured on Cassandra, larger ones gain nothing and 50 KiB is its limit. */
+/** Rows and bytes in one batch; measured on Cassandra, larger ones gain nothing. */
 const BATCH_ROWS_MAX = 100;
 const BATCH_BYTES_MAX = 30 * 1024;
 /** What a row weighs beside its texts: times, numbers and CQL framing. */
