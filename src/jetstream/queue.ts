@@ -241,14 +241,16 @@ export function createJetStreamQueue(
 
   /** `inFlight`: messages that a worker holds or that wait for a delay; the server counts both together. */
   async function consumerState(): Promise<Pick<QueueStats, "inFlight" | "notDelivering">> {
-    try {
-      const info = await connection.request(() => manager.consumers.info(names.stream, names.consumer));
-      return { inFlight: info.num_ack_pending, notDelivering: deliveryProblem(info, names) };
-    } catch (error) {
-      // The next pull makes it anew.
-      if (apiCodeOf(error) === API_ERROR.consumerNotFound) return { inFlight: 0, notDelivering: null };
-      throw queueError(error);
-    }
+    return asking(async () => {
+      try {
+        const info = await connection.request(() => manager.consumers.info(names.stream, names.consumer));
+        return { inFlight: info.num_ack_pending, notDelivering: deliveryProblem(info, names) };
+      } catch (error) {
+        // The next pull makes it anew.
+        if (apiCodeOf(error) === API_ERROR.consumerNotFound) return { inFlight: 0, notDelivering: null };
+        throw error;
+      }
+    });
   }
 
   async function telling<Told>(
