@@ -94,6 +94,62 @@ describe("nested walks", () => {
   });
 });
 
+describe("thousands of views of one post by one user", () => {
+  const VIEWS = 4_500;
+  const ROWS_PER_PAGE = 2_000;
+  const ROWS_PER_ANSWER = 1_100;
+  const others = ["a", "b", "y", "z"];
+
+  beforeAll(async () => {
+    const startMs = Date.now() - DAY_MS;
+    const heavy = Array.from({ length: VIEWS }, (_, index) =>
+      viewOf({ userId: "heavy-u", postId: "heavy-p", viewedAtMs: startMs - index, dwellMs: 10 }),
+    );
+    const around = others.flatMap((name) => [
+      viewOf({ userId: "heavy-u", postId: name, viewedAtMs: startMs + 1, dwellMs: 5_000 }),
+      viewOf({ userId: name, postId: "heavy-p", viewedAtMs: startMs + 1 }),
+    ]);
+    await recordViews(api.engine.store, [...heavy, ...around]);
+  });
+
+  /** Rows that the statements of this name may have been answered with. */
+  const rowsOf = (name: string) =>
+    sent.all
+      .filter((statement) => statement.name === name)
+      .reduce((sum, { parameters }) => sum + Number(parameters.at(-1)), 0);
+
+  test.each([
+    ["seenPosts", "heavy-u", "userId", "readTimeline", "newestViewsOfPosts"],
+    ["postViewers", "heavy-p", "postId", "readViewers", "newestViewsOfUsers"],
+  ])("cost a page of %s no more than its limits", async (field, id, argument, scanned, counted) => {
+    const data = await api.run<Record<string, { nodes: { views: number }[] }>>(
+      `query ($id: ID!) { ${field}(${argument}: $id) { nodes { views } pageInfo { hasNextPage } } }`,
+      { id },
+    );
+    expect(data[field]).toEqual({
+      nodes: [...others.map(() => ({ views: 1 })), { views: 1_000 }],
+      pageInfo: { hasNextPage: true },
+    });
+    expect(rowsOf(scanned)).toBeLessThanOrEqual(2 * ROWS_PER_PAGE);
+    // One answer that the many views fill, and one for those behind them.
+    expect(rowsOf(counted)).toBe(2 * ROWS_PER_ANSWER);
+  });
+
+  test.each([
+    ["", "newestPostsSeen", [...others, "heavy-p"]],
+    ["rule: { minViews: 1000 }", "newestPostsSeen", ["heavy-p"]],
+    ["rule: { minDwellMs: 1000 }", "newestDetailsOfPosts", others],
+  ])("cost unseenPosts(%s) one more statement", async (rule, name, seen) => {
+    const candidates = [...others, "heavy-p", "unknown"];
+    const { unseenPosts } = await api.run<{ unseenPosts: string[] }>(
+      `query ($candidates: [ID!]!) { unseenPosts(userId: "heavy-u", candidates: $candidates, ${rule}) }`,
+      { candidates },
+    );
+    expect(unseenPosts).toEqual(candidates.filter((postId) => !seen.includes(postId)));
+    expect(sent.counts()).toEqual({ [name]: 2 });
+  });
+});
+
 describe("unseenPosts for many users", () => {
   const USERS = Array.from({ length: 120 }, (_, index) => `user-${index}`);
   const POSTS = Array.from({ length: 1_500 }, (_, index) => `post-${index}`);
