@@ -1,10 +1,10 @@
 import {
   type GraphQLInputObjectType,
   type GraphQLInputType,
+  type GraphQLNullableType,
   type GraphQLSchema,
   isInputObjectType,
   isInputType,
-  isLeafType,
   isListType,
   isNonNullType,
   type OperationDefinitionNode,
@@ -59,20 +59,12 @@ const MISFIT = new Error("a value does not fit its type");
 /** @throws where the value is of another type. */
 type Coerce = (value: unknown) => unknown;
 
-/** Makes the coercion of each type once. */
+/** Makes coercions; that of an input object once, whoever asks for it. */
 function createCoercions(): (type: GraphQLInputType) => Coerce {
-  const known = new Map<GraphQLInputType, Coerce>();
+  // The types of the schema: lists and non-nulls of an operation are made anew for each.
+  const known = new Map<GraphQLInputObjectType, Coerce>();
+
   function coercionOf(type: GraphQLInputType): Coerce {
-    const made = known.get(type);
-    if (made !== undefined) return made;
-    let coerce: Coerce = refuse;
-    // An input type may contain itself.
-    known.set(type, (value) => coerce(value));
-    coerce = make(type);
-    known.set(type, coerce);
-    return coerce;
-  }
-  function make(type: GraphQLInputType): Coerce {
     if (isNonNullType(type)) {
       const inner = coercionOf(type.ofType);
       return (value) => inner(value ?? refuse());
@@ -80,46 +72,60 @@ function createCoercions(): (type: GraphQLInputType) => Coerce {
     const inner = makeNullable(type);
     return (value) => (value === null || value === undefined ? null : inner(value));
   }
-  function makeNullable(type: GraphQLInputType): Coerce {
+
+  function makeNullable(type: GraphQLNullableType & GraphQLInputType): Coerce {
     if (isListType(type)) {
       const item = coercionOf(type.ofType);
       // A single value stands for a list of one.
       return (value) => (Array.isArray(value) ? value.map((one) => item(one)) : [item(value)]);
     }
-    if (isInputObjectType(type)) return coerceObject(type, coercionOf);
-    if (isLeafType(type)) return (value) => type.parseValue(value) ?? refuse();
-    return refuse;
+    if (isInputObjectType(type)) return known.get(type) ?? makeObject(type);
+    return (value) => type.parseValue(value) ?? refuse();
   }
+
+  function makeObject(type: GraphQLInputObjectType): Coerce {
+    // Nothing here knows of it.
+    if (type.isOneOf) return refuse;
+    let fields: readonly InputField[] = [];
+    const coerce: Coerce = (value) => coerceObject(fields, value);
+    // An input object may hold others of its own type.
+    known.set(type, coerce);
+    fields = Object.values(type.getFields()).map((field) => ({
+      name: field.name,
+      defaultValue: field.defaultValue,
+      isRequired: isNonNullType(field.type),
+      coerce: coercionOf(field.type),
+    }));
+    return coerce;
+  }
+
   return coercionOf;
 }
 
-function coerceObject(type: GraphQLInputObjectType, coercionOf: (type: GraphQLInputType) => Coerce): Coerce {
-  const fields = Object.values(type.getFields()).map(({ name, type: fieldType, defaultValue }) => ({
-    name,
-    defaultValue,
-    isRequired: isNonNullType(fieldType),
-    coerce: coercionOf(fieldType),
-  }));
-  // Nothing here knows of it.
-  if (type.isOneOf) return refuse;
-  return (value) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return refuse();
-    const given = value as Readonly<Record<string, unknown>>;
-    const coerced: Record<string, unknown> = {};
-    let known = 0;
-    for (const { name, defaultValue, isRequired, coerce } of fields) {
-      const item = given[name];
-      if (item !== undefined) {
-        coerced[name] = coerce(item);
-        known++;
-      } else if (defaultValue !== undefined) {
-        coerced[name] = defaultValue;
-      } else if (isRequired) {
-        return refuse();
-      }
+interface InputField {
+  readonly name: string;
+  readonly defaultValue: unknown;
+  readonly isRequired: boolean;
+  readonly coerce: Coerce;
+}
+
+function coerceObject(fields: readonly InputField[], value: unknown): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return refuse();
+  const given = value as Readonly<Record<string, unknown>>;
+  const coerced: Record<string, unknown> = {};
+  let known = 0;
+  for (const { name, defaultValue, isRequired, coerce } of fields) {
+    const item = given[name];
+    if (item !== undefined) {
+      coerced[name] = coerce(item);
+      known++;
+    } else if (defaultValue !== undefined) {
+      coerced[name] = defaultValue;
+    } else if (isRequired) {
+      return refuse();
     }
-    return Object.keys(given).length === known ? coerced : refuse();
-  };
+  }
+  return Object.keys(given).length === known ? coerced : refuse();
 }
 
 function refuse(): never {
