@@ -43,6 +43,7 @@ const NODE: GraphQLObjectType = new GraphQLObjectType({
   },
 });
 const schema = new GraphQLSchema({ query: NODE });
+const SEEDS_A_PART = 1_000;
 
 function randomSet(random: Random, level: number): string {
   const fields = Array.from({ length: random.integer(1, 4) }, () => {
@@ -102,12 +103,12 @@ function throwing(): never {
   throw new Error("thrown");
 }
 
-test("errors, nulls and promises come out as graphql-js has them", async () => {
+test.each([0, 1, 2])("errors, nulls and promises come out as graphql-js has them, part %d", async (part) => {
   const compile = createCompiler(schema);
   const textOf = ({ data, errors }: ExecutionResult) => JSON.stringify({ data, errors });
   let withErrors = 0;
   let withoutData = 0;
-  for (let seed = 0; seed < 3_000; seed++) {
+  for (let seed = part * SEEDS_A_PART; seed < (part + 1) * SEEDS_A_PART; seed++) {
     const document = parse(randomSet(createRandom(seed), 0));
     const operation = getOperationAST(document);
     const compiled = operation && compile(document, operation);
@@ -119,6 +120,6 @@ test("errors, nulls and promises come out as graphql-js has them", async () => {
     if (expected.errors !== undefined) withErrors++;
     if (expected.data === null) withoutData++;
   }
-  expect(withErrors).toBeGreaterThan(500);
-  expect(withErrors - withoutData).toBeGreaterThan(200);
+  expect(withErrors).toBeGreaterThan(SEEDS_A_PART / 6);
+  expect(withErrors - withoutData).toBeGreaterThan(SEEDS_A_PART / 15);
 });
