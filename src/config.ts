@@ -16,7 +16,7 @@ import {
   trustProxy,
   wholeNumber,
 } from "./config-values.ts";
-import { IMPRESSIONS_PER_MUTATION_MAX } from "./domain/limits.ts";
+import { IMPRESSIONS_PER_MUTATION_MAX, RETENTION_DAYS_MAX } from "./domain/limits.ts";
 import { SLICE_ROWS_MAX } from "./domain/slices.ts";
 import { DAY_MS } from "./domain/time.ts";
 import { readTokenSettings, TOKEN_SETTINGS } from "./token-settings.ts";
@@ -103,7 +103,7 @@ const SETTINGS = {
   QUEUE_ACK_WAIT_MS: integer(30_000, 1_000, 600_000),
   DEAD_LETTER_DAYS: integer(30, 1, 3_650),
   DEAD_LETTER_MAX_BYTES: bytes(GIB, MIB),
-  RETENTION_DAYS: integer(90, 1, 3_650),
+  RETENTION_DAYS: integer(90, 1, RETENTION_DAYS_MAX),
   PENDING_MUTATIONS_MAX: integer(10_000, 1, 1_000_000),
   PENDING_BYTES_MAX: bytes(32 * MIB, MIB),
   REQUEST_TIMEOUT_MS: integer(10_000, 100, 120_000),

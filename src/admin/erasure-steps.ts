@@ -9,6 +9,8 @@ import type { Logger } from "../telemetry/logger.ts";
 const QUEUE_CHECK_INTERVAL_MS = 250;
 const DEAD_LETTERS_PER_PAGE = 200;
 
+const SCRUB_FAILED = "a user was erased, but the store's file could not be scrubbed now";
+
 export interface ErasureStepsDeps {
   readonly store: ImpressionStore;
   readonly queue: ImpressionQueue;
@@ -53,7 +55,11 @@ export async function carryOutErasure(
   // A replay that ran at the same time may have made dead letters anew.
   if (!(await hasSettledAll())) return;
   await removeDeadLetters();
+  await queue.scrub();
   await store.saveErasure({ ...erasure, status: "DONE", rowsDeleted, finishedAtMs: clock.nowMs() });
+  // After the receipt, which has named the user until now. It is only bytes that nobody is shown: the next erasure tries it
+  // again.
+  await store.scrub().catch((error: unknown) => logger.warn({ err: error, erasure: id }, SCRUB_FAILED));
   logger.info({ erasure: id, userId, rowsDeleted }, "a user was erased");
 
   /** Waits until everything that is in the queue now is settled. @returns false where the runner was stopped first. */

@@ -93,7 +93,8 @@ async function eraseUser(
       );
       return EXIT.interrupted;
     }
-    print(finished, flags);
+    // The receipt of one that is done does not name the user any more.
+    print({ ...finished, userId }, flags);
     if (finished.status === "DONE") return EXIT.done;
     throw new CommandError(
       `erasure ${receipt.id} failed for good: the log of the process that tried has the reason. Mend it, then request it again`,

@@ -32,3 +32,6 @@ export const VIEWS_COUNT_MAX = 1_000;
 export const CLOCK_TOLERANCE_MS = 5 * 60_000;
 /** How far the clocks of two hosts may differ: an erasure also covers what was received this much after it. */
 export const HOST_CLOCK_SKEW_US_MAX = 5_000_000;
+/** The greatest RETENTION_DAYS. What keeps an erased user out is kept for as long, whatever the setting is now. */
+export const RETENTION_DAYS_MAX = 3_650;
+export const RETENTION_MS_MAX = RETENTION_DAYS_MAX * 86_400_000;

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Clock } from "../domain/time.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import type { OnStatement } from "../ports/impression-store.ts";
@@ -55,6 +55,8 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
   const { dataDir, clock, retentionMs, ackWaitMs = ACK_WAIT_MS_DEFAULT } = options;
   const onFatal = once(options.onFatal);
   const lock = lockDirectory(dataDir);
+  // Where SQLite puts what it writes anew before it replaces the file: a container may have no other place to write to.
+  process.env.SQLITE_TMPDIR ??= resolve(dataDir);
   const opened: { close(): Promise<void> }[] = [];
   async function closeAll(): Promise<void> {
     await Promise.all(opened.map((part) => part.close()));

@@ -265,6 +265,11 @@ function createEmbeddedQueue(
       });
     },
 
+    async scrub() {
+      assertOpen();
+      await writer.scrub();
+    },
+
     async stats() {
       return read(() => {
         const total = totals.get();

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Erasure, ErasureReach, ErasureStatus } from "../domain/erasure.ts";
+import { USER_HASH } from "./schema.ts";
 import type { UserPosition } from "./store-writes.ts";
 
 /** Unfinished erasures looked at; they are worked off one at a time, oldest first. */
@@ -30,8 +31,8 @@ export function createReceipts(reader: DatabaseSync) {
     `SELECT post_id, viewed_at_ms ${rest} ${inOrder} LIMIT 1 OFFSET ${COUNTED_ROWS_MAX - 1}`,
   );
   const through = reader.prepare(`
-    SELECT user_id, through_received_at_us AS through FROM erased_users
-    WHERE user_id IN (SELECT value FROM json_each(?))`);
+    SELECT value AS user_id, through_received_at_us AS through FROM json_each(?)
+    JOIN erased_user_hashes ON user_hash = ${USER_HASH}((SELECT key FROM user_hash_key), value)`);
   return {
     erasedThrough(userIds: readonly string[]): Map<string, number> {
       const rows = through.all(JSON.stringify(userIds));

@@ -1,3 +1,6 @@
+/** SQL's name of `userHash`: a function of the key in user_hash_key and the id. */
+export const USER_HASH = "user_hash";
+
 /**
  * What the two database files look like. A schema is a list of steps; a file remembers in `PRAGMA user_version` how
  * many it has been through. Steps are only ever appended: an installed file is brought up to date when it is opened.
@@ -119,5 +122,18 @@ export const STORE_SCHEMA: Schema = {
     CREATE INDEX erasures_unfinished ON erasures (requested_at_us, id) WHERE status NOT IN ('DONE', 'FAILED');
     `,
     IDENTITY,
+    `
+    -- What is kept of erased users are hashes under a key of this file: docs/adr/0042.
+    CREATE TABLE user_hash_key (key BLOB NOT NULL) STRICT;
+    INSERT INTO user_hash_key VALUES (randomblob(32));
+    CREATE TABLE erased_user_hashes (
+      user_hash TEXT PRIMARY KEY,
+      through_received_at_us INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO erased_user_hashes
+      SELECT ${USER_HASH}((SELECT key FROM user_hash_key), user_id), through_received_at_us FROM erased_users;
+    DROP TABLE erased_users;
+    UPDATE erasures SET user_id = ${USER_HASH}((SELECT key FROM user_hash_key), user_id) WHERE status = 'DONE';
+    `,
   ],
 };

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { type Erasure, type ErasureReach, isWithin } from "../domain/erasure.ts";
 import type { View } from "../domain/impression.ts";
 import { compareDetails, type Details } from "../domain/versions.ts";
+import { USER_HASH } from "./schema.ts";
 
 /**
  * Everything that changes store.sqlite. Runs in the writer's thread, each operation inside a transaction; the instant
@@ -15,8 +16,9 @@ export type StoreWrites = {
   readonly eraseChunk: (input: EraseChunkInput) => ChunkOutcome<UserPosition>;
   /** Deletes views whose retention is over, looking at no more than `rows`. */
   readonly sweepChunk: (input: SweepChunkInput) => ChunkOutcome<ViewPosition>;
-  /** Forgets the marks of users who were erased so long ago that nothing received then can still be stored. */
+  /** Forgets the marks of users who were erased so long ago that no retention reaches back to then. */
   readonly forgetErased: (input: { readonly throughReceivedAtUs: number }) => void;
+  /** Of one that is DONE the user's hash is kept instead of the id. */
   readonly saveErasure: (input: Erasure) => void;
 };
 
@@ -62,9 +64,15 @@ const DETAILS_ORDER = "compare_details";
 
 export function createStoreWrites(database: DatabaseSync): StoreWrites {
   database.function(DETAILS_ORDER, { deterministic: true }, compareColumns);
+  const hash = `${USER_HASH}((SELECT key FROM user_hash_key), :userId)`;
   const erasedThrough = database.prepare(
-    "SELECT through_received_at_us AS through FROM erased_users WHERE user_id = ?",
+    `SELECT through_received_at_us AS through FROM erased_user_hashes WHERE user_hash = ${hash}`,
   );
+  const newestErased = database.prepare(
+    "SELECT max(through_received_at_us) AS through FROM erased_user_hashes",
+  );
+  /** What is received later was received after every erasure: no need to ask. */
+  let newestErasedUs = Number(newestErased.get()?.through ?? 0);
   const upsert = database.prepare(`
     INSERT INTO views (user_id, post_id, viewed_at_ms, received_at_us, surface, position, dwell_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -78,8 +86,8 @@ export function createStoreWrites(database: DatabaseSync): StoreWrites {
         excluded.surface, excluded.position, excluded.dwell_ms, views.surface, views.position, views.dwell_ms
       ) > 0)`);
   const mark = database.prepare(`
-    INSERT INTO erased_users (user_id, through_received_at_us) VALUES (?, ?)
-    ON CONFLICT (user_id) DO UPDATE SET
+    INSERT INTO erased_user_hashes (user_hash, through_received_at_us) VALUES (${hash}, :throughReceivedAtUs)
+    ON CONFLICT (user_hash) DO UPDATE SET
       through_received_at_us = max(through_received_at_us, excluded.through_received_at_us)`);
   const userChunk = database.prepare(`
     SELECT post_id, viewed_at_ms, received_at_us FROM views
@@ -90,14 +98,15 @@ export function createStoreWrites(database: DatabaseSync): StoreWrites {
     WHERE (user_id, post_id, viewed_at_ms) > (?, ?, ?)
     ORDER BY user_id, post_id, viewed_at_ms LIMIT ?`);
   const remove = database.prepare("DELETE FROM views WHERE user_id = ? AND post_id = ? AND viewed_at_ms = ?");
-  const forget = database.prepare("DELETE FROM erased_users WHERE through_received_at_us <= ?");
+  const forget = database.prepare("DELETE FROM erased_user_hashes WHERE through_received_at_us <= ?");
   const saveErasure = database.prepare(`
     INSERT OR REPLACE INTO erasures (id, user_id, requested_at_us, status, rows_deleted, finished_at_ms)
-    VALUES (:id, :userId, :requestedAtUs, :status, :rowsDeleted, :finishedAtMs)`);
+    VALUES (:id, iif(:status = 'DONE', ${hash}, :userId), :requestedAtUs, :status, :rowsDeleted, :finishedAtMs)`);
 
   return {
     writeHistory({ userId, views, expiredThroughMs }) {
-      const through = Number(erasedThrough.get(userId)?.through ?? 0);
+      const asks = views.some((view) => view.receivedAtUs <= newestErasedUs);
+      const through = asks ? Number(erasedThrough.get({ userId })?.through ?? 0) : 0;
       for (const view of views) {
         if (view.receivedAtUs <= through || view.viewedAtMs <= expiredThroughMs) continue;
         const { postId, viewedAtMs, receivedAtUs, surface, position, dwellMs } = view;
@@ -106,7 +115,8 @@ export function createStoreWrites(database: DatabaseSync): StoreWrites {
     },
 
     markErased({ userId, throughReceivedAtUs }) {
-      mark.run(userId, throughReceivedAtUs);
+      mark.run({ userId, throughReceivedAtUs });
+      newestErasedUs = Math.max(newestErasedUs, throughReceivedAtUs);
     },
 
     eraseChunk({ userId, reach, after, rows }) {

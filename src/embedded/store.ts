@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { erasureReach } from "../domain/erasure.ts";
 import { createExpiryClock } from "../domain/guarded-clock.ts";
-import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
+import { CLOCK_TOLERANCE_MS, RETENTION_MS_MAX } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
@@ -149,8 +149,8 @@ function createEmbeddedStore(
     const { next } = await sweepChunk(sweptThrough);
     sweptThrough = next;
     if (next !== null) return;
-    // Whatever was received up to here and may still be written has expired by now, so the marks stop nothing more.
-    const throughReceivedAtUs = (overThroughMs() - CLOCK_TOLERANCE_MS) * 1_000;
+    // Whatever was received up to here is over under every retention that may be set, so the marks stop nothing more.
+    const throughReceivedAtUs = (expiryClock.nowMs() - RETENTION_MS_MAX - CLOCK_TOLERANCE_MS) * 1_000;
     await write("forgetErased", { throughReceivedAtUs }, { rows: 1, bytes: 0 });
   }, SWEEP_INTERVAL_MS);
 
@@ -237,6 +237,11 @@ function createEmbeddedStore(
 
     async unfinishedErasures() {
       return read("unfinishedErasures", () => receipts.unfinished());
+    },
+
+    async scrub() {
+      assertOpen();
+      await writer.scrub();
     },
 
     async claimErasure(id, holder, leaseMs) {

@@ -38,7 +38,7 @@ export function createBatchRunner(database: DatabaseSync, operations: Operations
   const release = database.prepare("RELEASE job");
   const undo = database.prepare("ROLLBACK TO job");
 
-  function attempt(job: Job): Outcome {
+  function runJob(job: Job): Outcome {
     const operation = operations[job.operation] as ((input: unknown) => unknown) | undefined;
     if (operation === undefined) throw new Error(`there is no operation ${job.operation}`);
     savepoint.run();
@@ -58,7 +58,7 @@ export function createBatchRunner(database: DatabaseSync, operations: Operations
   return (jobs) => {
     try {
       begin.run();
-      const outcomes = jobs.map(attempt);
+      const outcomes = jobs.map(runJob);
       commit.run();
       return outcomes;
     } catch (error) {
@@ -66,6 +66,15 @@ export function createBatchRunner(database: DatabaseSync, operations: Operations
       return jobs.map(() => ({ ...failure(error), refused: false }));
     }
   };
+}
+
+/** Runs something on the database outside of a transaction. Never throws. */
+export function attempt(run: () => unknown): Outcome {
+  try {
+    return { done: true, value: run() };
+  } catch (error) {
+    return failure(error);
+  }
 }
 
 function failure(error: unknown): Outcome & { done: false } {

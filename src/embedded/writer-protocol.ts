@@ -19,3 +19,6 @@ export type FromThread =
 
 /** An operation that every database has: a write that changes nothing, to find out whether the disk takes writes. */
 export const PROBE = "probe";
+
+/** Another one, which stands outside of every transaction: see `scrub` in database.ts. */
+export const SCRUB = "scrub";

@@ -4,7 +4,7 @@ import { EngineStartError } from "../ports/errors.ts";
 import type { Health } from "../ports/impression-queue.ts";
 import type { DamageGuard } from "./damage.ts";
 import type { Job, Operations, Outcome } from "./transaction.ts";
-import { type FromThread, PROBE, type ThreadData, type ToThread } from "./writer-protocol.ts";
+import { type FromThread, PROBE, SCRUB, type ThreadData, type ToThread } from "./writer-protocol.ts";
 
 /**
  * Rows of one transaction. A commit costs one fsync whatever it holds, so more rows a commit are more throughput, and
@@ -26,6 +26,9 @@ export interface Weight {
   readonly bytes: number;
 }
 
+/** Of what shares its transaction with nothing. */
+const ALONE: Weight = { rows: Number.POSITIVE_INFINITY, bytes: 0 };
+
 /** How a port names what went wrong. */
 export interface WriterErrors {
   /** It may succeed later. */
@@ -45,6 +48,13 @@ export interface Writer<Writes extends Operations> {
     input: Parameters<Writes[Name]>[0],
     weight: Weight,
   ): Promise<ReturnType<Writes[Name]>>;
+  /**
+   * Sees to it that what was deleted by now stands nowhere in the file or its log, as far as `scrub` in database.ts
+   * promises. Calls that come while one runs share the next one.
+   *
+   * Rejects where another program reads the file: ask again once it has ended.
+   */
+  scrub(): Promise<void>;
   /** Whether the last transaction reached the disk; after one that did not, whether the disk takes writes again. */
   health(): Promise<Health>;
   /** Completes what was accepted, refuses what comes later, and closes the file. Repeated calls wait for the first. */
@@ -173,6 +183,12 @@ export async function openWriter<Writes extends Operations>(
   return {
     run: run as Writer<Writes>["run"],
 
+    scrub: shared(async () => {
+      if ((await run(SCRUB, null, ALONE)) !== true) {
+        throw errors.unavailable("another program reads the file, so its log cannot be emptied now");
+      }
+    }),
+
     async health() {
       if (phase.name === "ended") return { healthy: false, reason: phase.reason };
       if (phase.name === "closing") return { healthy: false, reason: "closed" };
@@ -192,6 +208,21 @@ export async function openWriter<Writes extends Operations>(
       }
       await exited;
     },
+  };
+}
+
+/** Runs one at a time; calls that come while one runs share the next. */
+function shared(run: () => Promise<void>): () => Promise<void> {
+  let ended: Promise<unknown> = Promise.resolve();
+  let next: Promise<void> | null = null;
+  return () => {
+    next ??= ended.then(() => {
+      next = null;
+      const running = run();
+      ended = running.catch(() => undefined);
+      return running;
+    });
+    return next;
   };
 }
 

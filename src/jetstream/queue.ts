@@ -205,6 +205,9 @@ export function createJetStreamQueue(
       return state.messages === 0 || state.first_seq > sequence;
     },
 
+    // The server has the files; a dead letter that is removed is overwritten by it (jetstream/dead-letters.ts).
+    scrub: async () => undefined,
+
     async stats() {
       const [{ state, config }, consumer] = await Promise.all([streamInfo(), consumerState()]);
       return {

@@ -58,6 +58,9 @@ export interface ImpressionQueue {
   /** Whether every message up to and including this sequence is settled. */
   hasSettledThrough(sequence: number): Promise<boolean>;
 
+  /** As ImpressionStore.scrub, for messages that are settled and dead letters that were removed. @throws QueueUnavailableError */
+  scrub(): Promise<void>;
+
   stats(): Promise<QueueStats>;
 
   /** Whether the queue can be reached now, and why not; for readiness, never throws. */

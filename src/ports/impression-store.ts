@@ -77,11 +77,19 @@ export interface ImpressionStore {
    */
   erasedThrough(userIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
 
-  /** Writes or replaces an erasure's receipt. */
+  /** Writes or replaces an erasure's receipt. Of one that is DONE the user's hash is kept (`userHash`), and not the id. */
   saveErasure(erasure: Erasure): Promise<void>;
   findErasure(id: string): Promise<Erasure | null>;
   /** Erasures that are neither DONE nor FAILED, oldest first, at most 1,000: what a restart goes on with. */
   unfinishedErasures(): Promise<Erasure[]>;
+
+  /**
+   * Sees to it that what was deleted by now stands in no file of this engine any more, as bytes. Where a server has the
+   * files it resolves at once: docs/operations.md says what stays there, and for how long.
+   *
+   * @throws StoreUnavailableError not yet.
+   */
+  scrub(): Promise<void>;
 
   /**
    * Claims an erasure for whoever works at it, or renews its own claim, for `leaseMs` from now; rounded up to whole

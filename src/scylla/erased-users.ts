@@ -1,11 +1,13 @@
 import { createExpiryClock } from "../domain/guarded-clock.ts";
 import type { View } from "../domain/impression.ts";
-import { CLOCK_TOLERANCE_MS } from "../domain/limits.ts";
+import { CLOCK_TOLERANCE_MS, RETENTION_MS_MAX } from "../domain/limits.ts";
 import { type Clock, DAY_MS, MINUTE_MS } from "../domain/time.ts";
 import type { Database } from "./database.ts";
 import { messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { integerOf, textOf, timestampOf } from "./rows.ts";
+import type { ReadName } from "./statements.ts";
+import type { UserHashes } from "./user-hashes.ts";
 
 /** How soon a process hears of an erasure that another carries out. */
 export const ERASURES_REFRESH_MS = 10_000;
@@ -13,11 +15,16 @@ export const ERASURES_REFRESH_MS = 10_000;
 const REFRESH_OVERLAP_MS = 10 * MINUTE_MS;
 /** Erased users kept in memory, the latest: about 30 MB. The tombstones in the tables cover the others for gc_grace. */
 const ERASED_USERS_MAX = 200_000;
-/** Days read at once at the start. */
-const DAYS_AT_ONCE = 32;
+/** A partition of what is recorded. */
+const PERIOD_MS = 30 * DAY_MS;
+/** Partitions read at once at the start. */
+const PARTITIONS_AT_ONCE = 32;
 const PAGE_ROWS = 1_000;
-/** A marker outlives what it keeps out by this much. */
-const MARKER_SLACK_MS = DAY_MS;
+/**
+ * How long a marker stays after the instant that it covers: whatever RETENTION_DAYS is set to later, what was received by
+ * then is over, and a day more.
+ */
+const MARKER_LIFE_MS = RETENTION_MS_MAX + CLOCK_TOLERANCE_MS + DAY_MS;
 
 /**
  * Who was erased, in memory: writes pass over what an erased user's views received before the erasure, without asking
@@ -43,55 +50,76 @@ export interface ErasedUsers {
 
 export function createErasedUsers(options: {
   readonly database: Database;
+  readonly userHashes: UserHashes;
   readonly retentionMs: number;
   readonly clock: Clock;
   readonly refreshIntervalMs: number;
   readonly log: Log;
 }): ErasedUsers {
-  const { database, retentionMs, clock, refreshIntervalMs, log } = options;
+  const { database, userHashes, retentionMs, clock, refreshIntervalMs, log } = options;
   const expiryClock = createExpiryClock(clock);
+  /** By hash; by id what a release before has recorded. */
   const throughByUser = new Map<string, number>();
+  /** What is received later was received after every erasure. */
+  let newestThroughUs = 0;
   let loading: Promise<void> | null = null;
   let refreshedAtMs = 0;
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
 
-  function remember(userId: string, throughReceivedAtUs: number): void {
-    const known = throughByUser.get(userId) ?? 0;
+  function remember(user: string, throughReceivedAtUs: number): void {
+    const known = throughByUser.get(user) ?? 0;
+    newestThroughUs = Math.max(newestThroughUs, throughReceivedAtUs);
     // Inserted anew, so that the users erased last are the last to be forgotten.
-    throughByUser.delete(userId);
-    throughByUser.set(userId, Math.max(known, throughReceivedAtUs));
+    throughByUser.delete(user);
+    throughByUser.set(user, Math.max(known, throughReceivedAtUs));
     if (throughByUser.size <= ERASED_USERS_MAX) return;
     const [oldest] = throughByUser.keys();
     if (oldest !== undefined) throughByUser.delete(oldest);
   }
 
-  const throughUs = (userId: string) => throughByUser.get(userId) ?? 0;
+  const throughUs = (userId: string) =>
+    Math.max(...[userId, ...userHashes.allOf(userId)].map((user) => throughByUser.get(user) ?? 0));
 
-  /** Reads what was recorded in [sinceMs, now], oldest day first. */
-  async function readSince(sinceMs: number): Promise<void> {
+  /** Reads what was recorded from then on, the oldest first. A release before kept it for the retention of its time. */
+  async function readSince({ sinceMs, idsSinceMs }: { sinceMs: number; idsSinceMs: number }): Promise<void> {
     const nowMs = clock.nowMs();
     // Not by a clock that ran ahead: the next look would miss what was recorded meanwhile.
     const readAtMs = expiryClock.nowMs();
-    // One day more than today: the host that records may be ahead of this one.
-    const days: number[] = [];
-    for (let day = startOfDayMs(sinceMs); day <= nowMs + DAY_MS; day += DAY_MS) days.push(day);
-    for (let first = 0; first < days.length; first += DAYS_AT_ONCE) {
-      const read = days
-        .slice(first, first + DAYS_AT_ONCE)
-        .map((day) => database.read("readErasedUsers", [timestampOf(day), timestampOf(sinceMs)], PAGE_ROWS));
+    await readPartitions("readErasedUserIds", "user_id", DAY_MS, idsSinceMs, nowMs);
+    await readPartitions("readErasedUsers", "user_hash", PERIOD_MS, sinceMs, nowMs);
+    // After the hashes: their keys were stored before them.
+    await userHashes.refresh();
+    refreshedAtMs = readAtMs;
+  }
+
+  async function readPartitions(
+    statement: ReadName,
+    column: string,
+    lengthMs: number,
+    sinceMs: number,
+    nowMs: number,
+  ): Promise<void> {
+    const starts: number[] = [];
+    // A day more than now: the host that records may be ahead of this one.
+    for (let startMs = startOf(lengthMs, sinceMs); startMs <= nowMs + DAY_MS; startMs += lengthMs)
+      starts.push(startMs);
+    for (let first = 0; first < starts.length; first += PARTITIONS_AT_ONCE) {
+      const read = starts
+        .slice(first, first + PARTITIONS_AT_ONCE)
+        .map((startMs) => database.read(statement, [timestampOf(startMs), timestampOf(sinceMs)], PAGE_ROWS));
       for (const rows of await Promise.all(read)) {
         for (const row of rows.reverse())
-          remember(textOf(row, "user_id"), integerOf(row, "through_received_at_us"));
+          remember(textOf(row, column), integerOf(row, "through_received_at_us"));
       }
     }
-    refreshedAtMs = readAtMs;
   }
 
   function schedule(): void {
     if (closed) return;
     timer = setTimeout(() => {
-      readSince(refreshedAtMs - REFRESH_OVERLAP_MS)
+      const sinceMs = refreshedAtMs - REFRESH_OVERLAP_MS;
+      readSince({ sinceMs, idsSinceMs: sinceMs })
         .catch((error: unknown) => log.debug({}, `erased users are not up to date: ${messageOf(error)}`))
         .finally(schedule);
     }, refreshIntervalMs);
@@ -99,30 +127,35 @@ export function createErasedUsers(options: {
     timer.unref();
   }
 
+  async function readAll(): Promise<void> {
+    const nowMs = clock.nowMs();
+    await readSince({
+      idsSinceMs: nowMs - retentionMs - CLOCK_TOLERANCE_MS - DAY_MS,
+      sinceMs: nowMs - MARKER_LIFE_MS,
+    });
+  }
+
   return {
     ready() {
-      loading ??= readSince(clock.nowMs() - retentionMs - CLOCK_TOLERANCE_MS - MARKER_SLACK_MS).then(
-        schedule,
-        (error) => {
-          loading = null;
-          throw error;
-        },
-      );
+      loading ??= readAll().then(schedule, (error) => {
+        loading = null;
+        throw error;
+      });
       return loading;
     },
-    covers: ({ userId, receivedAtUs }) => receivedAtUs <= throughUs(userId),
+    covers: ({ userId, receivedAtUs }) =>
+      receivedAtUs <= newestThroughUs && receivedAtUs <= throughUs(userId),
     throughUs,
     async record(userId, throughReceivedAtUs) {
+      const user = await userHashes.keptOf(userId);
       const recordedAtMs = clock.nowMs();
-      // From then on everything received through that instant has expired.
-      const endMs = throughReceivedAtUs / 1_000 + CLOCK_TOLERANCE_MS + retentionMs + MARKER_SLACK_MS;
-      const ttl = Math.ceil((endMs - recordedAtMs) / 1_000);
-      remember(userId, throughReceivedAtUs);
+      const ttl = Math.ceil((throughReceivedAtUs / 1_000 + MARKER_LIFE_MS - recordedAtMs) / 1_000);
+      remember(user, throughReceivedAtUs);
       if (ttl <= 0) return;
       await database.write("insertErasedUser", [
-        timestampOf(startOfDayMs(recordedAtMs)),
+        timestampOf(startOf(PERIOD_MS, recordedAtMs)),
         timestampOf(recordedAtMs),
-        userId,
+        user,
         BigInt(throughReceivedAtUs),
         BigInt(throughReceivedAtUs),
         ttl,
@@ -135,6 +168,6 @@ export function createErasedUsers(options: {
   };
 }
 
-function startOfDayMs(epochMs: number): number {
-  return Math.floor(epochMs / DAY_MS) * DAY_MS;
+function startOf(lengthMs: number, epochMs: number): number {
+  return Math.floor(epochMs / lengthMs) * lengthMs;
 }

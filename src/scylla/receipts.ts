@@ -3,6 +3,7 @@ import { ERASURE_STATUSES, type Erasure, type ErasureStatus } from "../domain/er
 import { fnv1aFmix32 } from "../domain/shard-hash.ts";
 import type { Database } from "./database.ts";
 import { instantMsOf, integerOf, isNull, textOf, timestampOf } from "./rows.ts";
+import type { UserHashes } from "./user-hashes.ts";
 
 /** Partitions of the index of unfinished erasures: bounds how many tombstones a look at one of them meets. */
 const BUCKETS = 16;
@@ -16,7 +17,7 @@ export interface Receipts {
   unfinished(): Promise<Erasure[]>;
 }
 
-export function createReceipts(database: Database): Receipts {
+export function createReceipts(database: Database, userHashes: Pick<UserHashes, "keptOf">): Receipts {
   async function find(id: string): Promise<Erasure | null> {
     const [row] = await database.read("findReceipt", [id], 1);
     return row === undefined ? null : erasureOf(row);
@@ -32,7 +33,7 @@ export function createReceipts(database: Database): Receipts {
       }
       await database.write("saveReceipt", [
         id,
-        userId,
+        status === "DONE" ? await userHashes.keptOf(userId) : userId,
         BigInt(requestedAtUs),
         status,
         BigInt(rowsDeleted),

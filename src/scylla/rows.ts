@@ -92,6 +92,12 @@ export function integerOf(row: types.Row, column: string): number {
   throw unexpected(column, value);
 }
 
+export function bytesOf(row: types.Row, column: string): Uint8Array {
+  const value: unknown = row.get(column);
+  if (value instanceof Uint8Array) return value;
+  throw unexpected(column, value);
+}
+
 export function isNull(row: types.Row, column: string): boolean {
   return row.get(column) === null;
 }

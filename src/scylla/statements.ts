@@ -155,13 +155,25 @@ export const STATEMENTS = {
   },
   insertErasedUser: {
     kind: "write",
-    cql: `INSERT INTO erasures (recorded_day, recorded_at, user_id, through_received_at_us)
+    cql: `INSERT INTO erased_users (period, recorded_at, user_hash, through_received_at_us)
           VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?`,
   },
   readErasedUsers: {
     kind: "read",
-    cql: `SELECT recorded_at, user_id, through_received_at_us FROM erasures
-          WHERE recorded_day = ? AND recorded_at >= ?`,
+    cql: "SELECT user_hash, through_received_at_us FROM erased_users WHERE period = ? AND recorded_at >= ?",
+  },
+  /** What releases before 0005 have recorded, and still do beside this one. */
+  readErasedUserIds: {
+    kind: "read",
+    cql: "SELECT user_id, through_received_at_us FROM erasures WHERE recorded_day = ? AND recorded_at >= ?",
+  },
+  readUserHashKeys: {
+    kind: "read",
+    cql: "SELECT id, key FROM user_hash_keys WHERE scope = ? LIMIT ?",
+  },
+  insertUserHashKey: {
+    kind: "write",
+    cql: "INSERT INTO user_hash_keys (scope, id, key) VALUES (?, ?, ?) USING TIMESTAMP ?",
   },
 
   // Receipts. Write timestamp: requestedAt plus the rank of the status, so that a later status wins on every host.

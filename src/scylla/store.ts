@@ -21,6 +21,7 @@ import { scanViews } from "./scan.ts";
 import { checkSchema } from "./schema-history.ts";
 import { seenPostsPage } from "./seen-posts.ts";
 import type { ScyllaSettings } from "./settings.ts";
+import { createUserHashes } from "./user-hashes.ts";
 import { createViewerWrites } from "./viewer-writes.ts";
 
 /** The driver fails requests beyond 2,048 on a connection; it has one to each host. */
@@ -94,14 +95,16 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
     clock,
     onStatement: options.onStatement,
   });
+  const userHashes = createUserHashes(database);
   const erasedUsers = createErasedUsers({
     database,
+    userHashes,
     retentionMs,
     clock,
     refreshIntervalMs: erasuresRefreshMs,
     log,
   });
-  const receipts = createReceipts(database);
+  const receipts = createReceipts(database, userHashes);
   const claims = createClaims(database);
   // What is left of a retention is written for good.
   const writes = { database, erasedUsers, retentionMs, clock: createExpiryClock(clock) };
@@ -142,6 +145,8 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
     saveErasure: receipts.save,
     findErasure: receipts.find,
     unfinishedErasures: receipts.unfinished,
+    // The nodes have the files.
+    scrub: async () => undefined,
     claimErasure: claims.claim,
     releaseErasure: claims.release,
     async health() {

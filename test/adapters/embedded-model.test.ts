@@ -7,7 +7,7 @@ storeModel({
     const engine = await openTemporaryEngine(options);
     return {
       store: engine.current().store,
-      reopen: async () => (await engine.reopen()).store,
+      reopen: async (changed) => (await engine.reopen(changed)).store,
       dispose: () => engine.dispose(),
     };
   },

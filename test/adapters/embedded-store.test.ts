@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { CLOCK_SETTLE_MS } from "../../src/domain/guarded-clock.ts";
+import { RETENTION_MS_MAX } from "../../src/domain/limits.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { PostViewerRow, SeenPostRow, WalkRequest } from "../../src/domain/walk.ts";
 import { READ_TURN_MS_MAX } from "../../src/embedded/read-turns.ts";
@@ -17,7 +18,7 @@ storeContract({
     const engine = await openTemporaryEngine(options);
     return {
       store: engine.current().store,
-      reopen: async () => (await engine.reopen()).store,
+      reopen: async (changed) => (await engine.reopen(changed)).store,
       dispose: () => engine.dispose(),
     };
   },
@@ -97,16 +98,20 @@ describe("embedded store", () => {
     expect(await store.sweep()).toEqual({ rowsDeleted: 1 });
   });
 
-  it("sweeps by itself, and forgets who was erased when nothing received then can come any more", async () => {
+  it("sweeps by itself, and forgets who was erased when no retention reaches back to then", async () => {
     const { store, time, storeFile } = await openAt();
     await recordViews(store, [viewOf({ userId: "u", postId: "p", viewedAtMs: NOW_MS })]);
     await store.eraseUser("erased", NOW_MS * 1_000);
-    expect(rowsOnDisk(storeFile, "erased_users")).toBe(1);
     time.nowMs = NOW_MS + RETENTION_MS + 10 * 60_000;
+    await vi.waitFor(() => expect(rowsOnDisk(storeFile, "views")).toBe(0), {
+      timeout: 60_000,
+      interval: 100,
+    });
+    expect(rowsOnDisk(storeFile, "erased_user_hashes")).toBe(1);
+    time.nowMs = NOW_MS + RETENTION_MS_MAX + 10 * 60_000;
     await vi.waitFor(
       () => {
-        expect(rowsOnDisk(storeFile, "views")).toBe(0);
-        expect(rowsOnDisk(storeFile, "erased_users")).toBe(0);
+        expect(rowsOnDisk(storeFile, "erased_user_hashes")).toBe(0);
       },
       { timeout: 60_000, interval: 100 },
     );

@@ -139,6 +139,56 @@ describe("an erasure", () => {
   });
 });
 
+describe("what is kept of an erased user", () => {
+  const contentOf = async ({ client }: TestKeyspace) => {
+    const { rows: tables } = await client.execute(
+      "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?",
+      [client.keyspace],
+    );
+    const contents = await Promise.all(
+      tables.map((table) => client.execute(`SELECT JSON * FROM ${table.get("table_name")}`)),
+    );
+    return JSON.stringify(contents.map(({ rows }) => rows));
+  };
+
+  it("is a hash, the same to every process, also where several make the key at once", async () => {
+    const keyspace = await newKeyspace();
+    const stores = await Promise.all(Array.from({ length: 4 }, async () => (await keyspace.open()).store));
+    const users = stores.map((_, index) => `erased-user-${index}`);
+    await Promise.all(
+      stores.map(async (store, index) => {
+        const userId = users[index] ?? "";
+        await recordViews(store, [viewOf({ userId, postId: "p", viewedAtMs: startMs })]);
+        const erasure = {
+          id: `e${index}`,
+          userId,
+          requestedAtUs: throughUs,
+          rowsDeleted: 0,
+          finishedAtMs: null,
+        };
+        await store.saveErasure({ ...erasure, status: "DELETING" });
+        await store.eraseUser(userId, throughUs);
+        await store.saveErasure({ ...erasure, status: "DONE" });
+      }),
+    );
+    expect(await contentOf(keyspace)).not.toContain("erased-user");
+    const { store } = await keyspace.open();
+    expect(await store.erasedThrough(users)).toEqual(new Map(users.map((userId) => [userId, throughUs])));
+  });
+
+  it("is read as a release before has recorded it", async () => {
+    const keyspace = await newKeyspace();
+    const nowMs = Date.now();
+    await keyspace.client.execute(
+      "INSERT INTO erasures (recorded_day, recorded_at, user_id, through_received_at_us) VALUES (?, ?, 'u', ?)",
+      [new Date(Math.floor(nowMs / DAY_MS) * DAY_MS), new Date(nowMs), BigInt(throughUs)],
+      { prepare: true },
+    );
+    const { store } = await keyspace.open();
+    expect(await store.erasedThrough(["u", "v"])).toEqual(new Map([["u", throughUs]]));
+  });
+});
+
 describe("a receipt", () => {
   it("moves on whatever the clocks of the hosts say, and never back", async () => {
     const keyspace = await newKeyspace();
@@ -157,7 +207,7 @@ describe("a receipt", () => {
     await store.saveErasure(done);
     // Another runner that was at it as well, and is behind.
     await store.saveErasure({ ...receipt, status: "DELETING" });
-    expect(await store.findErasure("e")).toEqual(done);
+    expect(await store.findErasure("e")).toEqual({ ...done, userId: expect.stringMatching(/^hash:/) });
     expect(await store.unfinishedErasures()).toEqual([]);
   });
 });

@@ -55,6 +55,7 @@ function takingTurns(stores: readonly ImpressionStore[]): ImpressionStore {
     saveErasure: (erasure) => next().saveErasure(erasure),
     findErasure: (id) => next().findErasure(id),
     unfinishedErasures: () => next().unfinishedErasures(),
+    scrub: () => next().scrub(),
     claimErasure: (id, holder, leaseMs) => next().claimErasure(id, holder, leaseMs),
     releaseErasure: (id, holder) => next().releaseErasure(id, holder),
     health: () => next().health(),

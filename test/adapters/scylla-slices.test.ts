@@ -6,6 +6,7 @@ import { openConnection } from "../../src/scylla/connection.ts";
 import { createDatabase, type Database } from "../../src/scylla/database.ts";
 import { createErasedUsers } from "../../src/scylla/erased-users.ts";
 import { createHistoryWrites } from "../../src/scylla/history-writes.ts";
+import { createUserHashes } from "../../src/scylla/user-hashes.ts";
 import { createViewerWrites } from "../../src/scylla/viewer-writes.ts";
 import { createOracle } from "../support/oracle.ts";
 import { createRandom } from "../support/random.ts";
@@ -214,6 +215,7 @@ describe("the statements of a write", () => {
     const { database, notes } = noting(real);
     const options = { retentionMs: 90 * DAY_MS, clock: systemClock };
     const erasedUsers = createErasedUsers({
+      userHashes: createUserHashes(real),
       database: real,
       refreshIntervalMs: 10_000,
       log: silentLog,

@@ -12,9 +12,10 @@ storeContract({
     let opened = await keyspace.open(options);
     return {
       store: opened.store,
-      async reopen() {
+      async reopen(changed = {}) {
         await opened.close();
-        opened = await keyspace.open(options);
+        const retentionDays = daysOf(changed.retentionMs ?? retentionMs);
+        opened = await keyspace.open({ ...options, retentionDays });
         return opened.store;
       },
       dispose: () => keyspace.dispose(),

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { Database } from "../../src/scylla/database.ts";
 import { createErasedUsers } from "../../src/scylla/erased-users.ts";
+import { createUserHashes } from "../../src/scylla/user-hashes.ts";
 
 /** Each look reads a day at a time; so many are some ten looks. */
 const READS = 1_000;
@@ -19,6 +20,7 @@ test("while the clock runs ahead, each look still reads what is recorded now", a
   };
   const erasedUsers = createErasedUsers({
     database: database as Database,
+    userHashes: createUserHashes(database as Database),
     retentionMs: DAY_MS,
     clock,
     refreshIntervalMs: 1,

@@ -33,11 +33,13 @@ function tableOf(cql: string): { name: string; partition: string[]; clustering: 
 describe("the statement catalogue", () => {
   it("knows the tables", () => {
     expect([...tables.keys()].sort()).toEqual([
+      "erased_users",
       "erasure_claims",
       "erasure_receipts",
       "erasures",
       "posts_by_user",
       "unfinished_erasures",
+      "user_hash_keys",
       "viewer_slices",
       "viewers_by_post",
       "views_by_user_post",
@@ -84,7 +86,7 @@ describe("the statement catalogue", () => {
         "views_by_user_post",
         "viewers_by_post",
         "viewer_slices",
-        "erasures",
+        "erased_users",
         "erasure_claims",
       ];
       if (/^INSERT/.test(cql) && views.includes(name)) expect(cql).toMatch(/\bTTL \?/);

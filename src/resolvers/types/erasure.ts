@@ -29,7 +29,10 @@ export class Erasure implements ErasureReceipt {
   @Field(() => ID)
   readonly id!: string;
 
-  @Field(() => ID)
+  @Field(() => ID, {
+    description:
+      "The user's id; once it is DONE a keyed hash instead, the same in every receipt of the same user",
+  })
   readonly userId!: string;
 
   readonly requestedAtUs!: number;

@@ -19,7 +19,7 @@ export interface StoreOptions {
 export interface OpenedStore {
   readonly store: ImpressionStore;
   /** Closes the store and opens what it stored once more, as a restarted process would. */
-  reopen(): Promise<ImpressionStore>;
+  reopen(options?: Partial<StoreOptions>): Promise<ImpressionStore>;
   /** Closes it if it is open, and removes everything. */
   dispose(): Promise<void>;
 }
