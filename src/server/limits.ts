@@ -24,7 +24,7 @@ export const PREFLIGHT_S_MAX = 7_200;
 export const KEEP_ALIVE_MS = 65_000;
 /** How long `close` lets requests finish before it cuts their connections. */
 export const DRAIN_MS_MAX = 10_000;
-/** Parsed and validated documents that are kept, by number and by the length of their texts (a parsed one takes DOCUMENT_BYTES_A_CHARACTER). */
+/** Parsed and validated documents that are kept, by number and by the length of their texts (see DOCUMENT_BYTES_A_CHARACTER). */
 export const DOCUMENTS_MAX = 1_000;
 export const DOCUMENT_CHARACTERS_MAX = 1024 * 1024;
 /** A longer document is parsed each time: it spells its values out and will not come again. */

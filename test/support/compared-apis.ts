@@ -14,8 +14,8 @@ import { type Api, type GraphQLAnswer, type HttpAnswer, startApi } from "./api.t
 export interface ComparedApis {
   readonly apis: readonly Api[];
   /**
-   * Sends the same to both, often enough that the last one runs compiled where the others had no errors, and compares the answers as they stand on the
-   * wire, what is observed of the requests, and what of them is logged.
+   * Sends the same to both, often enough that the last one runs compiled where the others had no errors, and compares the
+   * answers as they stand on the wire, what is observed of the requests, and what of them is logged.
    */
   expectSame(sent: HttpSent): Promise<HttpAnswer>;
   /** POSTs JSON. */

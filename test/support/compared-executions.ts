@@ -43,9 +43,9 @@ export interface Comparison {
 const TIMES = 5;
 
 /**
- * Compares the ways in which one request may be executed, without HTTP: by graphql-js alone, by Apollo Server, by this service time
- * after time, and compiled at once whatever the answer. What is told (status, data, errors and their places) and what is done must be
- * the same, and the price must not depend on the names of variables.
+ * Compares the ways in which one request may be executed, without HTTP: by graphql-js alone, by Apollo Server, by this
+ * service time after time, and compiled at once whatever the answer. What is told (status, data, errors and their places)
+ * and what is done must be the same, and the price must not depend on the names of variables.
  */
 export async function createComparison(modules: ComparedModules): Promise<Comparison> {
   const { buildGraphQLSchema, createContextFactory, newRequestOutcome, ANYBODY } = modules;
