@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type ServiceProcess, startServiceProcess } from "../../test/support/service-process.ts";
 import { printEnvironment } from "../support/environment.ts";
+import { NODE_OPTIONS_OF_THE_IMAGE } from "../support/image.ts";
 import { forgetPeakOf, mainThreadMsOf, memoryOf } from "../support/process-usage.ts";
 import { median, timeMs } from "../support/statistics.ts";
 import { ATTACKS, type Attack, NORMAL, send } from "./attacks.ts";
@@ -18,8 +19,10 @@ const ROUNDS = 9;
 
 const { values: flags } = parseArgs({ options: { minutes: { type: "string" } } });
 const dataDir = await mkdtemp(join(tmpdir(), "impressions-attacks-"));
+// Without a limit of the heap Node lets garbage lie, and memory says nothing in the end.
+const nodeOptions = flags.minutes === undefined ? {} : { NODE_OPTIONS: NODE_OPTIONS_OF_THE_IMAGE };
 const start = (name: string, more: Record<string, string> = {}) =>
-  startServiceProcess({ DATA_DIR: join(dataDir, name), LOG_LEVEL: "info", ...more });
+  startServiceProcess({ DATA_DIR: join(dataDir, name), LOG_LEVEL: "info", ...nodeOptions, ...more });
 const open = await start("open");
 const closed = await start("closed", { INTROSPECTION: "off" });
 try {
