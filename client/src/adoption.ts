@@ -12,8 +12,8 @@ export interface Adoption {
   takeOver(
     own: string,
   ): Promise<{ readonly segments: readonly Segment[]; readonly releases: readonly Release[] }>;
-  /** Removes all that the storage has of this account, whoever wrote it. */
-  removeAll(): Promise<void>;
+  /** Removes all that the storage has of this account, whoever wrote it, but what is still wanted. */
+  removeAll(isWanted: (key: string) => boolean): Promise<void>;
 }
 
 export function createAdoption(deps: {
@@ -64,6 +64,8 @@ export function createAdoption(deps: {
     try {
       return (await bound(storage.get(key))) ?? null;
     } catch (error) {
+      // One that hangs is not asked for each of its values.
+      if (error instanceof Unanswered) throw error;
       onFailure(error);
     }
   }
@@ -79,6 +81,7 @@ export function createAdoption(deps: {
     try {
       await bound(storage.remove(key));
     } catch (error) {
+      if (error instanceof Unanswered) throw error;
       onFailure(error);
     }
   }
@@ -96,15 +99,22 @@ export function createAdoption(deps: {
       for (const [owner, keys] of keysOf) {
         const release = await acquire(owner);
         if (release === null) continue;
-        const found = await adoptFrom(keys, release);
-        segments.push(...found.segments);
-        releases.push(...found.releases);
+        try {
+          const found = await adoptFrom(keys, release);
+          segments.push(...found.segments);
+          releases.push(...found.releases);
+        } catch (error) {
+          attempt(release);
+          onFailure(error);
+          break;
+        }
       }
       return { segments, releases };
     },
-    async removeAll() {
+    async removeAll(isWanted) {
       for (const key of await ourKeys()) {
         const text = await read(key);
+        if (isWanted(key)) continue;
         if (typeof text === "string" && decodeSegment(key, text, account).segment !== undefined)
           await remove(key);
       }

@@ -1,4 +1,5 @@
 import { attempt, bounded } from "./bounded.ts";
+import { createClearMark } from "./clear-mark.ts";
 import { createServerClock } from "./clock.ts";
 import { createExchange } from "./exchange.ts";
 import { type ViewDetails, viewProblem } from "./impression.ts";
@@ -19,6 +20,19 @@ export interface Impressions {
   flush(): Promise<Status>;
   /** Sends what waits, within `closeTimeoutMs`, saves the rest and ends: call it when the user signs out. */
   close(): Promise<Status>;
+  /**
+   * Nothing is recorded and nothing is sent from now on: the user has not agreed. What waits stays, in memory and in the
+   * storage; a request on its way is given up, and may have arrived. Lasts as long as this instance: see `paused`.
+   */
+  pause(): void;
+  /** Goes on. What began before is not recorded. */
+  resume(): void;
+  /**
+   * Deletes all that waits for this account, in memory now and in the storage, also what other tabs have of it: they forget
+   * theirs before they send again. What was sent is the server's (`eraseUser`). Resolves, never rejects, when the storage
+   * has done it or told that it has not (`onError`, STORAGE). Recording goes on: call `pause` first to end it.
+   */
+  clear(): Promise<Status>;
   status(): Status;
 }
 
@@ -38,6 +52,9 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   const tuning = readTuning(options);
   const clock = createServerClock(platform);
   let closing: Promise<Status> | undefined;
+  let paused = options.paused === true;
+  /** When it went on, on the monotonic clock. */
+  let resumedMs: number | undefined;
   let acknowledged = 0;
   let dropped = 0;
 
@@ -46,14 +63,22 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   const onStorageFailure = (error: unknown) =>
     report({ code: "STORAGE", message: `not saved, kept in memory only: ${String(error)}` });
 
+  const uniqueName = () =>
+    `${platform.wallMs().toString(36)}-${Math.floor(platform.random() * 2 ** 52).toString(36)}`;
+
   const journal = createJournal({
     storage: platform.storage,
     locks: platform.locks,
     clock,
     bound,
     account: options.userId ?? "",
-    newOwner: () =>
-      `${platform.wallMs().toString(36)}-${Math.floor(platform.random() * 2 ** 52).toString(36)}`,
+    newOwner: uniqueName,
+    onFailure: onStorageFailure,
+  });
+  const mark = createClearMark({
+    storage: platform.storage,
+    bound,
+    account: options.userId ?? "",
     onFailure: onStorageFailure,
   });
   const exchange = createExchange({
@@ -70,6 +95,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     journal,
     exchange,
     report,
+    beforeSending: () => mark.look(journal.forget),
     onAcknowledged(count) {
       acknowledged += count;
     },
@@ -116,12 +142,14 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     keepBound();
   }
   const told = (work: () => Promise<void>) => work().catch(onStorageFailure);
+  if (paused) sender.pause();
   // The clock first: what is adopted may be sent at once. All in all no longer than a request may take.
-  void within(
+  const started = within(
     platform,
     tuning.requestTimeoutMs,
-    told(readClock).then(() => told(adopt)),
-  ).then(() => sender.start());
+    Promise.all([mark.begin(), told(readClock)]).then(() => told(adopt)),
+  );
+  void started.then(() => sender.start());
 
   function record(postId: string, details: ViewDetails): void {
     const { surface, position, dwellMs, at = platform.wallMs() } = details;
@@ -131,6 +159,9 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
       report({ code: "INVALID_IMPRESSION", message: problem });
       return;
     }
+    // It began before `resume`: by its age, since the wall clock may have been set.
+    const ageMs = platform.wallMs() - atMs;
+    if (resumedMs !== undefined && ageMs > platform.monotonicMs() - resumedMs + 1) return;
     const stamp = clock.stamp(atMs);
     journal.add(
       withoutEmpty({
@@ -149,6 +180,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   return {
     viewed(postId, details) {
       if (closing !== undefined) return report({ code: "CLOSED", message: "viewed was called after close" });
+      if (paused) return;
       // Whatever it is given, also what throws when it is looked at.
       attempt(
         () => record(postId, details ?? {}),
@@ -168,6 +200,23 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
         return status();
       })();
       return closing;
+    },
+    pause() {
+      paused = true;
+      sender.pause();
+    },
+    resume() {
+      if (paused) resumedMs = platform.monotonicMs();
+      paused = false;
+      sender.resume();
+    },
+    async clear() {
+      const forget = told(journal.clear);
+      sender.giveUp();
+      await told(async () => mark.set(uniqueName()));
+      // What an earlier run left may be on its way into memory.
+      await Promise.all([forget, started]);
+      return status();
     },
     status,
   };

@@ -9,6 +9,7 @@ export { memoryStorage, processLocks } from "./local.ts";
 export {
   type Account,
   type Callbacks,
+  type Consent,
   type CoreOptions,
   DEFAULT_TUNING,
   type Dropped,

@@ -37,6 +37,10 @@ export interface Journal {
   park(): void;
   /** The page is back after all: it goes on under a new name. What others took over meanwhile is sent twice, harmlessly. */
   unpark(): Promise<void>;
+  /** Forgets all that this instance has. */
+  forget(): void;
+  /** Forgets all, in memory now, and in the storage whatever any instance has written for this account. */
+  clear(): Promise<void>;
   /** Waits for the writes, and gives up the names that it holds. */
   release(): Promise<void>;
 }
@@ -66,6 +70,9 @@ export function createJournal(deps: {
   const releases: (() => void)[] = [];
   let newest: Segment | undefined;
   let nextNumber = 0;
+  let clears = 0;
+  /** How many of them are not done yet. */
+  let clearing = 0;
 
   function begin({ frame, epoch }: Framed): Segment {
     const key = `${KEY_PREFIX}${owner}/${(nextNumber++).toString(36).padStart(5, "0")}`;
@@ -122,6 +129,16 @@ export function createJournal(deps: {
       correct(segment);
       touch(segment);
     }
+  }
+
+  function forget(): void {
+    clears++;
+    waiting = [];
+    for (const segment of segments) {
+      segment.views = [];
+      touch(segment);
+    }
+    segments.clear();
   }
 
   /** A run that ended while it parted a segment left some views twice; of these the ones that may have been sent count. */
@@ -192,8 +209,17 @@ export function createJournal(deps: {
     save,
     async adopt() {
       await acquireOwn();
+      const clearsBefore = clearing > 0 ? -1 : clears;
       const found = await adoption.takeOver(owner);
       releases.push(...found.releases);
+      // Cleared meanwhile: what was read is to be forgotten, too.
+      if (clears !== clearsBefore) {
+        for (const segment of found.segments) {
+          segment.views = [];
+          touch(segment);
+        }
+        return;
+      }
       // Before what this run has seen itself.
       waiting = [...withoutTwins(found.segments).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
     },
@@ -209,6 +235,17 @@ export function createJournal(deps: {
       parked = false;
       owner = newOwner();
       await acquireOwn();
+    },
+    forget,
+    async clear() {
+      clearing++;
+      forget();
+      try {
+        await save();
+        await adoption.removeAll((key) => [...segments].some((segment) => segment.key === key));
+      } finally {
+        clearing--;
+      }
     },
     async release() {
       await save();

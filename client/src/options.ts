@@ -86,7 +86,12 @@ export interface Callbacks {
   readonly onDropped?: (dropped: Dropped) => void;
 }
 
-export type CoreOptions = Account & Partial<Tuning> & Callbacks;
+export interface Consent {
+  /** Begins as after `pause()`, until `resume()` is called: for an app that asks its user first. */
+  readonly paused?: boolean;
+}
+
+export type CoreOptions = Account & Partial<Tuning> & Callbacks & Consent;
 
 /** The numbers with their defaults. @throws RangeError, TypeError: a mistake of the app's author, found at the first start. */
 export function readTuning(options: CoreOptions): Tuning {

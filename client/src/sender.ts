@@ -3,7 +3,7 @@ import type { ServerClock } from "./clock.ts";
 import { type Exchange, nextBatch } from "./exchange.ts";
 import type { Journal } from "./journal.ts";
 import type { ImpressionsError, Tuning } from "./options.ts";
-import type { Platform } from "./platform.ts";
+import type { MaybePromise, Platform } from "./platform.ts";
 import type { Verdict } from "./protocol.ts";
 import type { WaitingView } from "./segment.ts";
 
@@ -28,6 +28,11 @@ export interface Sender {
   /** The app or the network is back. */
   awake(): void;
   isOnItsWay(view: WaitingView): boolean;
+  /** Nothing is sent until `resume`. What is on its way is given up. */
+  pause(): void;
+  resume(): void;
+  /** What is on its way is given up: nobody wants it any more. */
+  giveUp(): void;
   /** No timer and no request from now on. */
   stop(): void;
 }
@@ -39,6 +44,8 @@ export interface SenderDependencies {
   readonly journal: Journal;
   readonly exchange: Exchange;
   readonly report: (error: ImpressionsError) => void;
+  /** Asked before each request; may take views out of the journal. */
+  readonly beforeSending: () => MaybePromise<void>;
   readonly onAcknowledged: (count: number) => void;
   readonly onRefused: (views: readonly WaitingView[]) => void;
 }
@@ -63,6 +70,7 @@ interface Flight {
 export function createSender(deps: SenderDependencies): Sender {
   const { platform, tuning, clock, journal, exchange, report } = deps;
   let phase: "starting" | "running" | "stopped" = "starting";
+  let paused = false;
   let flight: Flight | undefined;
   let cancelTimer: (() => void) | undefined;
   let flushed: (() => void)[] = [];
@@ -87,7 +95,8 @@ export function createSender(deps: SenderDependencies): Sender {
   function step(): void {
     cancelTimer?.();
     cancelTimer = undefined;
-    if (phase !== "running" || flight !== undefined) return;
+    if (paused || phase === "stopped") endPass();
+    if (paused || phase !== "running" || flight !== undefined) return;
     const { length } = journal.waiting;
     if (length === 0) {
       waitingSinceMs = undefined;
@@ -140,6 +149,14 @@ export function createSender(deps: SenderDependencies): Sender {
     // Given up for its time, or by `stop`: whatever comes of it now is no longer looked at.
     const over = () => flight !== sending;
 
+    const looked = deps.beforeSending();
+    if (looked !== undefined) await looked;
+    if (over()) return;
+    if (journal.waiting.length === 0) {
+      giveUp();
+      step();
+      return;
+    }
     // First the storage: what goes on the wire must have the same times after a kill. A storage that answers at once lets
     // the request leave in this same instant, which may be a page's last.
     const viewsMax = clock.isKnown() || leaving ? batchMax : UNKNOWN_CLOCK_BATCH_MAX;
@@ -156,6 +173,11 @@ export function createSender(deps: SenderDependencies): Sender {
     if (verdict === undefined || over()) return;
     cancelTimeout();
     settle(views, verdict);
+  }
+
+  function giveUp(): void {
+    flight?.abort();
+    flight = undefined;
   }
 
   /** The oldest that may go together, in the times that they will have for ever. */
@@ -250,7 +272,7 @@ export function createSender(deps: SenderDependencies): Sender {
       return done;
     },
     sendLast() {
-      if (phase === "stopped" || serverWishMs > platform.monotonicMs()) return;
+      if (paused || phase === "stopped" || serverWishMs > platform.monotonicMs()) return;
       const left = journal.waiting.filter((view) => !flight?.views.has(view));
       if (left.length === 0) return;
       const views = choose(left, batchMax);
@@ -264,12 +286,24 @@ export function createSender(deps: SenderDependencies): Sender {
       backoffUntilMs = platform.monotonicMs() + platform.random() * AWAKE_SPREAD_MS;
       step();
     },
+    pause() {
+      paused = true;
+      giveUp();
+      step();
+    },
+    resume() {
+      paused = false;
+      step();
+    },
+    giveUp() {
+      giveUp();
+      step();
+    },
     isOnItsWay: (view) => flight?.views.has(view) ?? false,
     stop() {
       phase = "stopped";
       cancelTimer?.();
-      flight?.abort();
-      flight = undefined;
+      giveUp();
       endPass();
     },
   };

@@ -195,6 +195,7 @@ describe.each(RELEASES)("%s", (release) => {
     state("active");
     pass(1_500);
     state("background");
+    expect(seen()).toEqual(["a", "b"]);
     state("active");
     views.showAgain();
     pass(1_500);

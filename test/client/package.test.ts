@@ -143,10 +143,14 @@ describe("the packed client", () => {
     test("of a strict web app", async () => {
       const code = `import { createImpressions, observeViews, type Dropped } from "@impressions/client/browser";
         const impressions = createImpressions({
-          endpoint: "/graphql", getToken: async (refused: boolean) => (refused ? "new" : "old"), sendAbove: 5,
+          endpoint: "/graphql", getToken: async (refused: boolean) => (refused ? "new" : "old"), sendAbove: 5, paused: true,
           onDropped: ({ reason, impressions }: Dropped) => console.log(reason, impressions[0]?.postId),
         });
         impressions.viewed("p", { surface: "HOME", position: 1, at: new Date() });
+        impressions.pause();
+        const cleared: number = (await impressions.clear()).waiting;
+        impressions.resume();
+        console.log(cleared);
         observeViews(impressions, { fractionMin: 0.3, root: null }).observe(document.body, "p");
         const { waiting }: { waiting: number } = await impressions.flush();
         console.log(waiting);`;

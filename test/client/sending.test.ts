@@ -120,6 +120,7 @@ describe("when it sends", () => {
     app.impressions.viewed("late");
     await world.pass(MINUTE_MS);
     expect(app.errors.map(({ code }) => code)).toEqual(["CLOSED"]);
+    expect(await app.impressions.flush()).toMatchObject({ waiting: 0 });
     expect(ledger.instantsOf.size).toBe(3);
     expect(app.boot.timers()).toBe(0);
     expect([...device.disk.values.keys()]).toEqual(["impressions-clock"]);
