@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Erasure } from "../../../src/domain/erasure.ts";
 import { DAY_MS, MINUTE_MS } from "../../../src/domain/time.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
-import { EVERYTHING, recordViews, viewOf } from "../../support/views.ts";
+import { EVERYTHING, recordViews, viewOf, walkAll } from "../../support/views.ts";
 import { openStore, type StoreContract, scanAll, someInstantMs, sorted } from "./fixture.ts";
 
 export function erase(contract: StoreContract): void {
@@ -166,6 +166,85 @@ export function erase(contract: StoreContract): void {
       expect((await erased).rowsDeleted).toBeGreaterThanOrEqual(2_500);
       expect(await seenBy(store, "u")).toEqual([]);
       expect(await seenBy(store, "v")).toHaveLength(20);
+    });
+  });
+
+  describe("a walk across an erasure", () => {
+    const PAGES_BEFORE = 2;
+
+    it("gives whoever is viewed by anew after it once more, and nobody else twice or not at all", async () => {
+      const { store } = await openStore(contract);
+      const start = someInstantMs();
+      const users = Array.from({ length: 8 }, (_, index) => `u${index}`);
+      await recordViews(
+        store,
+        users.map((userId, index) => viewOf({ userId, postId: "p", viewedAtMs: start - index * 1_000 })),
+      );
+      let pages = 0;
+      const rows = await walkAll(
+        store.postViewers,
+        { ownerId: "p", window: EVERYTHING, limit: 1 },
+        async () => {
+          if (++pages !== PAGES_BEFORE) return;
+          // One views the post anew in the part that is walked already and behind it, the other behind it only.
+          for (const [userId, ages] of [
+            ["u0", [500, 4_500]],
+            ["u1", [6_500]],
+          ] as const) {
+            await store.eraseUser(userId, Date.now() * 1_000);
+            const receivedAtUs = Date.now() * 1_000 + 1_000_000;
+            await recordViews(
+              store,
+              ages.map((ageMs) => viewOf({ userId, postId: "p", viewedAtMs: start - ageMs, receivedAtUs })),
+            );
+          }
+        },
+      );
+      expect(rows.map(({ userId }) => userId)).toEqual([
+        "u0",
+        "u1",
+        "u2",
+        "u3",
+        "u4",
+        "u5",
+        "u6",
+        "u1",
+        "u7",
+      ]);
+      // A walk from its beginning has everyone once.
+      const again = await walkAll(store.postViewers, { ownerId: "p", window: EVERYTHING, limit: 3 });
+      expect(again.map(({ userId }) => userId).sort()).toEqual(users);
+    });
+
+    it("gives each post of a user at most once before and once after", async () => {
+      const { store } = await openStore(contract);
+      const start = someInstantMs();
+      const views = Array.from({ length: 6 }, (_, index) =>
+        viewOf({ userId: "u", postId: `p${index}`, viewedAtMs: start - index * 1_000 }),
+      );
+      await recordViews(store, views);
+      let pages = 0;
+      const rows = await walkAll(
+        store.seenPosts,
+        { ownerId: "u", window: EVERYTHING, limit: 2 },
+        async () => {
+          if (++pages !== 1) return;
+          await store.eraseUser("u", Date.now() * 1_000);
+          const receivedAtUs = Date.now() * 1_000 + 1_000_000;
+          const older = views.map((view) => ({
+            ...view,
+            viewedAtMs: view.viewedAtMs - 20_000,
+            receivedAtUs,
+          }));
+          await recordViews(store, older);
+        },
+      );
+      const walked = rows.map(({ postId, lastViewedAtMs }) => [postId, start - lastViewedAtMs]);
+      const place = (index: number, ageMs: number) => [`p${index}`, ageMs + index * 1_000];
+      expect(walked).toEqual([
+        ...[0, 1].map((index) => place(index, 0)),
+        ...[0, 1, 2, 3, 4, 5].map((index) => place(index, 20_000)),
+      ]);
     });
   });
 
