@@ -6,7 +6,7 @@ import type {
 import type { Scope } from "../domain/caller.ts";
 import { type CursorScope, decodeSequenceCursor, encodeSequenceCursor } from "../domain/cursor.ts";
 import { microsToMillis } from "../domain/time.ts";
-import type { DeadLetterFilter, StoredDeadLetter } from "../ports/dead-letters.ts";
+import type { DeadLetterFilter, DeadLetterPage, StoredDeadLetter } from "../ports/dead-letters.ts";
 import { checkFirst, checkLettersAtOnce, deadLetterFilterOf } from "./arguments.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
@@ -15,6 +15,9 @@ import { DeadLettersArgs } from "./inputs/page-args.ts";
 import { DateTime } from "./scalars/date-time.ts";
 import { DeadLetter, DeadLetterAction, DeadLetterConnection } from "./types/dead-letter.ts";
 import { invalidCursor } from "./walks.ts";
+
+/** Payloads of one page. One that could not be read may have a megabyte, and an answer has 8 (ANSWER_BYTES_MAX). */
+const PAGE_BYTES_MAX = 2 * 1024 * 1024;
 
 /** What the workers could not store, and what to do about it. */
 @Authorized<Scope>("impressions:admin")
@@ -30,14 +33,15 @@ export class DeadLetterResolver {
     checkFirst(args.first);
     const filter = deadLetterFilterOf(args, "");
     const scope = scopeOf(filter);
-    const page = await context.deps.queue.deadLetters.page({
-      filter,
-      before: sequenceIn(scope, args.after),
-      limit: args.first,
-    });
-    const { next } = page;
+    const { letters, next } = withinBytes(
+      await context.deps.queue.deadLetters.page({
+        filter,
+        before: sequenceIn(scope, args.after),
+        limit: args.first,
+      }),
+    );
     return connectionOf({
-      nodes: page.letters,
+      nodes: letters,
       cursorOf: (letter) => encodeSequenceCursor(scope, letter.sequence),
       nextCursor: next === null ? null : () => encodeSequenceCursor(scope, next),
       hasPreviousPage: args.after != null,
@@ -66,6 +70,18 @@ export class DeadLetterResolver {
   receivedAt(@Root() letter: DeadLetter): number | null {
     return letter.receivedAtUs === null ? null : microsToMillis(letter.receivedAtUs);
   }
+}
+
+/** The page up to the letter that makes it larger than PAGE_BYTES_MAX: what is left out begins the next one. */
+function withinBytes({ letters, next }: DeadLetterPage): DeadLetterPage {
+  let bytes = 0;
+  for (const [index, { payload }] of letters.entries()) {
+    bytes += Buffer.byteLength(JSON.stringify(payload));
+    if (bytes <= PAGE_BYTES_MAX || index === letters.length - 1) continue;
+    const kept = letters.slice(0, index + 1);
+    return { letters: kept, next: kept.at(-1)?.sequence ?? next };
+  }
+  return { letters, next };
 }
 
 async function act(

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DeadLetter, type DeadLetterReason, deadLetterId } from "../../src/domain/dead-letter.ts";
 import { systemClock } from "../../src/domain/time.ts";
+import type { StoredDeadLetter } from "../../src/ports/dead-letters.ts";
 import { QueueUnavailableError } from "../../src/ports/errors.ts";
 import { type Api, startApi } from "../support/api.ts";
 
@@ -95,6 +96,33 @@ describe("deadLetters", () => {
       [6, 4, 2].map((number) => `letter ${number}`),
     );
     expect(await details({ first, reason: "CRASHED_WORKER" })).toEqual([]);
+  });
+
+  test("of large payloads are in pages that an answer holds, and none is left out", async () => {
+    const numbers = Array.from({ length: 12 }, (_, index) => 12 - index);
+    const large: StoredDeadLetter[] = numbers.map((number) => ({
+      ...letter(number, "UNREADABLE_MESSAGE"),
+      payload: { base64: "A".repeat(1024 * 1024) },
+      sequence: number,
+    }));
+    await api.stop();
+    api = await startApi({
+      override: ({ queue }) => ({
+        queue: {
+          ...queue,
+          deadLetters: {
+            ...queue.deadLetters,
+            async page({ before, limit }) {
+              const below = large.filter(({ sequence }) => before === null || sequence < before);
+              const letters = below.slice(0, limit);
+              return { letters, next: below.length > limit ? (letters.at(-1)?.sequence ?? null) : null };
+            },
+          },
+        },
+      }),
+    });
+    for (const first of [1, 5, 500])
+      expect(await details({ first })).toEqual(numbers.map((number) => `letter ${number}`));
   });
 
   test("a cursor is good for its own filter only, and goes on behind its letter", async () => {
