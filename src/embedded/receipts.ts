@@ -3,7 +3,7 @@ import type { Erasure, ErasureReach, ErasureStatus } from "../domain/erasure.ts"
 import { USER_HASH } from "./schema.ts";
 import type { UserPosition } from "./store-writes.ts";
 
-/** Unfinished erasures looked at; they are worked off one at a time, oldest first. */
+/** Unfinished erasures looked at, the oldest; see admin/erasure-runner.ts for which have their turn. */
 const UNFINISHED_MAX = 1_000;
 
 /** Views that one read counts: 20,000 rows that are in memory took about 1 ms. */

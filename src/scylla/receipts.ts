@@ -7,7 +7,7 @@ import type { UserHashes } from "./user-hashes.ts";
 
 /** Partitions of the index of unfinished erasures: bounds how many tombstones a look at one of them meets. */
 const BUCKETS = 16;
-/** Unfinished erasures looked at; they are worked off one at a time, oldest first. */
+/** Unfinished erasures looked at, the oldest; see admin/erasure-runner.ts for which have their turn. */
 const UNFINISHED_MAX = 1_000;
 
 /** The receipts of erasures, and which of them are not finished. */
