@@ -114,14 +114,7 @@ export function createSender(deps: SenderDependencies): Sender {
     const wantedMs = draining || listLeft > 0 ? nowMs : waitingSinceMs + tuning.sendAfterMs;
     const atMs = Math.max(wantedMs, serverWishMs, backoffUntilMs);
     if (atMs > nowMs) cancelTimer = platform.timer(Math.ceil(atMs - nowMs), step);
-    else attempt(send, onFault);
-  }
-
-  /** Nobody waits for `send`: what it did not expect is told here, and the views wait. */
-  function onFault(error: unknown): void {
-    const views = [...(flight?.views ?? [])];
-    flight?.abort();
-    settle(views, { kind: "later", code: "INTERNAL", message: String(error), waitMs: 0 });
+    else send();
   }
 
   function endPass(): void {
@@ -134,12 +127,13 @@ export function createSender(deps: SenderDependencies): Sender {
     for (const resolve of ended) resolve();
   }
 
-  async function send(): Promise<void> {
+  function send(): void {
     const controller = new AbortController();
-    const cancelTimeout = platform.timer(tuning.requestTimeoutMs, () => {
+    const fail = (code: string, message: string) => {
       controller.abort();
-      settle([...sending.views], { kind: "later", code: "TIMEOUT", message: "no answer in time", waitMs: 0 });
-    });
+      settle([...sending.views], { kind: "later", code, message, waitMs: 0 });
+    };
+    const cancelTimeout = platform.timer(tuning.requestTimeoutMs, () => fail("TIMEOUT", "no answer in time"));
     function abort(): void {
       cancelTimeout();
       controller.abort();
@@ -148,7 +142,27 @@ export function createSender(deps: SenderDependencies): Sender {
     flight = sending;
     // Given up for its time, or by `stop`: whatever comes of it now is no longer looked at.
     const over = () => flight !== sending;
+    attempt(
+      async () => {
+        const verdict = await exchangeNext(sending, controller.signal, over);
+        if (over()) return;
+        cancelTimeout();
+        if (verdict !== undefined) settle([...sending.views], verdict);
+      },
+      (error) => {
+        if (over()) return;
+        cancelTimeout();
+        fail("INTERNAL", String(error));
+      },
+    );
+  }
 
+  /** Undefined: it is over, or there is nothing left to send. */
+  async function exchangeNext(
+    sending: Flight,
+    signal: AbortSignal,
+    over: () => boolean,
+  ): Promise<Verdict | undefined> {
     const looked = deps.beforeSending();
     if (looked !== undefined) await looked;
     if (over()) return;
@@ -168,11 +182,7 @@ export function createSender(deps: SenderDependencies): Sender {
     // Times that could not be saved are what they were.
     const views = nextBatch(chosen, chosen.length, platform.bodyBytesMax);
     sending.views = new Set(views);
-
-    const verdict = await exchange.send(views, controller.signal, over);
-    if (verdict === undefined || over()) return;
-    cancelTimeout();
-    settle(views, verdict);
+    return exchange.send(views, signal, over);
   }
 
   function giveUp(): void {

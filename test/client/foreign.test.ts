@@ -245,6 +245,24 @@ describe("never throws", () => {
       expect(Math.abs(instant - world.nowMs())).toBeLessThan(11 * MINUTE_MS);
   });
 
+  test("a fault that nobody expects: told, and the views wait for the next attempt", async () => {
+    const phone = createPhone();
+    let faults = 1;
+    phone.platform = (platform) => ({
+      ...platform,
+      get bodyBytesMax() {
+        if (faults-- > 0) throw new Error("not here");
+        return platform.bodyBytesMax;
+      },
+    });
+    const app = phone.start();
+    view(app, 11);
+    await phone.world.pass(MINUTE_MS);
+    expect(app.errors).toMatchObject([{ code: "INTERNAL", message: "Error: not here" }]);
+    expect(app.impressions.status().acknowledged).toBe(11);
+    expect(app.boot.timers()).toBe(0);
+  });
+
   test.each(["1e300", "-1e300", "NaN", "{", "", "[1]", "1e14", "null"])(
     "a saved clock of %s",
     async (saved) => {
