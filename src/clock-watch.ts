@@ -23,7 +23,7 @@ export function watchClock(clock: GuardedClock, logger: Logger): ClockWatch {
       );
     }
     if (jumpMs === 0 && (told.jumpMs !== 0 || jumps > told.jumps)) {
-      logger.warn({ time: new Date(clock.nowMs()).toISOString() }, "the clock is certain again");
+      logger.warn({ clock: new Date(clock.nowMs()).toISOString() }, "the clock is certain again");
     }
     told.jumps = jumps;
     told.jumpMs = jumpMs;

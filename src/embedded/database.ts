@@ -227,7 +227,10 @@ export function checkWhole(file: string): void {
   } catch (error) {
     throw startError(file, error);
   }
-  if (found !== "ok") throw new EngineStartError(`${damageProblem(file)} (${String(found)})`);
+  if (found !== "ok") {
+    const finding = String(found).replaceAll("\n", " "); // SQLite heads it with a line of its own
+    throw new EngineStartError(`${damageProblem(file)} (${finding})`);
+  }
 }
 
 function damageProblem(path: string): string {

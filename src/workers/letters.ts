@@ -171,5 +171,7 @@ function shortened(value: unknown, bytesMax = VALUE_BYTES_MAX): unknown {
   const bytes = Buffer.byteLength(json);
   if (bytes <= bytesMax) return value;
   const text = typeof value === "string" ? value : json;
-  return `${text.slice(0, CUT_VALUE_CHARACTERS)}... (cut: ${bytes} bytes)`;
+  // Half of a character would be no valid text in UTF-8, and readers in other languages stumble over it.
+  const beginning = text.slice(0, CUT_VALUE_CHARACTERS).replace(/[\uD800-\uDBFF]$/, "");
+  return `${beginning}... (cut: ${bytes} bytes)`;
 }

@@ -150,7 +150,9 @@ describe("impressions doctor", () => {
     damageDatabase(file("store.sqlite"));
     expect(findings()).toMatchObject({
       "queue.sqlite": expect.stringMatching(/^ok: /),
-      "store.sqlite": expect.stringMatching(/^failed: .*store\.sqlite is damaged: restore store\.sqlite/),
+      "store.sqlite": expect.stringMatching(
+        /^failed: .*store\.sqlite is damaged: restore store\.sqlite.*\)$/,
+      ),
     });
   });
 });

@@ -98,4 +98,13 @@ describe("the dead letter of a bad impression", () => {
     });
     expect(cut?.detail).toMatch(/^postId must have at most 128 characters \(/);
   });
+
+  test("cuts between characters, never inside one", () => {
+    const [cut] = lettersOf({
+      userId: "u",
+      impression: { postId: `a${"\u{1f600}".repeat(300)}`, viewedAtMs: NOW_MS },
+    });
+    // As a text of JSON, half of a character would stand as an escape.
+    expect(JSON.stringify(cut?.payload)).toMatch(/"a\p{Emoji_Presentation}+\.\.\. \(cut: /u);
+  });
 });
