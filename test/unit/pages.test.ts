@@ -1,0 +1,68 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { describeConfig, readConfig } from "../../src/config.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const README_LINES_MAX = 220;
+
+const PAGES = globSync(["*.md", "docs/**/*.md", "client/*.md", "examples/**/*.md"], { cwd: ROOT }).sort();
+const DECISIONS = globSync("docs/adr/[0-9]*.md", { cwd: ROOT }).sort();
+
+const read = (page: string) => readFileSync(join(ROOT, page), "utf8");
+
+/** What GitHub makes of a heading: lower case, words joined by `-`, no other punctuation, no links. */
+function anchorsOf(page: string): string[] {
+  const withoutCode = read(page).replaceAll(/^```.*?^```/gms, "");
+  return [...withoutCode.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .replaceAll(/\[(.+?)\]\(.+?\)/g, "$1")
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+/** The links of a page that stay in this repository and lead nowhere. */
+function brokenLinksOf(page: string): string[] {
+  return [...read(page).matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)].flatMap(
+    ([, path = "", anchor]) => {
+      const target = path === "" ? page : join(dirname(page), path);
+      if (!existsSync(join(ROOT, target))) return [`${page}: ${path}`];
+      if (anchor === undefined || !target.endsWith(".md") || anchorsOf(target).includes(anchor)) return [];
+      return [`${page}: ${path}#${anchor}`];
+    },
+  );
+}
+
+describe("the pages", () => {
+  test("link only to files and headings that exist", () => {
+    expect(PAGES.length).toBeGreaterThan(20);
+    expect(PAGES.flatMap(brokenLinksOf)).toEqual([]);
+  });
+
+  test("number each decision once, and list it under its heading", () => {
+    const list = read("docs/adr/README.md");
+    const numbers = DECISIONS.map((page) => Number(page.match(/(\d{4})-/)?.[1]));
+    expect(new Set(numbers).size).toBe(DECISIONS.length);
+    const expected = DECISIONS.map((page, index) => {
+      const [, number, title] = read(page).match(/^# (\d+)\. (.+)$/m) ?? [];
+      expect(Number(number), page).toBe(numbers[index]);
+      return `| ${number} | [${title}](${page.slice("docs/adr/".length)}) |`;
+    });
+    expect(list.match(/^\| \d.+$/gm)).toEqual(expected);
+  });
+});
+
+describe("the front page", () => {
+  test("stays short", () => {
+    expect(read("README.md").trimEnd().split("\n").length).toBeLessThanOrEqual(README_LINES_MAX);
+  });
+
+  test("tells of each setting that `impressions config` prints", () => {
+    const [, section = ""] = read("README.md").match(/^## Configuration$(.+?)^## /ms) ?? [];
+    const names = describeConfig(readConfig({})).map((line) => line.slice(0, line.indexOf("=")));
+    expect(names.length).toBeGreaterThan(50);
+    expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(section))).toEqual([]);
+  });
+});
