@@ -9,7 +9,11 @@ export function registerServe(program: Command, deps: CliDependencies): void {
   program
     .command("serve", { isDefault: true })
     .description("run the API and the workers in one process (what `npm start` does)")
-    .action(() => run("serve", deps));
+    .allowExcessArguments() // the default command gets every unknown one as an argument
+    .action((_options: unknown, { args: [unknown] }: Command) => {
+      if (unknown !== undefined) program.error(`error: unknown command '${unknown}'`);
+      return run("serve", deps);
+    });
   program
     .command("api")
     .description("run the API alone, beside workers in other processes (needs ENGINE=cluster)")
