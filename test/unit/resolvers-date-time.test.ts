@@ -1,4 +1,4 @@
-import { Kind } from "graphql";
+import { GraphQLError, Kind, parseValue } from "graphql";
 import { describe, expect, test } from "vitest";
 import { DateTime } from "../../src/resolvers/scalars/date-time.ts";
 
@@ -18,6 +18,18 @@ describe("the scalar", () => {
       /"2026-02-31T00:00:00Z": there is no such day, time or offset/,
     );
     expect(parse("2026-02-31")).toThrow(/"2026-02-31": it is not written like that\.$/);
+  });
+
+  test("says where in the document a wrong literal stands", () => {
+    const literal = parseValue('  "yesterday"');
+    let error: unknown;
+    try {
+      DateTime.parseLiteral(literal, {});
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toBeInstanceOf(GraphQLError);
+    expect(error).toMatchObject({ locations: [{ line: 1, column: 3 }] });
   });
 
   test.each([Number.NaN, 253_402_300_800_000, "2026"])("does not print %j", (value) => {

@@ -1,10 +1,11 @@
-import { GraphQLError, GraphQLScalarType, Kind } from "graphql";
+import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from "graphql";
 import { formatInstant, parseInstant, whyNoInstant } from "../../domain/instant.ts";
 
 /** As much of a wrong value as an error message repeats. */
 const QUOTED_CHARACTERS_MAX = 40;
 
-function parseValue(value: unknown): number {
+/** `literal` is where the value stands, if it is written in the document. */
+function parse(value: unknown, literal?: ValueNode): number {
   const instantMs = typeof value === "string" ? parseInstant(value) : null;
   if (instantMs !== null) return instantMs;
   const given =
@@ -13,6 +14,7 @@ function parseValue(value: unknown): number {
       : `a ${typeof value}`;
   throw new GraphQLError(
     `DateTime must be an RFC 3339 instant with an offset, such as "2026-11-22T10:15:30.123Z", not ${given}.`,
+    literal === undefined ? {} : { nodes: literal },
   );
 }
 
@@ -27,8 +29,6 @@ export const DateTime = new GraphQLScalarType<number, string>({
   serialize(value) {
     return formatInstant(typeof value === "number" ? value : Number.NaN);
   },
-  parseValue,
-  parseLiteral(node) {
-    return parseValue(node.kind === Kind.STRING ? node.value : undefined);
-  },
+  parseValue: (value) => parse(value),
+  parseLiteral: (node) => parse(node.kind === Kind.STRING ? node.value : undefined, node),
 });
