@@ -42,7 +42,7 @@ seen_posts() {
   done
 }
 
-users=$1
+users=${1:?usage: ./recommender.sh USER[,USER] CANDIDATE...}
 user=${users%%,*}
 shift
 # A post may come back when it was last seen a month ago.
