@@ -186,7 +186,10 @@ function isErrorCode(code: unknown): code is ErrorCode {
 /** Sentences of Apollo Server about itself, as sentences about this service: how they begin, and what to say instead. */
 const REPHRASED: readonly (readonly [begins: string, sentence: string])[] = [
   ["POST body missing", 'The body must be a JSON object: {"query": "...", "variables": {...}}.'],
-  ["GraphQL operations must contain", "query must hold a GraphQL document."],
+  [
+    "GraphQL operations must contain",
+    "query must hold a GraphQL document: in the JSON body, or with GET in the address. (A redirect may have made a GET of a POST.)",
+  ],
   ["GraphQL queries must be strings", "query must be a string that holds a GraphQL document."],
   [
     "Operation batching disabled",

@@ -153,6 +153,13 @@ describe("the request", () => {
     expectRefusal(await readAnswer(response), 405, "BAD_USER_INPUT", /mutation.*POST/i);
   });
 
+  test("a GET without a document, as a redirect makes one of a POST", async () => {
+    const response = await fetch(new URL("/graphql", api.url), {
+      headers: { "content-type": "application/json" },
+    });
+    expectRefusal(await readAnswer(response), 400, "BAD_USER_INPUT", /^query must .*redirect.*GET of a POST/);
+  });
+
   test("an unknown path says where things are", async () => {
     const response = await fetch(new URL("/api/v2?x=1", api.url));
     expectRefusal(
