@@ -147,6 +147,7 @@ export function listViews<Item>(
   /** By the list's key, for each of the ways in which it tells. */
   const visible = new Map<string, { readonly postId: string; readonly details: ReportedDetails }>();
   let inFront = true;
+  let appActive = true;
   let stopListening: () => void = () => undefined;
   const percent = (rule.fractionMin ?? 0.5) * 100;
   // Not the rule's second: React Native's helper (0.88.1; not 0.79) forgets an item's time each time that another one comes
@@ -154,6 +155,7 @@ export function listViews<Item>(
   const minimumViewTime = 0;
 
   function begin(): void {
+    if (!inFront || !appActive) return;
     for (const [element, { postId, details }] of visible) reporter.visible(postId, 1, details, element);
   }
   function end(element: string): void {
@@ -173,7 +175,8 @@ export function listViews<Item>(
     // Under the same key there may have been another one.
     if (visible.get(element)?.postId !== postId) end(element);
     visible.set(element, post);
-    reporter.visible(postId, 1, post.details, element);
+    // A list goes on telling of items that come while the app is in the background: begin() counts them when it is back.
+    if (appActive) reporter.visible(postId, 1, post.details, element);
   }
   /** Of anything but a string `viewed` tells that it is no id. */
   function idOf(item: Item): string | null {
@@ -193,9 +196,10 @@ export function listViews<Item>(
 
   attempt(() => {
     const subscription = appState.addEventListener("change", (state) => {
-      if (state !== "active") reporter.hideAll();
+      appActive = state === "active";
       // The list says nothing when the app comes back: what it last called visible still is.
-      else if (inFront) begin();
+      if (appActive) begin();
+      else reporter.hideAll();
     });
     stopListening = () => subscription.remove();
   });

@@ -109,6 +109,26 @@ describe.each(RELEASES)("%s", (release) => {
     expect(seen().length).toBeGreaterThan(10);
   });
 
+  test("what comes into the list while the app is in the background counts from its return on", () => {
+    const { views, viewed, state } = createViews();
+    const list = createList(release, views.viewabilityConfigCallbackPairs, SCREEN);
+    list.items = [cell("a", 300)];
+    list.update();
+    pass(1_200);
+    state("background");
+    list.items = [cell("a", 300), cell("b", 300)];
+    list.update();
+    views.showAgain();
+    pass(5_000);
+    state("active");
+    pass(1_100);
+    views.stop();
+    expect(viewed).toEqual([
+      ["a", 0, 1_200],
+      ["b", 1, 1_100],
+    ]);
+  });
+
   test("headers and footers of sections are no posts, however the list tells of them", () => {
     for (const converts of [true, false]) {
       const { views, viewed } = createViews();
