@@ -18,7 +18,10 @@ export function createClearMark(deps: {
 }): ClearMark {
   const { storage, bound, account, onFailure } = deps;
   const key = `impressions-cleared/${hash(account)}`;
+  /** What the storage had; undefined where that is not known. */
   let known: string | null | undefined;
+  /** This instance's own, which the storage may come to have whenever it likes, or never. */
+  let own: string | undefined;
   let asking = false;
   let sets = 0;
 
@@ -54,14 +57,22 @@ export function createClearMark(deps: {
       }),
     look: (onNews) =>
       read((mark) => {
-        const isNews = known !== undefined && mark !== known;
+        const isNews = known !== undefined && mark !== known && mark !== own;
         known = mark;
         if (isNews) onNews();
       }),
     set(mark) {
       sets++;
-      known = mark;
-      return bound(storage.set(key, mark));
+      own = mark;
+      // What is found until it is written, if it ever is, was there before.
+      known = undefined;
+      const setsNow = sets;
+      const written = () => {
+        if (sets === setsNow) known = mark;
+      };
+      const setting = storage.set(key, mark);
+      if (!isPromise(setting)) written();
+      else return bound(setting.then(written));
     },
   };
 }

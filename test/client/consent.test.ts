@@ -121,6 +121,36 @@ describe("clear", () => {
     expect(other.impressions.status().acknowledged).toBe(1);
   });
 
+  test.each(["takes nothing", "is slow"])(
+    "what is seen afterwards is kept and sent where the storage %s",
+    async (kind) => {
+      const phone = createPhone();
+      const { world } = phone;
+      phone.platform = (platform) => ({
+        ...platform,
+        storage: {
+          ...platform.storage,
+          set(key, value) {
+            if (kind === "takes nothing") throw new Error("full");
+            return new Promise((resolve) => {
+              platform.timer(2 * SECOND_MS, () => resolve(platform.storage.set(key, value)));
+            });
+          },
+        },
+      });
+      const app = phone.start();
+      await world.pass(SECOND_MS);
+      void app.impressions.clear();
+      view(app, 1, "first");
+      void app.impressions.flush();
+      await world.pass(MINUTE_MS);
+      view(app, 1, "second");
+      void app.impressions.flush();
+      await world.pass(MINUTE_MS);
+      expect([...phone.ledger.instantsOf.keys()]).toEqual(["first0", "second0"]);
+    },
+  );
+
   test("a storage that hangs keeps it from nothing but what it has itself", async () => {
     const never = () => new Promise<never>(() => undefined);
     const phone = createPhone();
