@@ -14,10 +14,13 @@ const NAMES = new Map(
   Object.entries(STATEMENTS).map(([name, { cql }]) => [cql as string, name as StatementName]),
 );
 
+/** Who was erased, and the key that names are hashed with. */
+const BY_ITSELF: ReadonlySet<StatementName> = new Set(["readErasedUsers", "readUserHashKeys"]);
+
 /**
  * From now on notes every statement of statements.ts that anything in this process sends, a page of a long answer as one
  * more; it is sent all the same. Single statements only: what reads are made of. Left out is what the store asks by
- * itself from time to time: who was erased.
+ * itself from time to time.
  */
 export function noteSentStatements(): {
   readonly all: SentStatement[];
@@ -34,7 +37,7 @@ export function noteSentStatements(): {
     const [cql, parameters] = sent as [string, readonly unknown[]];
     const answer = (send as (...sent: unknown[]) => Promise<types.ResultSet>).apply(this, sent);
     const name = NAMES.get(cql);
-    if (name !== undefined && name !== "readErasedUsers") {
+    if (name !== undefined && !BY_ITSELF.has(name)) {
       const done = () => undefined;
       all.push({ name, parameters, settled: answer.then(done, done) });
     }
