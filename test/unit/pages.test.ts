@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { describeConfig, readConfig } from "../../src/config.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const README_LINES_MAX = 220;
+const README_LINES_MAX = 219;
 
 const PAGES = globSync(["*.md", "docs/**/*.md", "client/*.md", "examples/**/*.md"], { cwd: ROOT }).sort();
 const DECISIONS = globSync("docs/adr/[0-9]*.md", { cwd: ROOT }).sort();
