@@ -11,6 +11,11 @@ export interface ClockWatch {
 }
 
 export function watchClock(clock: GuardedClock, logger: Logger): ClockWatch {
+  if (!clock.isCertain())
+    logger.error(
+      { time: timeOf(clock) },
+      "the host's clock was never set: nothing new is dated by it, and impressions are refused, until it is",
+    );
   const told = { jumps: clock.state().jumps, jumpMs: 0 };
 
   function look(): void {
@@ -23,7 +28,7 @@ export function watchClock(clock: GuardedClock, logger: Logger): ClockWatch {
       );
     }
     if (jumpMs === 0 && (told.jumpMs !== 0 || jumps > told.jumps)) {
-      logger.warn({ clock: new Date(clock.nowMs()).toISOString() }, "the clock is certain again");
+      logger.warn({ clock: timeOf(clock) }, "the clock is certain again");
     }
     told.jumps = jumps;
     told.jumpMs = jumpMs;
@@ -34,7 +39,11 @@ export function watchClock(clock: GuardedClock, logger: Logger): ClockWatch {
   return {
     health() {
       const seconds = Math.round(clock.state().jumpMs / 1_000);
-      if (seconds === 0) return { healthy: true };
+      if (seconds === 0) {
+        if (clock.isCertain()) return { healthy: true };
+        const reason = `the host's clock was never set, it shows ${timeOf(clock)}: impressions are refused until it is`;
+        return { healthy: false, reason };
+      }
       const direction = seconds > 0 ? "ahead" : "back";
       return {
         healthy: false,
@@ -43,4 +52,8 @@ export function watchClock(clock: GuardedClock, logger: Logger): ClockWatch {
     },
     stop: () => clearInterval(timer),
   };
+}
+
+function timeOf(clock: GuardedClock): string {
+  return new Date(clock.nowMs()).toISOString();
 }

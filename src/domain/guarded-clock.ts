@@ -1,4 +1,4 @@
-import { type Clock, MINUTE_MS } from "./time.ts";
+import { CLOCK_SET_MS_MIN, type Clock, MINUTE_MS } from "./time.ts";
 
 /** How far the host's clock may step and be followed at once: NTP corrects less, and a view's tolerance is 5 minutes. */
 export const CLOCK_STEP_MS_MAX = MINUTE_MS;
@@ -18,7 +18,10 @@ export interface ClockState {
 }
 
 export interface GuardedClock extends Clock {
-  /** False while the host's clock has jumped and is neither back nor believed: then nothing new should be dated. */
+  /**
+   * False while the host's clock has jumped and is neither back nor believed, or was never set, as on a board without a
+   * battery before it has heard from NTP: then nothing new should be dated.
+   */
   readonly isCertain: () => boolean;
   readonly state: () => ClockState;
 }
@@ -59,8 +62,7 @@ export function createGuardedClock(host: Clock, confirmMs: number = CLOCK_CONFIR
     nowMs: look,
     monotonicMs: host.monotonicMs,
     isCertain() {
-      look();
-      return doubt === null;
+      return look() >= CLOCK_SET_MS_MIN && doubt === null;
     },
     state() {
       look();

@@ -25,8 +25,8 @@ export function microsToMillis(micros: number): number {
   return Math.floor(micros / 1_000);
 }
 
-/** Nobody sent anything to this service before it existed: a clock that shows less was never set. */
-const EARLIEST_SENT_AT_MS = Date.UTC(2025, 0, 1);
+/** This service did not exist before: a clock that shows less, a sender's or our host's, was never set. */
+export const CLOCK_SET_MS_MIN: number = Date.UTC(2025, 0, 1);
 
 /**
  * How far every viewedAt of a list is moved because its sender's clock is certainly wrong: more than 5 minutes ahead of
@@ -38,7 +38,7 @@ const EARLIEST_SENT_AT_MS = Date.UTC(2025, 0, 1);
  */
 export function clockShiftMs(receivedAtMs: number, sentAtMs: number | null): number {
   if (sentAtMs === null) return 0;
-  const isWrong = sentAtMs > receivedAtMs + CLOCK_TOLERANCE_MS || sentAtMs < EARLIEST_SENT_AT_MS;
+  const isWrong = sentAtMs > receivedAtMs + CLOCK_TOLERANCE_MS || sentAtMs < CLOCK_SET_MS_MIN;
   return isWrong ? Math.round((receivedAtMs - sentAtMs) / MINUTE_MS) * MINUTE_MS : 0;
 }
 

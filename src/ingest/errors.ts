@@ -8,7 +8,7 @@ export class ClockUncertainError extends Error {
   override readonly name = "ClockUncertainError";
 
   constructor() {
-    super("the host's clock has jumped, and is neither back nor confirmed");
+    super("the host's clock has jumped, and is neither back nor confirmed, or was never set");
   }
 }
 

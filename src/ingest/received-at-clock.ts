@@ -11,7 +11,7 @@ export interface ReceivedAtClock {
    * Epoch microseconds: the first of so many (1 unless given) that no other answer of this process holds, all of them
    * greater than the earlier ones, unless the clock was set back by more than a minute.
    *
-   * @throws ClockUncertainError the host's clock has jumped: what is stamped now may be dated anywhere.
+   * @throws ClockUncertainError the host's clock has jumped, or was never set: what is stamped now may be dated anywhere.
    */
   nextUs(count?: number): number;
 }

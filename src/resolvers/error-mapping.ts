@@ -60,7 +60,7 @@ export function publicErrorOf(error: unknown, random: () => number = Math.random
     return {
       code: "OVERLOADED",
       message:
-        "The clock of the service's host has jumped, so nothing can be dated. Nothing was enqueued; send the same again after retryAfterMs.",
+        "The clock of the service's host has jumped, or was never set, so nothing can be dated. Nothing was enqueued; send the same again after retryAfterMs.",
       retryAfterMs: CLOCK_RETRY_FACTOR * retryAfterMs,
     };
   }

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { watchClock } from "../../src/clock-watch.ts";
 import {
   CLOCK_CONFIRM_MS,
   CLOCK_SETTLE_MS,
@@ -8,6 +9,9 @@ import {
   createGuardedClock,
 } from "../../src/domain/guarded-clock.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
+import { ClockUncertainError } from "../../src/ingest/errors.ts";
+import { createReceivedAtClock } from "../../src/ingest/received-at-clock.ts";
+import type { Logger } from "../../src/telemetry/logger.ts";
 
 const START_MS = 1_790_000_000_000;
 const SECOND_MS = 1_000;
@@ -38,6 +42,25 @@ describe("a guarded clock", () => {
     host.errorMs = stepMs;
     expect(clock.nowMs()).toBe(host.nowMs());
     expect(clock.isCertain()).toBe(true);
+  });
+
+  test("dates nothing by a clock that was never set, until it is set and was believed", () => {
+    const host = createHost();
+    host.errorMs = -START_MS;
+    const clock = createGuardedClock(host);
+    const logger = { warn: vi.fn(), error: vi.fn() };
+    const watch = watchClock(clock, logger as unknown as Logger);
+    const receivedAt = createReceivedAtClock(clock);
+    host.pass(10 * SECOND_MS, clock);
+    expect(() => receivedAt.nextUs()).toThrow(ClockUncertainError);
+    expect(watch.health()).toEqual({ healthy: false, reason: expect.stringContaining("shows 1970-01-01T") });
+    expect(logger.error).toHaveBeenCalledTimes(1);
+    host.errorMs = 0;
+    expect(() => receivedAt.nextUs()).toThrow(ClockUncertainError);
+    host.pass(CLOCK_CONFIRM_MS + SECOND_MS, clock);
+    expect(receivedAt.nextUs()).toBe(host.nowMs() * 1_000);
+    expect(watch.health()).toEqual({ healthy: true });
+    watch.stop();
   });
 
   test.each([100 * DAY_MS, -100 * DAY_MS, CLOCK_STEP_MS_MAX + 1_000])(
