@@ -75,7 +75,12 @@ export async function carryOutErasure(
   async function removeDeadLetters(): Promise<void> {
     let before: number | null = null;
     do {
-      const page = await queue.deadLetters.page({ filter: { userId }, before, limit: DEAD_LETTERS_PER_PAGE });
+      const page = await queue.deadLetters.page({
+        filter: { userId },
+        before,
+        limit: DEAD_LETTERS_PER_PAGE,
+        includesExpired: true,
+      });
       const reach = erasureReach(throughUs, clock.nowMs());
       const gone = page.letters.filter(({ receivedAtUs }) => isWithin(reach, receivedAtUs ?? 0));
       await queue.deadLetters.remove(gone.map((letter) => letter.id));

@@ -72,11 +72,11 @@ export function createDeadLetters(deps: EmbeddedDeadLettersDeps): DeadLetters {
         throw new DeadLettersFullError(`embedded dead letters: the limit is ${maxBytes} bytes`);
     },
 
-    async page({ filter, before, limit }) {
+    async page({ filter, before, limit, includesExpired = false }) {
       assertOpen();
       return readInTurn(() => {
         const letters: StoredDeadLetter[] = [];
-        const expiredMs = expiredThroughMs();
+        const expiredMs = includesExpired ? Number.NEGATIVE_INFINITY : expiredThroughMs();
         let bytes = 0;
         let scanned = 0;
         let last: number | null = null;

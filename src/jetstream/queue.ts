@@ -205,7 +205,7 @@ export function createJetStreamQueue(
       return state.messages === 0 || state.first_seq > sequence;
     },
 
-    // The server has the files; a dead letter that is removed is overwritten by it (jetstream/dead-letters.ts).
+    // The server has the files; a dead letter that is removed goes from them as it compacts (jetstream/dead-letters.ts).
     scrub: async () => undefined,
 
     async stats() {

@@ -40,6 +40,8 @@ export interface DeadLetterPageRequest {
   /** Go on below this sequence; null from the newest. */
   readonly before: number | null;
   readonly limit: number;
+  /** Also those whose days are over, where they still lie there: what erases has to find them. Left out: not. */
+  readonly includesExpired?: boolean;
 }
 
 export interface StoredDeadLetter extends DeadLetter {

@@ -1,9 +1,11 @@
 import { describe, expect, it, onTestFinished } from "vitest";
+import { carryOutErasure } from "../../src/admin/erasure-steps.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { EmbeddedEngineOptions } from "../../src/embedded/engine.ts";
 import type { DeadLetterFilter, DeadLetterPage } from "../../src/ports/dead-letters.ts";
 import { QueueFullError } from "../../src/ports/errors.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
+import type { Logger } from "../../src/telemetry/logger.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { BRIEF_MS, bodyOf, only, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
 import { queueContract } from "../contract/queue/index.ts";
@@ -34,7 +36,7 @@ describe("embedded queue", () => {
     const time = { nowMs: NOW_MS };
     const engine = await openTemporaryEngine({ ...options, clock });
     onTestFinished(() => engine.dispose());
-    return { queue: engine.current().queue, time };
+    return { ...engine.current(), clock, time };
   }
 
   it("forgets a message's id after the two minutes that the port promises, not before", async () => {
@@ -104,6 +106,26 @@ describe("embedded queue", () => {
     await queue.sweep();
     expect(await queue.deadLetters.count()).toBe(0);
     await queue.deadLetters.add([old]);
+    expect(await queue.deadLetters.count()).toBe(1);
+  });
+
+  it("lets an erasure take dead letters whose days are over and that no sweep has come by", async () => {
+    const { queue, store, clock, time } = await openAt({ deadLetterDays: 30 });
+    await queue.deadLetters.add([letterOf({ userId: "maria" }), letterOf({ userId: "ana" })]);
+    time.nowMs += 31 * DAY_MS;
+    const erasure = {
+      id: "one",
+      userId: "maria",
+      requestedAtUs: (time.nowMs - DAY_MS) * 1_000,
+      status: "WAITING_FOR_QUEUE",
+      rowsDeleted: 0,
+      finishedAtMs: null,
+    } as const;
+    await store.saveErasure(erasure);
+    const logger = { info: () => undefined, warn: () => undefined } as unknown as Logger;
+    const deps = { store, queue, clock, enqueuedWithinMs: 0, logger };
+    await carryOutErasure(erasure, deps, new AbortController().signal);
+    expect((await store.findErasure("one"))?.status).toBe("DONE");
     expect(await queue.deadLetters.count()).toBe(1);
   });
 
