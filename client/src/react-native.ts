@@ -122,7 +122,10 @@ export interface ListViews<Item> {
   readonly onViewableItemsChanged: OnViewableItemsChanged<Item>;
   /** These are the list's items now: ends the views of others. A list that is emptied does not tell of it. */
   itemsChanged(items: readonly Item[]): void;
-  /** Ends all views: call it when the screen loses its focus. The app's background does it by itself. */
+  /**
+   * Ends all views, and nothing counts until `showAgain()`: call it when the screen loses its focus. The app's background
+   * does it by itself.
+   */
   hideAll(): void;
   /** The screen has its focus again: what is visible, as far as the list has told, counts from now on. */
   showAgain(): void;
@@ -175,8 +178,8 @@ export function listViews<Item>(
     // Under the same key there may have been another one.
     if (visible.get(element)?.postId !== postId) end(element);
     visible.set(element, post);
-    // A list goes on telling of items that come while the app is in the background: begin() counts them when it is back.
-    if (appActive) reporter.visible(postId, 1, post.details, element);
+    // A list goes on telling of items that come while nobody looks: begin() counts them when it is back in front.
+    if (appActive && inFront) reporter.visible(postId, 1, post.details, element);
   }
   /** Of anything but a string `viewed` tells that it is no id. */
   function idOf(item: Item): string | null {

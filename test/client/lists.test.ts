@@ -129,6 +129,19 @@ describe.each(RELEASES)("%s", (release) => {
     ]);
   });
 
+  test("what comes into the list while another screen is in front counts from the return on", () => {
+    const { views, viewed } = createViews();
+    const list = createList(release, views.viewabilityConfigCallbackPairs, SCREEN);
+    views.hideAll();
+    list.items = [cell("a", 300)];
+    list.update();
+    pass(5_000);
+    views.showAgain();
+    pass(1_100);
+    views.stop();
+    expect(viewed).toEqual([["a", 0, 1_100]]);
+  });
+
   test("headers and footers of sections are no posts, however the list tells of them", () => {
     for (const converts of [true, false]) {
       const { views, viewed } = createViews();
