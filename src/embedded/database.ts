@@ -9,6 +9,8 @@ import { type Schema, USER_HASH } from "./schema.ts";
 const FILE_MODE = 0o600;
 /** How long a statement waits where another program (a `sqlite3` shell, a backup) holds the file. */
 const BUSY_TIMEOUT_MS = 5_000;
+/** The same for emptying the log: all other writes wait meanwhile. Our own reads end within some 15 ms. */
+const SCRUB_BUSY_TIMEOUT_MS = 1_000;
 /** Page cache of the writing connection: new rows land all over the indexes, and each miss reads a page. */
 const WRITER_CACHE_KIB = 64 * 1_024;
 const READER_CACHE_KIB = 32 * 1_024;
@@ -92,13 +94,21 @@ function defineUserHash(database: DatabaseSync): void {
  * anew does away with those (docs/adr/0042).
  *
  * @param contentBytesMax a file that holds more is not written anew, since all other writes wait meanwhile.
- * @returns false where another connection reads what is older: the log stays for now.
+ * @returns false where another connection reads what is older: the log stays for now, and nothing was written to it. (A
+ * reader that stays, a backup or a replicator, would have each try add the whole file.)
  */
 export function scrub(database: DatabaseSync, contentBytesMax: number): boolean {
   const pragma = (name: string) => Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
-  const contentBytes = (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
-  if (contentBytes <= contentBytesMax) database.exec("VACUUM");
-  return database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
+  const emptyLog = () => database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
+  database.exec(`PRAGMA busy_timeout = ${SCRUB_BUSY_TIMEOUT_MS}`);
+  try {
+    if (!emptyLog()) return false;
+    const contentBytes = (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
+    if (contentBytes <= contentBytesMax) database.exec("VACUUM");
+    return emptyLog();
+  } finally {
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  }
 }
 
 /**

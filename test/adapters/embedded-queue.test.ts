@@ -1,7 +1,11 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { carryOutErasure } from "../../src/admin/erasure-steps.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
+import { openForReading, openForWriting, prepareDatabase, scrub } from "../../src/embedded/database.ts";
 import type { EmbeddedEngineOptions } from "../../src/embedded/engine.ts";
+import { QUEUE_SCHEMA } from "../../src/embedded/schema.ts";
 import type { DeadLetterFilter, DeadLetterPage } from "../../src/ports/dead-letters.ts";
 import { QueueFullError } from "../../src/ports/errors.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
@@ -9,6 +13,7 @@ import type { Logger } from "../../src/telemetry/logger.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { BRIEF_MS, bodyOf, only, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
 import { queueContract } from "../contract/queue/index.ts";
+import { createTemporaryDirectory } from "../support/directory.ts";
 import { openTemporaryEngine } from "../support/embedded.ts";
 
 queueContract({
@@ -127,6 +132,24 @@ describe("embedded queue", () => {
     await carryOutErasure(erasure, deps, new AbortController().signal);
     expect((await store.findErasure("one"))?.status).toBe("DONE");
     expect(await queue.deadLetters.count()).toBe(1);
+  });
+
+  it("writes nothing to the log, try after try, where another program goes on reading", async () => {
+    const directory = createTemporaryDirectory();
+    onTestFinished(() => directory.remove());
+    const file = join(directory.path, "queue.sqlite");
+    prepareDatabase(file, QUEUE_SCHEMA);
+    const writing = openForWriting(file);
+    writing.exec("INSERT INTO messages (bytes, published_at, body) VALUES (1, 1, zeroblob(100000))");
+    const other = openForReading(file);
+    other.exec("BEGIN; SELECT count(*) FROM messages");
+    const logBytes = () => statSync(`${file}-wal`).size;
+    const before = logBytes();
+    expect([scrub(writing, Number.POSITIVE_INFINITY), logBytes()]).toEqual([false, before]);
+    expect([scrub(writing, Number.POSITIVE_INFINITY), logBytes()]).toEqual([false, before]);
+    other.close();
+    expect([scrub(writing, Number.POSITIVE_INFINITY), logBytes()]).toEqual([true, 0]);
+    writing.close();
   });
 
   it("finds few letters among many by going on where a page stopped looking", async () => {
