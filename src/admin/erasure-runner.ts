@@ -1,4 +1,5 @@
 import type { Erasure } from "../domain/erasure.ts";
+import { fnv1aFmix32 } from "../domain/shard-hash.ts";
 import { type Clock, microsToMillis } from "../domain/time.ts";
 import { StoreRefusedError } from "../ports/errors.ts";
 import { carryOutErasure, type ErasureStepsDeps, sleep } from "./erasure-steps.ts";
@@ -70,7 +71,7 @@ export function startErasureRunner(deps: ErasureRunnerDeps): ErasureRunner {
   async function attempt(erasure: Erasure): Promise<void> {
     try {
       if (await carryOutClaimed(erasure)) trials.delete(erasure.id);
-      else retryLater(erasure, failuresOf(erasure), leaseMs / RENEWALS_PER_LEASE);
+      else retryLater(erasure, failuresOf(erasure), claimDelayMs(holder, leaseMs));
     } catch (error) {
       await (error instanceof StoreRefusedError ? giveUp(erasure, error) : Promise.reject(error)).catch(
         (reason: unknown) => noteFailure(erasure, reason),
@@ -166,6 +167,15 @@ export function startErasureRunner(deps: ErasureRunnerDeps): ErasureRunner {
       await working;
     },
   };
+}
+
+/**
+ * When a process asks for an erasure again that another one has claimed: about three times a lease. Each process has a delay
+ * of its own: two that have claimed at once both gave up, and would claim at once again.
+ */
+export function claimDelayMs(holder: string, leaseMs: number): number {
+  const ofHolder = fnv1aFmix32(holder) / 2 ** 32;
+  return (leaseMs / RENEWALS_PER_LEASE) * (0.5 + ofHolder);
 }
 
 /** @param failed how often in a row. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { type ErasureRunner, startErasureRunner } from "../../src/admin/erasure-runner.ts";
+import { claimDelayMs, type ErasureRunner, startErasureRunner } from "../../src/admin/erasure-runner.ts";
 import { type Erasure, erasedThroughUs } from "../../src/domain/erasure.ts";
 import { type Clock, DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { Engine } from "../../src/engine.ts";
@@ -227,4 +227,13 @@ describe("the runner of erasures", () => {
     });
     expect(await engine.store.unfinishedErasures()).toEqual([]);
   });
+});
+
+test("processes that found each other claiming ask again at different times, within a lease", () => {
+  const holders = Array.from({ length: 50 }, (_, index) => `worker-${index}`);
+  const delaysMs = holders.map((holder) => claimDelayMs(holder, 30_000));
+  expect(new Set(delaysMs).size).toBe(holders.length);
+  expect(Math.min(...delaysMs)).toBeGreaterThanOrEqual(5_000);
+  expect(Math.max(...delaysMs)).toBeLessThanOrEqual(15_000);
+  expect(Math.max(...delaysMs) - Math.min(...delaysMs)).toBeGreaterThan(5_000);
 });
