@@ -42,6 +42,7 @@ export function createHoldings<Holder>(options: {
       if (holding === undefined) held.set(holder, { bytes, sinceMs: monotonicMs() });
       else holding.bytes += bytes;
       sum += bytes;
+      if (sum <= bytesMax) return;
       for (const oldest of held.keys()) {
         if (sum <= bytesMax) return;
         end(oldest);

@@ -70,10 +70,10 @@ function readBody(
   let bytes = 0;
   const reader: BodyReader = { end: (error) => finish(error) };
 
-  function finish(error: Error | null, body?: Buffer): void {
+  function finish(error: Error): void {
     payload.off("data", read).off("end", end).off("error", breakOff);
     underWay.release(reader);
-    done(error, body);
+    done(error);
   }
 
   function read(chunk: Buffer): void {
@@ -86,8 +86,12 @@ function readBody(
     underWay.add(reader, chunk.length);
   }
 
+  /** All is there, so that only an error of the connection could still come. */
   function end(): void {
-    finish(null, Buffer.concat(chunks, bytes));
+    payload.off("error", breakOff);
+    underWay.release(reader);
+    const [first] = chunks;
+    done(null, chunks.length === 1 ? first : Buffer.concat(chunks, bytes));
   }
 
   /** Nobody waits for an answer any more: the request ends with its connection, as CLIENT_GONE. */
