@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import {
   finerThan,
   SLICE_LENGTHS_SECONDS,
@@ -6,7 +7,6 @@ import {
   sliceEndMs,
   sliceKey,
 } from "../domain/slices.ts";
-import { createRecent } from "./recent.ts";
 
 /** Slices whose rows are counted at once: about 20 MB. */
 const COUNTED_SLICES_MAX = 100_000;
@@ -37,7 +37,7 @@ export function createSliceChooser(options: {
     within: { sinceMs: number; untilMs: number; finer: Slice["seconds"] },
   ) => Promise<boolean>;
 }): SliceChooser {
-  const counters = createRecent<Promise<{ rows: number }>>(COUNTED_SLICES_MAX);
+  const counters = new LRUCache<string, Promise<{ rows: number }>>({ max: COUNTED_SLICES_MAX });
 
   function counterOf(postId: string, slice: Slice, finer: Slice["seconds"]): Promise<{ rows: number }> {
     const key = `${sliceKey(slice)} ${postId}`;

@@ -1,7 +1,7 @@
+import { LRUCache } from "lru-cache";
 import { type Slice, sliceEndMs, sliceKey } from "../domain/slices.ts";
 import { DAY_MS, type WallClock } from "../domain/time.ts";
 import type { Database } from "./database.ts";
-import { createRecent } from "./recent.ts";
 import { timestampOf } from "./rows.ts";
 
 /** How much longer a marker lives than the last row that its slice can hold. */
@@ -20,15 +20,19 @@ export interface SliceMarkers {
   ensure(postId: string, slice: Slice): Promise<void>;
 }
 
+interface Marker {
+  /** Until when it counts as written. */
+  readonly untilMs: number;
+  readonly written: Promise<void>;
+}
+
 export function createSliceMarkers(options: {
   readonly database: Database;
   readonly retentionMs: number;
   readonly clock: WallClock;
 }): SliceMarkers {
   const { database, retentionMs, clock } = options;
-  const known = createRecent<{ readonly untilMs: number; readonly written: Promise<void> }>(
-    MARKERS_REMEMBERED_MAX,
-  );
+  const known = new LRUCache<string, Marker>({ max: MARKERS_REMEMBERED_MAX });
 
   return {
     ensure(postId, slice) {

@@ -1,4 +1,5 @@
 import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from "graphql";
+import { LRUCache } from "lru-cache";
 import { type CompiledOperation, createCompiler } from "./compiled-operation.ts";
 import {
   COMPILED_BYTES_MAX,
@@ -18,11 +19,6 @@ export interface CompiledQueries {
   answeredWell(document: DocumentNode, operation: OperationDefinitionNode): void;
 }
 
-interface Kept {
-  readonly compiled: CompiledOperation;
-  readonly bytes: number;
-}
-
 /**
  * Documents are the ones of the document store, the same object each time a text comes again; what is not stored is
  * never seen again, so never compiled.
@@ -30,27 +26,10 @@ interface Kept {
 export function createCompiledQueries(schema: GraphQLSchema): CompiledQueries {
   const compile = createCompiler(schema);
   const goodAnswers = new WeakMap<OperationDefinitionNode, number>();
-  const kept = new Map<OperationDefinitionNode, Kept>();
-  let bytes = 0;
-
-  function keep(operation: OperationDefinitionNode, entry: Kept): void {
-    kept.set(operation, entry);
-    bytes += entry.bytes;
-    for (const [oldest, { bytes: freed }] of kept) {
-      if (bytes <= COMPILED_BYTES_MAX) break;
-      kept.delete(oldest);
-      bytes -= freed;
-    }
-  }
+  const kept = new LRUCache<OperationDefinitionNode, CompiledOperation>({ maxSize: COMPILED_BYTES_MAX });
 
   return {
-    find(operation) {
-      const entry = kept.get(operation);
-      if (entry === undefined) return null;
-      kept.delete(operation);
-      kept.set(operation, entry);
-      return entry.compiled;
-    },
+    find: (operation) => kept.get(operation) ?? null,
     answeredWell(document, operation) {
       if (kept.has(operation)) return;
       const answers = (goodAnswers.get(operation) ?? 0) + 1;
@@ -61,7 +40,7 @@ export function createCompiledQueries(schema: GraphQLSchema): CompiledQueries {
       if (compiled === null) return;
       // One that was pushed out is compiled again when it was answered as often again.
       goodAnswers.delete(operation);
-      keep(operation, { compiled, bytes: bytesOf(document, compiled) });
+      kept.set(operation, compiled, { size: bytesOf(document, compiled) });
     },
   };
 }

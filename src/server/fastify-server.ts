@@ -6,7 +6,7 @@ import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { tooLongHeader } from "./header-limits.ts";
-import { createHoldings } from "./holdings.ts";
+import { createHoldings, type Holding } from "./holdings.ts";
 import { clientErrorResponse, failureOf, sendFailure } from "./http-errors.ts";
 import {
   ANSWERS_BYTES_MAX,
@@ -20,6 +20,13 @@ import {
   REQUEST_MS_MAX,
 } from "./limits.ts";
 import type { CutOff } from "./request-observer.ts";
+
+declare module "fastify" {
+  interface FastifyReply {
+    /** What of it is not sent yet; null before its request was looked at. */
+    holding: Holding | null;
+  }
+}
 
 export interface HttpServer {
   /** Resolves once connections are accepted. @throws the listen error of Node, such as EADDRINUSE. */
@@ -149,12 +156,15 @@ export function createFastifyServer(options: {
   let inFlight = 0;
   fastify.setErrorHandler((error, { id }, reply) => sendFailure(reply, failureOf(error, id, logger)));
   fastify.decorateRequest("outcome", null);
+  fastify.decorateReply("holding", null);
   fastify.addHook("onRequest", (request, reply, done) => {
     inFlight++;
+    const holding = answers.open(reply.raw);
+    reply.holding = holding;
     // Fires once, whether the answer was sent or the client went away; `once` would make a wrapper for that.
     reply.raw.on("close", () => {
       inFlight--;
-      answers.release(reply.raw);
+      holding.release();
     });
     reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
     const tooLong = tooLongHeader(request.headers);
@@ -167,7 +177,7 @@ export function createFastifyServer(options: {
   });
   fastify.addHook("onSend", (_request, reply, payload, done) => {
     if (typeof payload === "string" || Buffer.isBuffer(payload))
-      answers.add(reply.raw, Buffer.byteLength(payload));
+      reply.holding?.add(Buffer.byteLength(payload));
     // Else a connection whose request was in flight when closing began would stay open for KEEP_ALIVE_MS.
     if (closed !== undefined) reply.header("connection", "close");
     done(null, payload);

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { BODY_BYTES_MAX } from "../domain/limits.ts";
 import { ApiError } from "../errors.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
-import { createHoldings } from "./holdings.ts";
+import { createHoldings, type Holdings } from "./holdings.ts";
 
 /** How long those wait, at the least, whose body gave way; they come back spread over as long again. */
 const RETRY_AFTER_MS = 1_000;
@@ -63,16 +63,16 @@ interface BodyReader {
 function readBody(
   { headers, raw }: FastifyRequest,
   payload: IncomingMessage,
-  underWay: ReturnType<typeof createHoldings<BodyReader>>,
+  underWay: Holdings<BodyReader>,
   done: (error: Error | null, body?: Buffer) => void,
 ): void {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  const reader: BodyReader = { end: (error) => finish(error) };
+  const holding = underWay.open({ end: finish });
 
   function finish(error: Error): void {
     payload.off("data", read).off("end", end).off("error", breakOff);
-    underWay.release(reader);
+    holding.release();
     done(error);
   }
 
@@ -83,20 +83,20 @@ function readBody(
       return;
     }
     chunks.push(chunk);
-    underWay.add(reader, chunk.length);
+    holding.add(chunk.length);
   }
 
   /** All is there, so that only an error of the connection could still come. */
   function end(): void {
     payload.off("error", breakOff);
-    underWay.release(reader);
+    holding.release();
     const [first] = chunks;
     done(null, chunks.length === 1 ? first : Buffer.concat(chunks, bytes));
   }
 
   /** Nobody waits for an answer any more: the request ends with its connection, as CLIENT_GONE. */
   function breakOff(): void {
-    underWay.release(reader);
+    holding.release();
     raw.destroy();
   }
 

@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { isMissingTable, toStoreError } from "../../src/scylla/errors.ts";
 import { createInFlightLimit } from "../../src/scylla/in-flight.ts";
-import { createRecent } from "../../src/scylla/recent.ts";
 
 const { responseErrorCodes } = types;
 const response = (code: number, message: string) => new errors.ResponseError(code, message);
@@ -166,18 +165,5 @@ describe("requests in flight with a signal", () => {
     gate.resolve();
     await Promise.all([sent, next]);
     expect(hasBegun).toBe(true);
-  });
-});
-
-describe("recent entries", () => {
-  it("forget the one that was used least recently", () => {
-    const recent = createRecent<number>(2);
-    recent.set("a", 1);
-    recent.set("b", 2);
-    expect(recent.get("a")).toBe(1);
-    recent.set("c", 3);
-    expect(["a", "b", "c"].map((key) => recent.get(key))).toEqual([1, undefined, 3]);
-    recent.delete("a");
-    expect(recent.get("a")).toBeUndefined();
   });
 });
