@@ -7,7 +7,6 @@ import {
   type GraphQLObjectType,
   type GraphQLOutputType,
   type GraphQLSchema,
-  getArgumentValues,
   isLeafType,
   isListType,
   isNonNullType,
@@ -19,7 +18,8 @@ import {
   type SelectionSetNode,
   TypeNameMetaFieldDef,
 } from "graphql";
-import { type CoerceVariables, createVariableCompiler, type Variables } from "./compiled-variables.ts";
+import { type ArgumentsOf, compileArguments } from "./compiled-arguments.ts";
+import { type CoerceVariables, createVariableCompiler } from "./compiled-variables.ts";
 import { COMPILED_SELECTIONS_MAX } from "./limits.ts";
 
 /** An operation with everything looked up that graphql-js looks up anew in each execution; see compiled-run.ts. */
@@ -42,8 +42,7 @@ export interface CompiledField {
   /** Every selection of it, for the locations of its errors. */
   readonly nodes: readonly FieldNode[];
   readonly type: CompiledType;
-  /** @throws GraphQLError where a variable does not fit the argument. */
-  argumentsOf(variables: Variables): Record<string, unknown>;
+  readonly argumentsOf: ArgumentsOf;
 }
 
 export type CompiledType = { readonly isNonNull: boolean } & (
@@ -85,7 +84,6 @@ export function createCompiler(schema: GraphQLSchema): CompileOperation {
 }
 
 const NOT_COMPILED = new Error("this stays interpreted");
-const NO_ARGUMENTS = Object.freeze({});
 
 class SelectionCompiler {
   readonly fragments: Record<string, FragmentDefinitionNode> = Object.create(null);
@@ -162,10 +160,7 @@ class SelectionCompiler {
       definition,
       nodes,
       type: this.compileType(definition.type, nodes),
-      argumentsOf:
-        definition.args.length === 0
-          ? () => NO_ARGUMENTS
-          : (variables) => getArgumentValues(definition, node, variables),
+      argumentsOf: compileArguments(definition, node),
     };
   }
 

@@ -32,7 +32,7 @@ class Run {
   private readonly variables: Variables;
   private readonly errors: GraphQLError[] = [];
   /** Where the answer is null for an error; undefined: all of it is. */
-  private readonly nulled = new Set<Path | undefined>();
+  private nulled: Set<Path | undefined> | null = null;
 
   constructor(compiled: CompiledOperation, context: RequestContext, variables: Variables) {
     this.compiled = compiled;
@@ -185,6 +185,7 @@ class Run {
 
   /** Nothing is told of what stands inside of what is null already. */
   private tell(error: GraphQLError, path: Path | undefined): void {
+    this.nulled ??= new Set();
     for (let place = path; place !== undefined; place = place.prev) {
       if (this.nulled.has(place)) return;
     }
