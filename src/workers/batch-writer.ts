@@ -1,6 +1,6 @@
 import type { View } from "../domain/impression.ts";
 import type { WriteOptions } from "../ports/impression-store.ts";
-import type { Lanes, Outcome } from "./lanes.ts";
+import type { PartitionQueues, Outcome } from "./partition-queues.ts";
 import { partitionOf, type Table } from "./partition.ts";
 import type { PlannedBatch, PlannedView } from "./plan.ts";
 
@@ -24,7 +24,7 @@ export type BatchWriter = (batch: PlannedBatch, rank: number, ended: RowEnded) =
  * @param table tells its partitions from those of the other writer.
  */
 export function createBatchWriter(
-  writes: Pick<Lanes, "write">,
+  writes: Pick<PartitionQueues, "write">,
   table: Table,
   storeWrite: StoreWrite,
 ): BatchWriter {

@@ -1,4 +1,4 @@
-import type { Outcome } from "./lanes.ts";
+import type { Outcome } from "./partition-queues.ts";
 import type { PlannedBatch, PlannedView } from "./plan.ts";
 
 /**

@@ -9,7 +9,7 @@ import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
 import type { Breaker } from "./breaker.ts";
 import type { WorkerCounts } from "./counts.ts";
 import { createHistoryGroups, type Ended } from "./history-groups.ts";
-import type { Lanes, Outcome } from "./lanes.ts";
+import type { PartitionQueues, Outcome } from "./partition-queues.ts";
 import type { LetterBudget } from "./letter-budget.ts";
 import type { LetterLog } from "./letter-log.ts";
 import { writeLetters } from "./letter-writer.ts";
@@ -32,7 +32,7 @@ export interface PullHandlerDeps {
   readonly writeViewers: BatchWriter;
   readonly writeHistory: BatchWriter;
   readonly erasedThrough: ImpressionStore["erasedThrough"];
-  readonly isSick: Lanes["isSick"];
+  readonly isUnhealthy: PartitionQueues["isUnhealthy"];
   /** Numbers the pulls, and what an older one has to write goes first: see `ranks` below. */
   readonly nextPull: () => number;
   readonly newPlanner: (rules: PlanRules) => Planner;
@@ -59,7 +59,7 @@ export interface PullHandlerDeps {
 
 /** The two writers of a view's rows, by way of `writes`. */
 export function createStoreWriters(
-  writes: Pick<Lanes, "write">,
+  writes: Pick<PartitionQueues, "write">,
   store: Pick<ImpressionStore, "writeViewers" | "writeHistory">,
   breaker: Pick<Breaker, "succeeded">,
 ): Pick<PullHandlerDeps, "writeViewers" | "writeHistory"> {
@@ -199,7 +199,7 @@ export async function handlePull(
     }
     void addLetters(admitted);
     const groups = createHistoryGroups(historyBatches, {
-      isInTrouble: ({ view }) => deps.isSick(partitionOf("viewers", view.postId)),
+      isInTrouble: ({ view }) => deps.isUnhealthy(partitionOf("viewers", view.postId)),
       commit,
     });
     for (const batch of viewerBatches) deps.writeViewers(batch, ranks.viewers, groups.ended);

@@ -3,7 +3,7 @@ import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Breaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
 import { isSuspect } from "./isolation.ts";
-import type { Lanes } from "./lanes.ts";
+import type { PartitionQueues } from "./partition-queues.ts";
 import { createLoneTry } from "./lone-try.ts";
 import { createStoreWriters, EXTENSIONS_PER_ACK_WAIT, type PullHandlerDeps } from "./pull-handler.ts";
 import { createQuarantine } from "./quarantine.ts";
@@ -30,7 +30,7 @@ export function createSuspects(deps: {
   readonly store: ImpressionStore;
   readonly turnstile: Turnstile;
   readonly breaker: Breaker;
-  readonly isSick: Lanes["isSick"];
+  readonly isUnhealthy: PartitionQueues["isUnhealthy"];
   readonly instanceId: string;
   readonly writeTimeoutMs: number;
   readonly stopping: AbortSignal;

@@ -9,7 +9,7 @@ import { createBreaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
 import { createWorkerCounts, sumOf, type WorkerCounts } from "./counts.ts";
 import { createHand, type Room } from "./hand.ts";
-import { createLanes } from "./lanes.ts";
+import { createPartitionQueues } from "./partition-queues.ts";
 import { createLetterBudget } from "./letter-budget.ts";
 import { createLetterLog } from "./letter-log.ts";
 import { createPlanner } from "./plan.ts";
@@ -121,8 +121,8 @@ export function startWorkers(options: WorkersOptions): Workers {
   const turnstile = createTurnstile();
   const bounds = { min: Math.min(CONCURRENCY_MIN, options.concurrencyMax), max: options.concurrencyMax };
   const limit = createConcurrencyLimit({ ...bounds, monotonicMs, turnstile });
-  const lanes = createLanes({ ...options, limit, breaker });
-  const hand = createHand({ ...options, stopping, onFull: lanes.shed });
+  const partitionQueues = createPartitionQueues({ ...options, limit, breaker });
+  const hand = createHand({ ...options, stopping, onFull: partitionQueues.shed });
   const states = Array.from({ length: options.loops }, () => ({
     /** Pulls that are not settled yet. */
     pulls: new Set<Promise<unknown>>(),
@@ -133,9 +133,9 @@ export function startWorkers(options: WorkersOptions): Workers {
   let pullsBegun = 0;
   const pull: PullHandlerDeps = {
     ...options,
-    ...createStoreWriters(lanes, store, breaker),
+    ...createStoreWriters(partitionQueues, store, breaker),
     erasedThrough: store.erasedThrough,
-    isSick: lanes.isSick,
+    isUnhealthy: partitionQueues.isUnhealthy,
     nextPull: () => pullsBegun++,
     newPlanner: createPlanner,
     letterBudget: createLetterBudget(monotonicMs),
@@ -154,7 +154,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     pull,
     turnstile,
     breaker,
-    isSick: lanes.isSick,
+    isUnhealthy: partitionQueues.isUnhealthy,
     stopping,
     sleep,
   });
@@ -226,17 +226,17 @@ export function startWorkers(options: WorkersOptions): Workers {
   async function drain(): Promise<void> {
     let deadline = setTimeout(() => {
       logger.warn({ messages: hand.messages() }, "what could not be stored in time goes back to the queue");
-      lanes.close();
+      partitionQueues.close();
       deadline = setTimeout(() => abandon.abort(), options.drainTimeoutMs * LAST_WRITES_SHARE);
     }, options.drainTimeoutMs);
     stop.abort();
     report();
-    lanes.endRetries();
+    partitionQueues.endRetries();
     await Promise.all([running, suspects.stop()]);
     await Promise.all(states.flatMap(({ pulls }) => [...pulls]));
     clearTimeout(deadline);
     clearInterval(reporting);
-    lanes.close();
+    partitionQueues.close();
     letterLog.close();
   }
 

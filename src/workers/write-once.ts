@@ -2,7 +2,7 @@ import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ConcurrencyLimit } from "./concurrency.ts";
-import { type Lanes, type Outcome, STORED, UNAVAILABLE } from "./lanes.ts";
+import { type PartitionQueues, type Outcome, STORED, UNAVAILABLE } from "./partition-queues.ts";
 import { partitionFields } from "./partition.ts";
 import { within } from "./within.ts";
 
@@ -13,14 +13,14 @@ import { within } from "./within.ts";
 export function createOnceWrites(deps: {
   /** Its own: the other one lets nobody in now. */
   readonly limit: Pick<ConcurrencyLimit, "run">;
-  readonly isSick: Lanes["isSick"];
+  readonly isUnhealthy: PartitionQueues["isUnhealthy"];
   readonly breaker: Pick<Breaker, "failed">;
   readonly writeTimeoutMs: number;
   readonly logger: Logger;
-}): Pick<Lanes, "write"> {
+}): Pick<PartitionQueues, "write"> {
   return {
     async write(partition, write): Promise<Outcome> {
-      if (deps.isSick(partition)) return UNAVAILABLE;
+      if (deps.isUnhealthy(partition)) return UNAVAILABLE;
       try {
         await deps.limit.run(() => within(deps.writeTimeoutMs, () => write({ apart: true })));
         return STORED;

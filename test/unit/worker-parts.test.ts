@@ -223,7 +223,7 @@ describe("a suspect's writes", () => {
     const written: unknown[] = [];
     const once = createOnceWrites({
       limit: { run: (write) => write() },
-      isSick: (partition) => partition === "viewers sick",
+      isUnhealthy: (partition) => partition === "viewers sick",
       breaker: { failed: () => undefined },
       writeTimeoutMs: 60_000,
       logger: createLogger("silent"),

@@ -21,7 +21,7 @@ import { within } from "./within.ts";
  * been tried for 20 seconds; the messages in hand are so many that nothing new could be pulled (`shed`); the whole store
  * is taken for down (the breaker); the worker stops.
  */
-export interface Lanes {
+export interface PartitionQueues {
   /**
    * Never throws, and always ends.
    *
@@ -31,7 +31,7 @@ export interface Lanes {
    */
   write(partition: string, write: (options: WriteOptions) => Promise<void>, rank: number): Promise<Outcome>;
   /** Whether the partition's newest write failed or was slow, and that is not long ago. */
-  isSick(partition: string): boolean;
+  isUnhealthy(partition: string): boolean;
   /** Gives up what waits in sick lanes. */
   shed(): void;
   /** From now on sick lanes retry nothing; what is healthy goes on. */
@@ -52,14 +52,14 @@ export const STORED: Outcome = { kind: "stored" };
 export const UNAVAILABLE: Outcome = { kind: "unavailable" };
 
 /** A write that takes longer makes its lane sick, also before it ends: one that hangs must not have a second one beside it. */
-const SICK_WRITE_MS = 1_000;
+const SLOW_WRITE_MS = 1_000;
 /**
  * A healthy lane may have this share of the slots, and always one: what a partition that begins to hang holds until that is
  * noticed. A sick lane holds the slot of its probe.
  */
-const LANE_SHARE = 1 / 4;
+const PARTITION_SHARE = 1 / 4;
 /** How long a sick lane that nobody uses is remembered. */
-const SICK_MEMORY_MS = 30_000;
+const UNHEALTHY_MEMORY_MS = 30_000;
 const SWEEP_INTERVAL_MS = 1_000;
 
 interface Job {
@@ -69,7 +69,7 @@ interface Job {
   readonly end: (outcome: Outcome) => void;
 }
 
-interface Lane {
+interface PartitionQueue {
   readonly partition: string;
   readonly waiting: Job[];
   /** Writes that have a slot or wait for one. */
@@ -80,11 +80,11 @@ interface Lane {
   failures: number;
   isSlow: boolean;
   /** Of the newest failure or slow write. */
-  troubleMs: number;
+  unhealthyAtMs: number;
   backoff: NodeJS.Timeout | null;
 }
 
-export interface LanesDeps {
+export interface PartitionQueuesDeps {
   readonly limit: ConcurrencyLimit;
   readonly breaker: Pick<Breaker, "failed" | "isOpen">;
   /** A write that has not answered by then is given up; longer than any timeout of the store's own. */
@@ -94,124 +94,124 @@ export interface LanesDeps {
   readonly logger: Logger;
 }
 
-export function createLanes(deps: LanesDeps): Lanes {
+export function createPartitionQueues(deps: PartitionQueuesDeps): PartitionQueues {
   const { limit, breaker, monotonicMs, logger } = deps;
-  const lanes = new Map<string, Lane>();
+  const queues = new Map<string, PartitionQueue>();
   let phase: "open" | "ending retries" | "closed" = "open";
   const sweeping = setInterval(sweep, SWEEP_INTERVAL_MS);
   sweeping.unref();
 
-  function laneOf(partition: string): Lane {
-    let lane = lanes.get(partition);
-    if (lane === undefined) {
-      lane = {
+  function queueOf(partition: string): PartitionQueue {
+    let queue = queues.get(partition);
+    if (queue === undefined) {
+      queue = {
         partition,
         waiting: [],
         running: 0,
         begun: 0,
         failures: 0,
         isSlow: false,
-        troubleMs: 0,
+        unhealthyAtMs: 0,
         backoff: null,
       };
-      lanes.set(partition, lane);
+      queues.set(partition, queue);
     }
-    return lane;
+    return queue;
   }
 
-  const isSick = ({ failures, isSlow }: Lane) => failures > 0 || isSlow;
-  const widthOf = (lane: Lane) => (isSick(lane) ? 1 : Math.max(1, Math.floor(limit.current() * LANE_SHARE)));
+  const isUnhealthy = ({ failures, isSlow }: PartitionQueue) => failures > 0 || isSlow;
+  const widthOf = (queue: PartitionQueue) => (isUnhealthy(queue) ? 1 : Math.max(1, Math.floor(limit.current() * PARTITION_SHARE)));
 
-  function pump(lane: Lane): void {
-    if (isSick(lane) && phase !== "open") giveUpWaiting(lane);
-    while (lane.backoff === null && lane.running < widthOf(lane)) {
-      const job = lane.waiting.shift();
+  function pump(queue: PartitionQueue): void {
+    if (isUnhealthy(queue) && phase !== "open") giveUpWaiting(queue);
+    while (queue.backoff === null && queue.running < widthOf(queue)) {
+      const job = queue.waiting.shift();
       if (job === undefined) break;
-      lane.running++;
-      void attempt(lane, job);
+      queue.running++;
+      void attempt(queue, job);
     }
-    if (lane.running === 0 && lane.waiting.length === 0 && !isSick(lane)) lanes.delete(lane.partition);
+    if (queue.running === 0 && queue.waiting.length === 0 && !isUnhealthy(queue)) queues.delete(queue.partition);
   }
 
-  async function attempt(lane: Lane, job: Job): Promise<void> {
-    const failuresBefore = lane.failures;
-    const run = isSick(lane) ? limit.runProbe : limit.run;
+  async function attempt(queue: PartitionQueue, job: Job): Promise<void> {
+    const failuresBefore = queue.failures;
+    const run = isUnhealthy(queue) ? limit.runProbe : limit.run;
     try {
-      await run(() => timed(lane, job.write), job.rank);
+      await run(() => timed(queue, job.write), job.rank);
       job.end(STORED);
     } catch (error) {
       if (error === NOT_WANTED) job.end(UNAVAILABLE);
-      else if (error === NOT_ALONE) lane.waiting.unshift(job);
+      else if (error === OTHERS_RUN) queue.waiting.unshift(job);
       else if (error instanceof StoreRefusedError) job.end({ kind: "refused", detail: error.message });
-      else failed(lane, job, error, failuresBefore);
+      else failed(queue, job, error, failuresBefore);
     }
-    lane.running--;
-    pump(lane);
+    queue.running--;
+    pump(queue);
   }
 
   /** Runs a write and keeps an eye on how long it takes. */
-  async function timed(lane: Lane, write: Job["write"]): Promise<void> {
+  async function timed(queue: PartitionQueue, write: Job["write"]): Promise<void> {
     // It may have waited for its slot for long.
     if (breaker.isOpen() || phase === "closed") throw NOT_WANTED;
-    const isProbe = isSick(lane);
-    if (isProbe && lane.begun > 0) throw NOT_ALONE;
+    const isProbe = isUnhealthy(queue);
+    if (isProbe && queue.begun > 0) throw OTHERS_RUN;
     const startedMs = monotonicMs();
-    const isSlow = () => monotonicMs() - startedMs > SICK_WRITE_MS;
-    const notice = setTimeout(() => noticeSlow(lane), SICK_WRITE_MS);
-    lane.begun++;
+    const isSlow = () => monotonicMs() - startedMs > SLOW_WRITE_MS;
+    const notice = setTimeout(() => noticeSlow(queue), SLOW_WRITE_MS);
+    queue.begun++;
     try {
       await within(deps.writeTimeoutMs, () => write({ apart: isProbe }));
-      if (isProbe) lane.failures = 0;
+      if (isProbe) queue.failures = 0;
     } finally {
-      lane.begun--;
+      queue.begun--;
       clearTimeout(notice);
-      if (isSlow()) noticeSlow(lane);
-      else if (isProbe) lane.isSlow = false;
+      if (isSlow()) noticeSlow(queue);
+      else if (isProbe) queue.isSlow = false;
     }
   }
 
-  function noticeSlow(lane: Lane): void {
-    lane.isSlow = true;
-    lane.troubleMs = monotonicMs();
+  function noticeSlow(queue: PartitionQueue): void {
+    queue.isSlow = true;
+    queue.unhealthyAtMs = monotonicMs();
   }
 
-  function failed(lane: Lane, job: Job, error: unknown, failuresBefore: number): void {
+  function failed(queue: PartitionQueue, job: Job, error: unknown, failuresBefore: number): void {
     breaker.failed(error);
-    lane.troubleMs = monotonicMs();
+    queue.unhealthyAtMs = monotonicMs();
     // Writes that failed side by side are one failure.
-    if (lane.failures === failuresBefore) lane.failures++;
+    if (queue.failures === failuresBefore) queue.failures++;
     const verdict = verdictOf(monotonicMs() - job.sinceMs, breaker.isOpen());
-    const { partition, failures } = lane;
+    const { partition, failures } = queue;
     logger.debug({ err: error, ...partitionFields(partition), failures, verdict }, "a store write failed");
     if (verdict === "GIVE_BACK" || phase !== "open") job.end(UNAVAILABLE);
-    else lane.waiting.unshift(job);
+    else queue.waiting.unshift(job);
     if (phase === "open")
-      lane.backoff ??= setTimeout(() => endBackoff(lane), backoffMs(lane.failures, deps.random()));
+      queue.backoff ??= setTimeout(() => endBackoff(queue), backoffMs(queue.failures, deps.random()));
   }
 
-  function endBackoff(lane: Lane): void {
-    if (lane.backoff !== null) clearTimeout(lane.backoff);
-    lane.backoff = null;
-    pump(lane);
+  function endBackoff(queue: PartitionQueue): void {
+    if (queue.backoff !== null) clearTimeout(queue.backoff);
+    queue.backoff = null;
+    pump(queue);
   }
 
-  function giveUpWaiting({ waiting }: Lane): void {
+  function giveUpWaiting({ waiting }: PartitionQueue): void {
     for (const job of waiting.splice(0)) job.end(UNAVAILABLE);
   }
 
   function shed(): void {
-    for (const lane of lanes.values()) if (isSick(lane)) giveUpWaiting(lane);
+    for (const queue of queues.values()) if (isUnhealthy(queue)) giveUpWaiting(queue);
   }
 
   function sweep(): void {
     const nowMs = monotonicMs();
-    for (const lane of lanes.values()) {
-      if (!isSick(lane)) continue;
-      if (breaker.isOpen()) giveUpWaiting(lane);
-      while (lane.waiting[0] !== undefined && isOverdue(nowMs - lane.waiting[0].sinceMs))
-        lane.waiting.shift()?.end(UNAVAILABLE);
-      const isIdle = lane.running === 0 && lane.waiting.length === 0 && lane.backoff === null;
-      if (isIdle && nowMs - lane.troubleMs > SICK_MEMORY_MS) lanes.delete(lane.partition);
+    for (const queue of queues.values()) {
+      if (!isUnhealthy(queue)) continue;
+      if (breaker.isOpen()) giveUpWaiting(queue);
+      while (queue.waiting[0] !== undefined && isOverdue(nowMs - queue.waiting[0].sinceMs))
+        queue.waiting.shift()?.end(UNAVAILABLE);
+      const isIdle = queue.running === 0 && queue.waiting.length === 0 && queue.backoff === null;
+      if (isIdle && nowMs - queue.unhealthyAtMs > UNHEALTHY_MEMORY_MS) queues.delete(queue.partition);
     }
   }
 
@@ -219,30 +219,30 @@ export function createLanes(deps: LanesDeps): Lanes {
     write(partition, write, rank) {
       if (phase === "closed") return Promise.resolve(UNAVAILABLE);
       return new Promise((end) => {
-        const lane = laneOf(partition);
-        lane.waiting.push({ write, rank, sinceMs: monotonicMs(), end });
-        pump(lane);
+        const queue = queueOf(partition);
+        queue.waiting.push({ write, rank, sinceMs: monotonicMs(), end });
+        pump(queue);
       });
     },
 
-    isSick(partition) {
-      const lane = lanes.get(partition);
-      return lane !== undefined && isSick(lane);
+    isUnhealthy(partition) {
+      const queue = queues.get(partition);
+      return queue !== undefined && isUnhealthy(queue);
     },
 
     shed,
 
     endRetries() {
       if (phase === "open") phase = "ending retries";
-      for (const lane of lanes.values()) endBackoff(lane);
+      for (const queue of queues.values()) endBackoff(queue);
     },
 
     close() {
       phase = "closed";
       clearInterval(sweeping);
-      for (const lane of lanes.values()) {
-        giveUpWaiting(lane);
-        endBackoff(lane);
+      for (const queue of queues.values()) {
+        giveUpWaiting(queue);
+        endBackoff(queue);
       }
     },
   };
@@ -251,4 +251,4 @@ export function createLanes(deps: LanesDeps): Lanes {
 /** The store is down or the worker stops: what has waited for its slot until then is given up. */
 const NOT_WANTED = new NotBegunError("not wanted any more");
 /** The lane became sick while this waited for its slot, and another write of it still runs. */
-const NOT_ALONE = new NotBegunError("not alone in a sick lane");
+const OTHERS_RUN = new NotBegunError("not alone in a sick lane");

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { StoreUnavailableError } from "../../src/ports/errors.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
-import { createLanes } from "../../src/workers/lanes.ts";
+import { createPartitionQueues } from "../../src/workers/partition-queues.ts";
 import { createTurnstile } from "../../src/workers/turnstile.ts";
 
 /** From here on a write makes its lane sick (`lanes.ts`). */
@@ -14,11 +14,11 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** A partition's lane in virtual time, beside the model of what runs in it. */
-function openLane(options: { readonly slots: number }) {
+function openQueue(options: { readonly slots: number }) {
   const monotonicMs = () => Date.now();
   const turnstile = createTurnstile();
   const limit = createConcurrencyLimit({ min: options.slots, max: options.slots, monotonicMs, turnstile });
-  const lanes = createLanes({
+  const queues = createPartitionQueues({
     limit,
     breaker: { failed: () => undefined, isOpen: () => false },
     writeTimeoutMs: WRITE_TIMEOUT_MS,
@@ -35,10 +35,10 @@ function openLane(options: { readonly slots: number }) {
   /** One that takes so long, each time that it is tried, and fails until its last time. */
   async function write(durationsMs: readonly number[]): Promise<void> {
     const left = [...durationsMs];
-    await lanes.write(
+    await queues.write(
       partition,
       async () => {
-        if (lanes.isSick(partition) && running.size > 0) overlaps.push(`at ${Date.now()}`);
+        if (queues.isUnhealthy(partition) && running.size > 0) overlaps.push(`at ${Date.now()}`);
         const durationMs = left.shift() ?? 0;
         const id = Symbol();
         running.set(id, Date.now());
@@ -51,12 +51,12 @@ function openLane(options: { readonly slots: number }) {
     );
   }
 
-  return { lanes, limit, partition, running, overlaps, isHanging, write };
+  return { queues, limit, partition, running, overlaps, isHanging, write };
 }
 
 describe("a lane", () => {
   test("stays sick until the write that hangs has ended, however many fast ones end meanwhile", async () => {
-    const { lanes, partition, running, overlaps, write } = openLane({ slots: 32 });
+    const { queues, partition, running, overlaps, write } = openQueue({ slots: 32 });
     const hanging = write([5_000]);
     await vi.advanceTimersByTimeAsync(900);
     const fast = write([300]);
@@ -64,23 +64,23 @@ describe("a lane", () => {
     const waiting = Array.from({ length: 7 }, () => write([10]));
     await vi.advanceTimersByTimeAsync(150);
     await fast;
-    expect([lanes.isSick(partition), running.size]).toEqual([true, 1]);
+    expect([queues.isUnhealthy(partition), running.size]).toEqual([true, 1]);
     await vi.advanceTimersByTimeAsync(10_000);
     await Promise.all([hanging, ...waiting]);
-    expect([lanes.isSick(partition), overlaps]).toEqual([false, []]);
-    lanes.close();
+    expect([queues.isUnhealthy(partition), overlaps]).toEqual([false, []]);
+    queues.close();
   });
 
   test("stays sick after a failure until the next probe, though a write that was begun before succeeds", async () => {
-    const { lanes, partition, write } = openLane({ slots: 32 });
+    const { queues, partition, write } = openQueue({ slots: 32 });
     const writes = [write([100, 10]), write([120])];
     await vi.advanceTimersByTimeAsync(130);
     await writes[1];
-    expect(lanes.isSick(partition)).toBe(true);
+    expect(queues.isUnhealthy(partition)).toBe(true);
     await vi.advanceTimersByTimeAsync(1_000);
     await Promise.all(writes);
-    expect(lanes.isSick(partition)).toBe(false);
-    lanes.close();
+    expect(queues.isUnhealthy(partition)).toBe(false);
+    queues.close();
   });
 
   test("writes one at a time while it is sick, is sick while a write hangs, and ends all: any interleaving", async () => {
@@ -96,7 +96,7 @@ describe("a lane", () => {
     const othersMs = fc.array(fc.integer({ min: 1, max: 5_000 }), { minLength: 12, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(writes, othersMs, async (asked, delaysMs) => {
-        const { lanes, limit, partition, overlaps, isHanging, write } = openLane({ slots: 16 });
+        const { queues, limit, partition, overlaps, isHanging, write } = openQueue({ slots: 16 });
         const others = delaysMs.map((delayMs) =>
           limit.run(() => new Promise((resolve) => setTimeout(resolve, delayMs))),
         );
@@ -104,9 +104,9 @@ describe("a lane", () => {
         for (const { afterMs, durationsMs } of asked) {
           ended.push(write(durationsMs));
           await vi.advanceTimersByTimeAsync(afterMs);
-          if (isHanging()) expect(lanes.isSick(partition)).toBe(true);
+          if (isHanging()) expect(queues.isUnhealthy(partition)).toBe(true);
         }
-        const all = Promise.all([...ended, ...others]).then(() => lanes.close());
+        const all = Promise.all([...ended, ...others]).then(() => queues.close());
         await vi.advanceTimersByTimeAsync(60_000);
         await all;
         expect(overlaps).toEqual([]);
