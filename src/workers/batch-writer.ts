@@ -1,7 +1,7 @@
 import type { View } from "../domain/impression.ts";
 import type { WriteOptions } from "../ports/impression-store.ts";
-import type { PartitionQueues, Outcome } from "./partition-queues.ts";
 import { partitionOf, type Table } from "./partition.ts";
+import type { Outcome, PartitionQueues } from "./partition-queues.ts";
 import type { PlannedBatch, PlannedView } from "./plan.ts";
 
 /** One of the store's two writes. */

@@ -8,33 +8,38 @@ import { backoffMs, isOverdue, verdictOf } from "./verdict.ts";
 import { within } from "./within.ts";
 
 /**
- * One lane for each partition of the store that something is to be written to, so that a partition in trouble holds up
- * nobody but its own messages.
+ * One queue of writes for each partition of the store, so that an unhealthy partition delays no other messages than its own.
  *
- *   healthy   Writes start as slots come free, at most a quarter of all slots for one partition.
- *   sick      A write failed or takes longer than a second. From now on one write at a time, the probe, once all have
- *             ended that were begun before; after a failure it is repeated with growing delays. The others wait behind it
- *             without a slot. A probe that succeeds within the second makes the lane healthy again. Nothing else does:
- *             only a probe runs alone, so that no other write can still hang when it has ended.
+ *   healthy    Writes start as slots come free; one partition takes at most a quarter of all slots.
+ *      |
+ *      |  a write failed, or takes longer than a second
+ *      v
+ *   unhealthy  One write at a time, the probe, after all earlier writes have ended. A failed probe is repeated with backoff.
+ *      |       The other writes wait behind it without a slot.
+ *      |  a probe succeeded within a second
+ *      v
+ *   healthy
  *
- * What waits in a sick lane is given up, so that its messages go back to the queue, as soon as one of these comes: it has
- * been tried for 20 seconds; the messages in hand are so many that nothing new could be pulled (`shed`); the whole store
- * is taken for down (the breaker); the worker stops.
+ * Only a probe ends the unhealthy state: it runs alone, so no other write of the partition can still hang at its end.
+ *
+ * The waiting writes of an unhealthy queue are given up, and their messages are nacked, as soon as one of these holds: the write
+ * was retried for 20 seconds; so many messages are in flight that nothing new can be pulled (`shed`); the circuit breaker is
+ * open; the worker stops.
  */
 export interface PartitionQueues {
   /**
    * Never throws, and always ends.
    *
    * @param partition names the partition among all tables.
-   * @param write is told to keep apart from others where the partition is in trouble.
+   * @param write is told not to be coalesced where the partition is unhealthy.
    * @param rank see ConcurrencyLimit.run.
    */
   write(partition: string, write: (options: WriteOptions) => Promise<void>, rank: number): Promise<Outcome>;
   /** Whether the partition's newest write failed or was slow, and that is not long ago. */
   isUnhealthy(partition: string): boolean;
-  /** Gives up what waits in sick lanes. */
+  /** Gives up the waiting writes of unhealthy queues. */
   shed(): void;
-  /** From now on sick lanes retry nothing; what is healthy goes on. */
+  /** From now on unhealthy queues retry nothing; healthy ones go on. */
   endRetries(): void;
   /** Nothing starts any more. What runs is left to itself. */
   close(): void;
@@ -51,14 +56,14 @@ export type Outcome =
 export const STORED: Outcome = { kind: "stored" };
 export const UNAVAILABLE: Outcome = { kind: "unavailable" };
 
-/** A write that takes longer makes its lane sick, also before it ends: one that hangs must not have a second one beside it. */
+/** A slower write makes its queue unhealthy, also before it ends: no second write may start beside one that hangs. */
 const SLOW_WRITE_MS = 1_000;
 /**
- * A healthy lane may have this share of the slots, and always one: what a partition that begins to hang holds until that is
- * noticed. A sick lane holds the slot of its probe.
+ * A healthy queue may hold this share of the slots, and always one: a partition that begins to hang holds them until the queue
+ * is unhealthy. An unhealthy queue holds the slot of its probe.
  */
 const PARTITION_SHARE = 1 / 4;
-/** How long a sick lane that nobody uses is remembered. */
+/** How long an unhealthy queue without writes is remembered. */
 const UNHEALTHY_MEMORY_MS = 30_000;
 const SWEEP_INTERVAL_MS = 1_000;
 
@@ -120,7 +125,8 @@ export function createPartitionQueues(deps: PartitionQueuesDeps): PartitionQueue
   }
 
   const isUnhealthy = ({ failures, isSlow }: PartitionQueue) => failures > 0 || isSlow;
-  const widthOf = (queue: PartitionQueue) => (isUnhealthy(queue) ? 1 : Math.max(1, Math.floor(limit.current() * PARTITION_SHARE)));
+  const widthOf = (queue: PartitionQueue) =>
+    isUnhealthy(queue) ? 1 : Math.max(1, Math.floor(limit.current() * PARTITION_SHARE));
 
   function pump(queue: PartitionQueue): void {
     if (isUnhealthy(queue) && phase !== "open") giveUpWaiting(queue);
@@ -130,7 +136,8 @@ export function createPartitionQueues(deps: PartitionQueuesDeps): PartitionQueue
       queue.running++;
       void attempt(queue, job);
     }
-    if (queue.running === 0 && queue.waiting.length === 0 && !isUnhealthy(queue)) queues.delete(queue.partition);
+    if (queue.running === 0 && queue.waiting.length === 0 && !isUnhealthy(queue))
+      queues.delete(queue.partition);
   }
 
   async function attempt(queue: PartitionQueue, job: Job): Promise<void> {
@@ -250,5 +257,5 @@ export function createPartitionQueues(deps: PartitionQueuesDeps): PartitionQueue
 
 /** The store is down or the worker stops: what has waited for its slot until then is given up. */
 const NOT_WANTED = new NotBegunError("not wanted any more");
-/** The lane became sick while this waited for its slot, and another write of it still runs. */
-const OTHERS_RUN = new NotBegunError("not alone in a sick lane");
+/** The queue became unhealthy while this waited for its slot, and another write of it still runs. */
+const OTHERS_RUN = new NotBegunError("other writes of the unhealthy queue still run");

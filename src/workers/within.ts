@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from "../ports/errors.ts";
 
 /**
- * Waits for a store write, but not for ever: one that is never answered must not keep its slot, its lane and its
+ * Waits for a store write, but not for ever: one that is never answered must not keep its slot, its queue and its
  * messages.
  *
  * @throws StoreUnavailableError it has not ended in time; it may still be carried out.

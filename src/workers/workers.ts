@@ -9,9 +9,9 @@ import { createBreaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
 import { createWorkerCounts, sumOf, type WorkerCounts } from "./counts.ts";
 import { createHand, type Room } from "./hand.ts";
-import { createPartitionQueues } from "./partition-queues.ts";
 import { createLetterBudget } from "./letter-budget.ts";
 import { createLetterLog } from "./letter-log.ts";
+import { createPartitionQueues } from "./partition-queues.ts";
 import { createPlanner } from "./plan.ts";
 import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
 import { createStoredParts } from "./stored-parts.ts";
@@ -22,7 +22,7 @@ import { giveBackDelayMs } from "./verdict.ts";
 /**
  * The worker loops of a process. What becomes of a message in hand:
  *
- *   pulled ----> planned ----> its rows wait in the lanes of their partitions ----> acknowledged: all of it is stored
+ *   pulled ----> planned ----> its rows wait in the queues of their partitions ----> acknowledged: all of it is stored
  *     |                          |    ^                                             or dead-lettered
  *     |                          v    | retry
  *     |                         being written ------------------------------------> given back: a part could not be
@@ -32,7 +32,7 @@ import { giveBackDelayMs } from "./verdict.ts";
  * Each message is settled by itself. A loop pulls again when what it pulled is settled, or after a second if no write
  * waits for a slot: what is left then waits for a partition in trouble or for a retry, and stays in hand beside the next
  * pulls. All loops share one hand, which bounds the messages and bytes that are unsettled; where it is full, what waits
- * for sick partitions is given back first. They share the lanes, the concurrency limit and the breaker as well.
+ * for unhealthy partitions is given back first. They share the partition queues, the concurrency limit and the breaker as well.
  *
  * While the store is down (the breaker is open) nothing is pulled, and what is in hand goes back to the queue.
  */

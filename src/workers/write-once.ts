@@ -2,8 +2,8 @@ import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ConcurrencyLimit } from "./concurrency.ts";
-import { type PartitionQueues, type Outcome, STORED, UNAVAILABLE } from "./partition-queues.ts";
 import { partitionFields } from "./partition.ts";
+import { type Outcome, type PartitionQueues, STORED, UNAVAILABLE } from "./partition-queues.ts";
 import { within } from "./within.ts";
 
 /**

@@ -6,14 +6,14 @@ import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
 import { createPartitionQueues } from "../../src/workers/partition-queues.ts";
 import { createTurnstile } from "../../src/workers/turnstile.ts";
 
-/** From here on a write makes its lane sick (`lanes.ts`). */
+/** From here on a write makes its queue unhealthy (`partition-queues.ts`). */
 const SICK_WRITE_MS = 1_000;
 const WRITE_TIMEOUT_MS = 8_000;
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** A partition's lane in virtual time, beside the model of what runs in it. */
+/** A partition's queue in virtual time, beside the model of what runs in it. */
 function openQueue(options: { readonly slots: number }) {
   const monotonicMs = () => Date.now();
   const turnstile = createTurnstile();
@@ -42,7 +42,7 @@ function openQueue(options: { readonly slots: number }) {
         const durationMs = left.shift() ?? 0;
         const id = Symbol();
         running.set(id, Date.now());
-        // The lane gives up what has not answered by then.
+        // The queue gives up what has not answered by then.
         await new Promise((resolve) => setTimeout(resolve, Math.min(durationMs, WRITE_TIMEOUT_MS - 1)));
         running.delete(id);
         if (left.length > 0) throw new StoreUnavailableError("failed");
@@ -54,8 +54,8 @@ function openQueue(options: { readonly slots: number }) {
   return { queues, limit, partition, running, overlaps, isHanging, write };
 }
 
-describe("a lane", () => {
-  test("stays sick until the write that hangs has ended, however many fast ones end meanwhile", async () => {
+describe("a partition queue", () => {
+  test("stays unhealthy until the write that hangs has ended, however many fast ones end meanwhile", async () => {
     const { queues, partition, running, overlaps, write } = openQueue({ slots: 32 });
     const hanging = write([5_000]);
     await vi.advanceTimersByTimeAsync(900);
@@ -71,7 +71,7 @@ describe("a lane", () => {
     queues.close();
   });
 
-  test("stays sick after a failure until the next probe, though a write that was begun before succeeds", async () => {
+  test("stays unhealthy after a failure until the next probe, though a write that was begun before succeeds", async () => {
     const { queues, partition, write } = openQueue({ slots: 32 });
     const writes = [write([100, 10]), write([120])];
     await vi.advanceTimersByTimeAsync(130);
@@ -83,7 +83,7 @@ describe("a lane", () => {
     queues.close();
   });
 
-  test("writes one at a time while it is sick, is sick while a write hangs, and ends all: any interleaving", async () => {
+  test("writes one at a time while it is unhealthy, is unhealthy while a write hangs, and ends all: any interleaving", async () => {
     const durationMs = fc.oneof(fc.nat(900), fc.integer({ min: 1_001, max: 7_000 }));
     const writes = fc.array(
       fc.record({
@@ -92,7 +92,7 @@ describe("a lane", () => {
       }),
       { minLength: 1, maxLength: 8 },
     );
-    // Writes to other partitions take slots, so that some wait for theirs while the lane becomes sick.
+    // Writes to other partitions take slots, so that some wait for theirs while the queue becomes unhealthy.
     const othersMs = fc.array(fc.integer({ min: 1, max: 5_000 }), { minLength: 12, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(writes, othersMs, async (asked, delaysMs) => {

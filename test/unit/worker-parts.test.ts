@@ -223,7 +223,7 @@ describe("a suspect's writes", () => {
     const written: unknown[] = [];
     const once = createOnceWrites({
       limit: { run: (write) => write() },
-      isUnhealthy: (partition) => partition === "viewers sick",
+      isUnhealthy: (partition) => partition === "viewers unhealthy",
       breaker: { failed: () => undefined },
       writeTimeoutMs: 60_000,
       logger: createLogger("silent"),
@@ -231,7 +231,7 @@ describe("a suspect's writes", () => {
     const write = (partition: string) =>
       once.write(partition, async (options) => void written.push([partition, options]), 0);
     expect(await write("viewers well")).toEqual({ kind: "stored" });
-    expect(await write("viewers sick")).toEqual({ kind: "unavailable" });
+    expect(await write("viewers unhealthy")).toEqual({ kind: "unavailable" });
     expect(written).toEqual([["viewers well", { apart: true }]]);
   });
 });
