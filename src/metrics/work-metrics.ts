@@ -38,7 +38,7 @@ const COUNTERS = {
     "Messages delivered to the workers that had been delivered before.",
   ],
   acknowledged: ["impressions_worker_acknowledged_messages_total", "Messages that are settled for good."],
-  givenBack: [
+  nacked: [
     "impressions_worker_returned_messages_total",
     "Messages given back to the queue, to be tried again.",
   ],

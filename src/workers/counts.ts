@@ -16,7 +16,7 @@ export interface WorkerCounts {
   redeliveries: number;
   acknowledged: number;
   /** Messages returned to the queue, to be tried again. */
-  givenBack: number;
+  nacked: number;
   /** Messages tried alone, because they were delivered often. */
   triedAlone: number;
   /** Impressions stored, those included that were sent twice or whose user was erased meanwhile. */
@@ -37,7 +37,7 @@ export function createWorkerCounts(): WorkerCounts {
     messages: 0,
     redeliveries: 0,
     acknowledged: 0,
-    givenBack: 0,
+    nacked: 0,
     triedAlone: 0,
     stored: 0,
     expired: 0,

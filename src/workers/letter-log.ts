@@ -12,7 +12,7 @@ export interface LetterCounts {
   /** Of these, those that are counted and have no letter of their own. */
   readonly omitted: number;
   /** Messages returned to the queue. */
-  readonly givenBack: number;
+  readonly nacked: number;
   readonly reasons: Readonly<Partial<Record<DeadLetterReason, number>>>;
   /** Messages with something dead-lettered in them, by their place in the stream. */
   readonly sequences: readonly number[];
@@ -47,7 +47,7 @@ export function createLetterLog(logger: Logger): LetterLog {
   };
 }
 
-const NONE: LetterCounts = { deadLettered: 0, omitted: 0, givenBack: 0, reasons: {}, sequences: [] };
+const NONE: LetterCounts = { deadLettered: 0, omitted: 0, nacked: 0, reasons: {}, sequences: [] };
 
 function sumOf(a: LetterCounts, b: LetterCounts): LetterCounts {
   const reasons = { ...a.reasons };
@@ -56,7 +56,7 @@ function sumOf(a: LetterCounts, b: LetterCounts): LetterCounts {
   return {
     deadLettered: a.deadLettered + b.deadLettered,
     omitted: a.omitted + b.omitted,
-    givenBack: a.givenBack + b.givenBack,
+    nacked: a.nacked + b.nacked,
     reasons,
     sequences: [...a.sequences, ...b.sequences].slice(0, SEQUENCES_MAX),
   };

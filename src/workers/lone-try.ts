@@ -14,7 +14,7 @@ export function createLoneTry(deps: {
   readonly pull: PullHandlerDeps;
   readonly self: string;
   /** Never throws. */
-  readonly giveBack: (delivery: Delivery) => Promise<void>;
+  readonly nak: (delivery: Delivery) => Promise<void>;
 }): LoneTry {
   const { self } = deps;
   const { queue, logger } = deps.pull;
@@ -32,7 +32,7 @@ export function createLoneTry(deps: {
     } catch (error) {
       // Without the note a message that kills would never be found out.
       logger.warn({ err: error, sequence }, "a suspect could not be noted down: it is not tried now");
-      await deps.giveBack(delivery);
+      await deps.nak(delivery);
       return;
     }
     deps.pull.counts.triedAlone++;
@@ -41,13 +41,13 @@ export function createLoneTry(deps: {
       await note(sequence, []);
       return;
     }
-    const { givenBack } = await handlePull([delivery], {
+    const { nacked } = await handlePull([delivery], {
       ...deps.pull,
       newPlanner: (rules) => createCrashPlanner(rules, step, others),
     });
     // What could not be dead-lettered (they may be full) stays found out: it must not kill again.
-    await note(sequence, givenBack === 0 ? [] : others);
-    if (givenBack === 0) logger.error({ sequence, workers: others }, CONVICTED);
+    await note(sequence, nacked === 0 ? [] : others);
+    if (nacked === 0) logger.error({ sequence, workers: others }, CONVICTED);
   };
 
   /** Replaces the note; one that stands by mistake accuses nobody as long as this worker lives. */

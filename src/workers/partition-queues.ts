@@ -4,7 +4,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Breaker } from "./breaker.ts";
 import { type ConcurrencyLimit, NotBegunError } from "./concurrency.ts";
 import { partitionFields } from "./partition.ts";
-import { backoffMs, isOverdue, verdictOf } from "./verdict.ts";
+import { backoffMs, isOverdue, retryDecisionOf } from "./retry-decision.ts";
 import { within } from "./within.ts";
 
 /**
@@ -187,10 +187,10 @@ export function createPartitionQueues(deps: PartitionQueuesDeps): PartitionQueue
     queue.unhealthyAtMs = monotonicMs();
     // Writes that failed side by side are one failure.
     if (queue.failures === failuresBefore) queue.failures++;
-    const verdict = verdictOf(monotonicMs() - job.sinceMs, breaker.isOpen());
+    const decision = retryDecisionOf(monotonicMs() - job.sinceMs, breaker.isOpen());
     const { partition, failures } = queue;
-    logger.debug({ err: error, ...partitionFields(partition), failures, verdict }, "a store write failed");
-    if (verdict === "GIVE_BACK" || phase !== "open") job.end(UNAVAILABLE);
+    logger.debug({ err: error, ...partitionFields(partition), failures, decision }, "a store write failed");
+    if (decision === "NAK" || phase !== "open") job.end(UNAVAILABLE);
     else queue.waiting.unshift(job);
     if (phase === "open")
       queue.backoff ??= setTimeout(() => endBackoff(queue), backoffMs(queue.failures, deps.random()));

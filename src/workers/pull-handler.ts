@@ -5,6 +5,7 @@ import { microsToMillis, type WallClock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { createAckTracker } from "./ack-tracker.ts";
 import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
 import type { Breaker } from "./breaker.ts";
 import type { WorkerCounts } from "./counts.ts";
@@ -16,7 +17,6 @@ import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts"
 import { partitionOf } from "./partition.ts";
 import type { Outcome, PartitionQueues } from "./partition-queues.ts";
 import type { Plan, PlannedView, Planner } from "./plan.ts";
-import { createSettlement } from "./settlement.ts";
 import type { StoredParts } from "./stored-parts.ts";
 import { createTallies } from "./tallies.ts";
 import type { Turnstile } from "./turnstile.ts";
@@ -47,11 +47,11 @@ export interface PullHandlerDeps {
   readonly retentionMs: number;
   readonly random: () => number;
   /** How long a message that is given back stays away, before the jitter. */
-  readonly giveBackDelayMs: (delivery: Delivery) => number;
+  readonly nakDelayMs: (delivery: Delivery) => number;
   readonly counts: WorkerCounts;
   /** An impression is stored, so long after it was received; one that is stored again is told again. */
   readonly onStored: (lagMs: number) => void;
-  readonly onSettled: (deliveries: readonly Delivery[]) => void;
+  readonly onReleased: (deliveries: readonly Delivery[]) => void;
   /** Aborts when what is not settled by then is given back, whatever may still become of its writes. */
   readonly abandon: AbortSignal;
   readonly logger: Logger;
@@ -81,7 +81,7 @@ export interface PullCounts {
   omitted: number;
   expired: number;
   /** Messages returned to the queue. */
-  givenBack: number;
+  nacked: number;
   /** Of `deadLettered`, by reason. */
   readonly reasons: Partial<Record<DeadLetterReason, number>>;
   /** Messages with something dead-lettered in them, the first of them, by their place in the stream. */
@@ -92,7 +92,7 @@ export interface PullCounts {
 const SEQUENCES_MAX = 10;
 
 function nothingYet(): PullCounts {
-  return { stored: 0, deadLettered: 0, omitted: 0, expired: 0, givenBack: 0, reasons: {}, sequences: [] };
+  return { stored: 0, deadLettered: 0, omitted: 0, expired: 0, nacked: 0, reasons: {}, sequences: [] };
 }
 
 /**
@@ -127,7 +127,7 @@ export async function handlePull(
   const order = deps.nextPull();
   const ranks = { history: 2 * order, viewers: 2 * order + 1 };
 
-  const settlement = createSettlement(deliveries, {
+  const acks = createAckTracker(deliveries, {
     async ack(done) {
       await quietly("acknowledge", async () => {
         await queue.ack(done);
@@ -137,29 +137,29 @@ export async function handlePull(
           deps.storedParts.forget(delivery);
         }
       });
-      deps.onSettled(done);
+      deps.onReleased(done);
     },
-    async giveBack(failed) {
-      counts.givenBack += failed.length;
-      pull.givenBack += failed.length;
+    async nak(failed) {
+      counts.nacked += failed.length;
+      pull.nacked += failed.length;
       for (const delivery of failed) if (unstored.get(delivery) === 0) deps.storedParts.remember(delivery);
-      await quietly("give back", () => giveBack(failed));
-      deps.onSettled(failed);
+      await quietly("give back", () => nak(failed));
+      deps.onReleased(failed);
     },
   });
   const heartbeat = setInterval(() => {
-    void quietly("extend", () => queue.extend(settlement.unsettled()));
+    void quietly("extend", () => queue.extend(acks.open()));
   }, queue.ackWaitMs / EXTENSIONS_PER_ACK_WAIT);
-  deps.abandon.addEventListener("abort", settlement.abandon);
+  deps.abandon.addEventListener("abort", acks.nakOpen);
   try {
     carryOut(await deps.turnstile.together(plan));
-    await settlement.finished();
+    await acks.drained();
   } catch (error) {
     logger.error({ err: error }, "a pull could not be planned: its messages go back to the queue");
-    settlement.abandon();
-    await settlement.finished();
+    acks.nakOpen();
+    await acks.drained();
   } finally {
-    deps.abandon.removeEventListener("abort", settlement.abandon);
+    deps.abandon.removeEventListener("abort", acks.nakOpen);
     clearInterval(heartbeat);
   }
   return pull;
@@ -186,15 +186,15 @@ export async function handlePull(
     for (const delivery of stored) tallies.stored(delivery);
     const admitted = letters.flatMap((planned) => deps.letterBudget.admit(planned) ?? omit(planned));
     for (const { delivery } of admitted) {
-      settlement.expect(delivery);
+      acks.expect(delivery);
       unstored.set(delivery, 0);
     }
     for (const batch of historyBatches) {
       for (const { sources } of batch.views) for (const { delivery } of sources) expectView(delivery);
     }
-    settlement.begin();
+    acks.begin();
     if (deps.abandon.aborted) {
-      settlement.abandon();
+      acks.nakOpen();
       return;
     }
     void addLetters(admitted);
@@ -206,7 +206,7 @@ export async function handlePull(
   }
 
   function expectView(delivery: Delivery): void {
-    settlement.expect(delivery);
+    acks.expect(delivery);
     const views = unstored.get(delivery);
     if (views !== undefined) unstored.set(delivery, views + 1);
   }
@@ -252,7 +252,7 @@ export async function handlePull(
     const nowMs = deps.clock.nowMs();
     for (const { delivery, view } of planned.sources) {
       if (outcome.kind !== "stored") {
-        settlement.failed(delivery);
+        acks.failed(delivery);
         continue;
       }
       pull.stored++;
@@ -260,7 +260,7 @@ export async function handlePull(
       const views = unstored.get(delivery);
       if (views !== undefined) unstored.set(delivery, views - 1);
       deps.onStored(nowMs - microsToMillis(view.receivedAtUs));
-      settlement.succeeded(delivery);
+      acks.succeeded(delivery);
     }
   }
 
@@ -273,22 +273,22 @@ export async function handlePull(
       forgotten({ delivery }) {
         pull.stored++;
         tallies.stored(delivery);
-        settlement.succeeded(delivery);
+        acks.succeeded(delivery);
       },
       landed(planned) {
         deps.letterBudget.stored(planned);
         countLetter(planned.delivery, planned.letter.reason);
-        settlement.succeeded(planned.delivery);
+        acks.succeeded(planned.delivery);
       },
       failed({ delivery }) {
         counts.lettersFailed++;
-        settlement.failed(delivery);
+        acks.failed(delivery);
       },
     });
   }
 
-  async function giveBack(failed: readonly Delivery[]): Promise<void> {
-    for (const [delayMs, same] of Map.groupBy(failed, deps.giveBackDelayMs))
+  async function nak(failed: readonly Delivery[]): Promise<void> {
+    for (const [delayMs, same] of Map.groupBy(failed, deps.nakDelayMs))
       await queue.nak(same, Math.round(delayMs * (0.5 + deps.random() / 2)));
   }
 

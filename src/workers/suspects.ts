@@ -7,8 +7,8 @@ import { createLoneTry } from "./lone-try.ts";
 import type { PartitionQueues } from "./partition-queues.ts";
 import { createStoreWriters, EXTENSIONS_PER_ACK_WAIT, type PullHandlerDeps } from "./pull-handler.ts";
 import { createQuarantine } from "./quarantine.ts";
+import { nakDelayMs } from "./retry-decision.ts";
 import type { Turnstile } from "./turnstile.ts";
-import { giveBackDelayMs } from "./verdict.ts";
 import { createOnceWrites } from "./write-once.ts";
 
 /** Writes of one suspect's rows at once. */
@@ -46,7 +46,7 @@ export function createSuspects(deps: {
   const tryAlone = createLoneTry({
     pull: { ...pull, ...createStoreWriters(writes, deps.store, breaker), turnstile },
     self: deps.instanceId,
-    giveBack: (suspect) => giveBack([suspect], pull.giveBackDelayMs(suspect)),
+    nak: (suspect) => nak([suspect], pull.nakDelayMs(suspect)),
   });
   const quarantine = createQuarantine({
     turnstile: deps.turnstile,
@@ -61,27 +61,27 @@ export function createSuspects(deps: {
       queue.extend(waiting).catch((error: unknown) => logger.debug({ err: error }, "extend"));
   }, queue.ackWaitMs / EXTENSIONS_PER_ACK_WAIT);
 
-  async function giveBack(suspects: readonly Delivery[], delayMs: number): Promise<void> {
+  async function nak(suspects: readonly Delivery[], delayMs: number): Promise<void> {
     if (suspects.length === 0) return;
-    pull.counts.givenBack += suspects.length;
+    pull.counts.nacked += suspects.length;
     try {
       await queue.nak(suspects, Math.round(delayMs * (0.5 + pull.random() / 2)));
     } catch (error) {
       logger.warn({ err: error }, "suspects could not be given back: they will be delivered again");
     }
-    pull.onSettled(suspects);
+    pull.onReleased(suspects);
   }
 
   return {
     sortOut(deliveries) {
       const suspects = deliveries.filter(isSuspect);
       if (suspects.length === 0) return deliveries;
-      void giveBack(quarantine.admit(suspects), CROWDED_DELAY_MS);
+      void nak(quarantine.admit(suspects), CROWDED_DELAY_MS);
       return deliveries.filter((delivery) => !isSuspect(delivery));
     },
 
     async stop() {
-      await giveBack(quarantine.close(), giveBackDelayMs(1));
+      await nak(quarantine.close(), nakDelayMs(1));
       await quarantine.idle();
       clearInterval(heartbeat);
     },

@@ -14,10 +14,10 @@ import { createLetterLog } from "./letter-log.ts";
 import { createPartitionQueues } from "./partition-queues.ts";
 import { createPlanner } from "./plan.ts";
 import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
+import { nakDelayMs } from "./retry-decision.ts";
 import { createStoredParts } from "./stored-parts.ts";
 import { createSuspects } from "./suspects.ts";
 import { createTurnstile } from "./turnstile.ts";
-import { giveBackDelayMs } from "./verdict.ts";
 
 /**
  * The worker loops of a process. What becomes of a message in hand:
@@ -143,10 +143,10 @@ export function startWorkers(options: WorkersOptions): Workers {
     storedParts: createStoredParts(),
     expiryClock: createExpiryClock(options.clock),
     turnstile,
-    giveBackDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : giveBackDelayMs(deliveries)),
+    nakDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : nakDelayMs(deliveries)),
     counts: suspectCounts,
     onStored: options.onStored ?? (() => undefined),
-    onSettled: hand.letGo,
+    onReleased: hand.letGo,
     abandon: abandon.signal,
   };
   const suspects = createSuspects({

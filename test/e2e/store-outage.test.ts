@@ -178,7 +178,7 @@ describe("workers on a store that fails", () => {
     await send("v", ["other"]);
     await expect.poll(() => seen("u", ["stuck", "fine"]), { timeout: 60_000 }).toEqual(["fine"]);
     // Not only once the stuck one was given up.
-    expect(workers.counts().givenBack).toBe(0);
+    expect(workers.counts().nacked).toBe(0);
     await expect.poll(() => seen("v", ["other"]), { timeout: 60_000 }).toEqual(["other"]);
     expect((await engine.queue.stats()).pending).toBe(1);
 
@@ -207,10 +207,10 @@ describe("workers on a store that fails", () => {
     expect(await engine.queue.deadLetters.count()).toBe(1);
     // The good neighbour was written at each try, and counts once.
     await expect.poll(() => workers.counts().stored, { timeout: 60_000 }).toBe(2);
-    const { acknowledged, givenBack, lettersFailed, deadLettered } = workers.counts();
+    const { acknowledged, nacked, lettersFailed, deadLettered } = workers.counts();
     expect({ acknowledged, letters: deadLettered.INVALID_POST_ID }).toEqual({ acknowledged: 2, letters: 1 });
-    expect(givenBack).toBeGreaterThan(0);
-    expect(lettersFailed).toBe(givenBack);
+    expect(nacked).toBeGreaterThan(0);
+    expect(lettersFailed).toBe(nacked);
   });
 
   test("stopping finishes what is in hand: nothing that was stored is delivered again", async () => {

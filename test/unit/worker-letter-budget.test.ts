@@ -99,7 +99,7 @@ describe("the log of dead letters", () => {
   const counts = (deadLettered: number, sequence: number) => ({
     deadLettered,
     omitted: 1,
-    givenBack: 0,
+    nacked: 0,
     reasons: { INVALID_POST_ID: deadLettered },
     sequences: [sequence],
   });

@@ -3,14 +3,14 @@ import { describe, expect, test } from "vitest";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { createAckTracker } from "../../src/workers/ack-tracker.ts";
 import { createBreaker } from "../../src/workers/breaker.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
 import { createFifo } from "../../src/workers/fifo.ts";
 import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
 import { createRankedQueue } from "../../src/workers/ranked-queue.ts";
-import { createSettlement } from "../../src/workers/settlement.ts";
+import { backoffMs, nakDelayMs, retryDecisionOf } from "../../src/workers/retry-decision.ts";
 import { createTurnstile } from "../../src/workers/turnstile.ts";
-import { backoffMs, giveBackDelayMs, verdictOf } from "../../src/workers/verdict.ts";
 import { createOnceWrites } from "../../src/workers/write-once.ts";
 
 const delivery = (sequence: number): Delivery => ({
@@ -22,16 +22,16 @@ const delivery = (sequence: number): Delivery => ({
 
 describe("verdict", () => {
   test("what failed is tried again for 20 s while the store is up, then given back", () => {
-    expect(verdictOf(19_999, false)).toBe("RETRY");
-    expect(verdictOf(20_000, false)).toBe("GIVE_BACK");
-    expect(verdictOf(0, true)).toBe("GIVE_BACK");
+    expect(retryDecisionOf(19_999, false)).toBe("RETRY");
+    expect(retryDecisionOf(20_000, false)).toBe("NAK");
+    expect(retryDecisionOf(0, true)).toBe("NAK");
   });
 
   test("delays are bounded and jittered", () => {
     expect(backoffMs(1, 1)).toBe(100);
     expect(backoffMs(50, 1)).toBe(5_000);
     expect(backoffMs(3, 0)).toBe(0);
-    expect([1, 2, 3, 7, 1_000].map(giveBackDelayMs)).toEqual([5_000, 10_000, 20_000, 300_000, 300_000]);
+    expect([1, 2, 3, 7, 1_000].map(nakDelayMs)).toEqual([5_000, 10_000, 20_000, 300_000, 300_000]);
   });
 });
 
@@ -39,9 +39,9 @@ describe("settlement", () => {
   function settlementOf(deliveries: Delivery[]) {
     const acked: number[] = [];
     const returned: number[] = [];
-    const settlement = createSettlement(deliveries, {
+    const settlement = createAckTracker(deliveries, {
       ack: async (done) => void acked.push(...done.map(({ sequence }) => sequence)),
-      giveBack: async (failed) => void returned.push(...failed.map(({ sequence }) => sequence)),
+      nak: async (failed) => void returned.push(...failed.map(({ sequence }) => sequence)),
     });
     return { acked, returned, settlement };
   }
@@ -54,9 +54,9 @@ describe("settlement", () => {
     settlement.succeeded(one);
     settlement.succeeded(one);
     await expect.poll(() => acked).toEqual([1]);
-    expect(settlement.unsettled()).toEqual([two]);
+    expect(settlement.open()).toEqual([two]);
     settlement.succeeded(two);
-    await settlement.finished();
+    await settlement.drained();
     expect(acked).toEqual([1, 2]);
   });
 
@@ -67,9 +67,9 @@ describe("settlement", () => {
     settlement.expect(one);
     settlement.begin();
     settlement.failed(one);
-    expect(settlement.unsettled()).toEqual([one]);
+    expect(settlement.open()).toEqual([one]);
     settlement.succeeded(one);
-    await settlement.finished();
+    await settlement.drained();
     expect([acked, returned]).toEqual([[], [1]]);
   });
 
@@ -79,16 +79,16 @@ describe("settlement", () => {
     for (const part of [one, two]) settlement.expect(part);
     settlement.begin();
     settlement.succeeded(one);
-    settlement.abandon();
+    settlement.nakOpen();
     settlement.succeeded(two);
-    await settlement.finished();
+    await settlement.drained();
     expect([acked, returned]).toEqual([[1], [2]]);
   });
 
   test("a message with nothing to store is acknowledged at once", async () => {
     const { acked, settlement } = settlementOf([delivery(9)]);
     settlement.begin();
-    await settlement.finished();
+    await settlement.drained();
     expect(acked).toEqual([9]);
   });
 });

@@ -4,7 +4,7 @@ import type { Delivery } from "../ports/impression-queue.ts";
  * Counts, for each message in hand, what must still be stored or dead-lettered, and settles the message as soon as
  * the last part is through: it does not wait for the rest of the pull.
  */
-export interface Settlement {
+export interface AckTracker {
   /** One more part of this message is on its way. Expect all parts before the first one ends. */
   expect(delivery: Delivery): void;
   succeeded(delivery: Delivery): void;
@@ -12,30 +12,30 @@ export interface Settlement {
   /** Settles the messages that have no part at all. Call once, when every part is expected. */
   begin(): void;
   /** Messages that are not settled yet, for the queue's `extend`. */
-  unsettled(): readonly Delivery[];
+  open(): readonly Delivery[];
   /** Gives back everything that is not settled yet, whatever may still become of its parts. */
-  abandon(): void;
+  nakOpen(): void;
   /** Resolves when every message is settled and the queue has been told. */
-  finished(): Promise<void>;
+  drained(): Promise<void>;
 }
 
-export function createSettlement(
+export function createAckTracker(
   deliveries: readonly Delivery[],
-  settle: {
+  queue: {
     readonly ack: (done: Delivery[]) => Promise<void>;
-    readonly giveBack: (failed: Delivery[]) => Promise<void>;
+    readonly nak: (failed: Delivery[]) => Promise<void>;
   },
-): Settlement {
+): AckTracker {
   const open = new Map(deliveries.map((delivery) => [delivery, { parts: 0, failed: false }]));
-  const finished = Promise.withResolvers<void>();
-  let ackable: Delivery[] = [];
-  let returnable: Delivery[] = [];
+  const drained = Promise.withResolvers<void>();
+  let acked: Delivery[] = [];
+  let nacked: Delivery[] = [];
   let flushScheduled = false;
   let flushing: Promise<void> = Promise.resolve();
 
   function end(delivery: Delivery, failed: boolean): void {
     open.delete(delivery);
-    (failed ? returnable : ackable).push(delivery);
+    (failed ? nacked : acked).push(delivery);
     if (flushScheduled) return;
     flushScheduled = true;
     // Messages that end in the same turn are settled in one call.
@@ -44,14 +44,14 @@ export function createSettlement(
 
   function flush(): void {
     flushScheduled = false;
-    const [done, failed] = [ackable, returnable];
-    ackable = [];
-    returnable = [];
+    const [done, failed] = [acked, nacked];
+    acked = [];
+    nacked = [];
     const telling = [flushing];
-    if (done.length > 0) telling.push(settle.ack(done));
-    if (failed.length > 0) telling.push(settle.giveBack(failed));
+    if (done.length > 0) telling.push(queue.ack(done));
+    if (failed.length > 0) telling.push(queue.nak(failed));
     flushing = Promise.all(telling).then(() => undefined);
-    if (open.size === 0) flushing.then(finished.resolve, finished.reject);
+    if (open.size === 0) flushing.then(drained.resolve, drained.reject);
   }
 
   function partEnded(delivery: Delivery, failed: boolean): void {
@@ -70,13 +70,13 @@ export function createSettlement(
     succeeded: (delivery) => partEnded(delivery, false),
     failed: (delivery) => partEnded(delivery, true),
     begin() {
-      if (open.size === 0) finished.resolve();
+      if (open.size === 0) drained.resolve();
       for (const [delivery, { parts }] of open) if (parts === 0) end(delivery, false);
     },
-    unsettled: () => [...open.keys()],
-    abandon() {
+    open: () => [...open.keys()],
+    nakOpen() {
       for (const delivery of [...open.keys()]) end(delivery, true);
     },
-    finished: () => finished.promise,
+    drained: () => drained.promise,
   };
 }

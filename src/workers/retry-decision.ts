@@ -1,12 +1,12 @@
 /** How long a write is tried while its messages are in hand; after that they go back to the queue. */
-const TRIED_MS_MAX = 20_000;
+const RETRIED_MS_MAX = 20_000;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 5_000;
-const GIVE_BACK_DELAY_MS_MIN = 5_000;
-const GIVE_BACK_DELAY_MS_MAX = 300_000;
+const NAK_DELAY_MS_MIN = 5_000;
+const NAK_DELAY_MS_MAX = 300_000;
 
-/** What a failed write calls for. RETRY: the same write again, soon. GIVE_BACK: its messages return to the queue. */
-export type FailureVerdict = "RETRY" | "GIVE_BACK";
+/** What a failed write calls for. RETRY: the same write again, soon. NAK: its messages return to the queue. */
+export type RetryDecision = "RETRY" | "NAK";
 
 /**
  * Pure: a write that failed is tried again and then given back, however long that lasts. (Rows that the store refuses for
@@ -15,12 +15,12 @@ export type FailureVerdict = "RETRY" | "GIVE_BACK";
  * @param triedMs since the write was first asked for.
  * @param storeIsDown whether the breaker is open: further tries would only add load.
  */
-export function verdictOf(triedMs: number, storeIsDown: boolean): FailureVerdict {
-  return isOverdue(triedMs) || storeIsDown ? "GIVE_BACK" : "RETRY";
+export function retryDecisionOf(triedMs: number, storeIsDown: boolean): RetryDecision {
+  return isOverdue(triedMs) || storeIsDown ? "NAK" : "RETRY";
 }
 
 export function isOverdue(triedMs: number): boolean {
-  return triedMs >= TRIED_MS_MAX;
+  return triedMs >= RETRIED_MS_MAX;
 }
 
 /** Exponential with full jitter: 0 to 100 ms after the first failure, 0 to 5 s at most. */
@@ -34,6 +34,6 @@ export function backoffMs(attempt: number, random: number): number {
  *
  * @param deliveries how often it has been delivered.
  */
-export function giveBackDelayMs(deliveries: number): number {
-  return Math.min(GIVE_BACK_DELAY_MS_MAX, GIVE_BACK_DELAY_MS_MIN * 2 ** Math.min(deliveries - 1, 16));
+export function nakDelayMs(deliveries: number): number {
+  return Math.min(NAK_DELAY_MS_MAX, NAK_DELAY_MS_MIN * 2 ** Math.min(deliveries - 1, 16));
 }
