@@ -4,7 +4,7 @@ import type { Logger } from "./telemetry/logger.ts";
 export type Phase =
   | { readonly name: "starting" }
   | { readonly name: "running" }
-  /** No new work is taken; `done` resolves when what was in hand is finished or failed to finish. */
+  /** No new work is taken; `done` resolves when what was in flight is finished or failed to finish. */
   | { readonly name: "stopping"; readonly done: Promise<void> }
   | { readonly name: "stopped" };
 

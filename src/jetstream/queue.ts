@@ -18,7 +18,7 @@ import { ensureConsumer } from "./topology.ts";
 
 /**
  * One request for messages lasts this long at most and a pull makes several. It bounds how late a silent server is
- * noticed, and how long a few messages wait in hand while MAX_ACK_PENDING keeps the server from adding to them.
+ * noticed, and how long a few messages wait in flight while MAX_ACK_PENDING keeps the server from adding to them.
  */
 const PULL_REQUEST_MS_MAX = 1_000;
 const PULL_PAUSE_MS_MIN = 5;
@@ -85,7 +85,7 @@ export function createJetStreamQueue(
         if (!(await ensureConsumer(connection, options))) return;
         log.error(
           { stream: names.stream, consumer: names.consumer },
-          "the consumer was deleted: made it anew; what was in hand is delivered once more",
+          "the consumer was deleted: made it anew; what was in flight is delivered once more",
         );
       } catch (error) {
         throw error instanceof QueueUnavailableError

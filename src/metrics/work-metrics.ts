@@ -101,7 +101,7 @@ export function createWorkMetrics(registers: Registry[]): WorkMetrics {
       gauge(
         "impressions_worker_messages_in_hand",
         "Messages that this process has pulled and not settled.",
-        () => workers.state().messagesInHand,
+        () => workers.state().messagesInFlight,
       );
       gauge(
         "impressions_worker_write_slots",

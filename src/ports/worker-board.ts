@@ -14,7 +14,7 @@ export const WORKER_SILENT_MS = 15_000;
 
 export interface WorkerReport {
   readonly id: string;
-  /** IDLE: nothing to do. WORKING: has messages in hand. PAUSED: waits for the store. STOPPING: drains. */
+  /** IDLE: nothing to do. WORKING: has messages in flight. PAUSED: waits for the store. STOPPING: drains. */
   readonly state: "IDLE" | "WORKING" | "PAUSED" | "STOPPING";
   /** Since the worker started. */
   readonly impressionsStored: number;

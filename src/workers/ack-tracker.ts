@@ -1,7 +1,7 @@
 import type { Delivery } from "../ports/impression-queue.ts";
 
 /**
- * Counts, for each message in hand, what must still be stored or dead-lettered, and settles the message as soon as
+ * Counts, for each message in flight, what must still be stored or dead-lettered, and settles the message as soon as
  * the last part is through: it does not wait for the rest of the pull.
  */
 export interface AckTracker {

@@ -1,6 +1,6 @@
 import { StoreRefusedError } from "../ports/errors.ts";
 import { createRankedQueue } from "./ranked-queue.ts";
-import type { Turnstile } from "./turnstile.ts";
+import type { SharedLock } from "./shared-lock.ts";
 
 /** Thrown by a write that, once it had its slot, was not begun: it says nothing about the store. */
 export class NotBegunError extends Error {
@@ -40,7 +40,7 @@ export function createConcurrencyLimit(options: {
   /** Monotonic milliseconds. */
   readonly monotonicMs: () => number;
   /** A write that has its slot waits here while a suspect is tried alone; that time is not the store's. */
-  readonly turnstile: Pick<Turnstile, "together">;
+  readonly lock: Pick<SharedLock, "shared">;
 }): ConcurrencyLimit {
   let limit = Math.max(options.min, Math.min(CONCURRENCY_START, options.max));
   let running = 0;
@@ -65,7 +65,7 @@ export function createConcurrencyLimit(options: {
     if (running < limit) running++;
     else await new Promise<void>((resolve) => waiting.push(resolve, rank));
     try {
-      return await options.turnstile.together(write);
+      return await options.lock.shared(write);
     } finally {
       running--;
       while (running < limit && waiting.size() > 0) {

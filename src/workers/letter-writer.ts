@@ -4,7 +4,7 @@ import { DeadLettersFullError, QueueUnavailableError, StoreUnavailableError } fr
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { LetterLog } from "./letter-log.ts";
 import { isErased, type PlannedLetter } from "./letters.ts";
-import type { Turnstile } from "./turnstile.ts";
+import type { SharedLock } from "./shared-lock.ts";
 
 /**
  * Letters of one `add`. A pull of nothing but junk has a hundred thousand: written as one they would stand in front of
@@ -19,7 +19,7 @@ export async function writeLetters(
   letters: readonly PlannedLetter[],
   deps: {
     readonly deadLetters: DeadLetters;
-    readonly turnstile: Pick<Turnstile, "together">;
+    readonly lock: Pick<SharedLock, "shared">;
     /** See ImpressionStore. */
     readonly erasedThrough: ImpressionStore["erasedThrough"];
     readonly log: Pick<LetterLog, "failed">;
@@ -31,7 +31,7 @@ export async function writeLetters(
 ): Promise<void> {
   for (let start = 0; start < letters.length; start += LETTERS_PER_ADD) {
     const chunk = letters.slice(start, start + LETTERS_PER_ADD);
-    const error = await failureOf(deps.turnstile.together(() => write(chunk)));
+    const error = await failureOf(deps.lock.shared(() => write(chunk)));
     if (error === null) continue;
     // The messages stay in the queue: nothing is lost.
     const isOutage = OUTAGES.some((Outage) => error instanceof Outage);

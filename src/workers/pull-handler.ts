@@ -17,13 +17,13 @@ import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts"
 import { partitionOf } from "./partition.ts";
 import type { Outcome, PartitionQueues } from "./partition-queues.ts";
 import type { Plan, PlannedView, Planner } from "./plan.ts";
+import type { SharedLock } from "./shared-lock.ts";
 import type { StoredParts } from "./stored-parts.ts";
 import { createTallies } from "./tallies.ts";
-import type { Turnstile } from "./turnstile.ts";
 
 /** Planning lets the event loop go on after this: mutations of the same process wait no longer for it. */
 const PLAN_SLICE_MS = 5;
-/** The queue hears of what is still in hand three times in its ackWait: two words may be lost. */
+/** The queue hears of what is still in flight three times in its ackWait: two words may be lost. */
 export const EXTENSIONS_PER_ACK_WAIT = 3;
 
 /** What the pulls of a process share. */
@@ -40,7 +40,7 @@ export interface PullHandlerDeps {
   readonly letterLog: LetterLog;
   readonly storedParts: StoredParts;
   /** Around what is done with messages beside the store writes, which their writer lets through. */
-  readonly turnstile: Pick<Turnstile, "together">;
+  readonly lock: Pick<SharedLock, "shared">;
   readonly clock: WallClock;
   readonly expiryClock: Pick<ExpiryClock, "nowMs">;
   readonly monotonicMs: () => number;
@@ -152,7 +152,7 @@ export async function handlePull(
   }, queue.ackWaitMs / EXTENSIONS_PER_ACK_WAIT);
   deps.abandon.addEventListener("abort", acks.nakOpen);
   try {
-    carryOut(await deps.turnstile.together(plan));
+    carryOut(await deps.lock.shared(plan));
     await acks.drained();
   } catch (error) {
     logger.error({ err: error }, "a pull could not be planned: its messages go back to the queue");
@@ -267,7 +267,7 @@ export async function handlePull(
   function addLetters(letters: readonly PlannedLetter[]): Promise<void> {
     return writeLetters(letters, {
       deadLetters: queue.deadLetters,
-      turnstile: deps.turnstile,
+      lock: deps.lock,
       erasedThrough: deps.erasedThrough,
       log: deps.letterLog,
       forgotten({ delivery }) {

@@ -1,7 +1,7 @@
 import type { Delivery } from "../ports/impression-queue.ts";
-import type { Turnstile } from "./turnstile.ts";
+import type { SharedLock } from "./shared-lock.ts";
 
-/** Suspects of one process that wait for their turn, an eighth of what it may have in hand. */
+/** Suspects of one process that wait for their turn, an eighth of what it may have in flight. */
 const SUSPECTS_MAX = 500;
 const SUSPECT_BYTES_MAX = 1024 * 1024;
 /** Suspects are tried one after the other for this long; then the others have their turn. */
@@ -20,7 +20,7 @@ export interface Quarantine {
 }
 
 export function createQuarantine(deps: {
-  readonly turnstile: Pick<Turnstile, "alone">;
+  readonly lock: Pick<SharedLock, "exclusive">;
   /** Never throws. */
   readonly tryAlone: (suspect: Delivery) => Promise<void>;
   /** Resolves when the store may be used, or the worker stops. */
@@ -53,7 +53,7 @@ export function createQuarantine(deps: {
     while (waiting.length > 0 && !closed) {
       await deps.storeIsUp();
       const startedMs = monotonicMs();
-      await deps.turnstile.alone(takeTurn);
+      await deps.lock.exclusive(takeTurn);
       // Everybody else has as much time as the suspects had: one that hangs does not stop the flow for good.
       await deps.sleep(monotonicMs() - startedMs);
     }

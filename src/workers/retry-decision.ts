@@ -1,4 +1,4 @@
-/** How long a write is tried while its messages are in hand; after that they go back to the queue. */
+/** How long a write is tried while its messages are in flight; after that they go back to the queue. */
 const RETRIED_MS_MAX = 20_000;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 5_000;

@@ -8,7 +8,7 @@ import type { PartitionQueues } from "./partition-queues.ts";
 import { createStoreWriters, EXTENSIONS_PER_ACK_WAIT, type PullHandlerDeps } from "./pull-handler.ts";
 import { createQuarantine } from "./quarantine.ts";
 import { nakDelayMs } from "./retry-decision.ts";
-import type { Turnstile } from "./turnstile.ts";
+import type { SharedLock } from "./shared-lock.ts";
 import { createOnceWrites } from "./write-once.ts";
 
 /** Writes of one suspect's rows at once. */
@@ -28,7 +28,7 @@ export interface Suspects {
 export function createSuspects(deps: {
   readonly pull: PullHandlerDeps;
   readonly store: ImpressionStore;
-  readonly turnstile: Turnstile;
+  readonly lock: SharedLock;
   readonly breaker: Breaker;
   readonly isUnhealthy: PartitionQueues["isUnhealthy"];
   readonly instanceId: string;
@@ -40,16 +40,16 @@ export function createSuspects(deps: {
   const { queue, logger, monotonicMs } = pull;
 
   // The others' limit lets nobody in while somebody is alone.
-  const turnstile: Pick<Turnstile, "together"> = { together: (work) => work() };
-  const limit = createConcurrencyLimit({ min: CONCURRENCY, max: CONCURRENCY, monotonicMs, turnstile });
+  const lock: Pick<SharedLock, "shared"> = { shared: (work) => work() };
+  const limit = createConcurrencyLimit({ min: CONCURRENCY, max: CONCURRENCY, monotonicMs, lock });
   const writes = createOnceWrites({ ...deps, limit, logger });
   const tryAlone = createLoneTry({
-    pull: { ...pull, ...createStoreWriters(writes, deps.store, breaker), turnstile },
+    pull: { ...pull, ...createStoreWriters(writes, deps.store, breaker), lock },
     self: deps.instanceId,
     nak: (suspect) => nak([suspect], pull.nakDelayMs(suspect)),
   });
   const quarantine = createQuarantine({
-    turnstile: deps.turnstile,
+    lock: deps.lock,
     tryAlone,
     storeIsUp: () => breaker.closed(deps.stopping),
     sleep: deps.sleep,

@@ -8,19 +8,19 @@ import type { Logger } from "../telemetry/logger.ts";
 import { createBreaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
 import { createWorkerCounts, sumOf, type WorkerCounts } from "./counts.ts";
-import { createHand, type Room } from "./hand.ts";
+import { createInFlightBuffer, type Room } from "./in-flight-buffer.ts";
 import { createLetterBudget } from "./letter-budget.ts";
 import { createLetterLog } from "./letter-log.ts";
 import { createPartitionQueues } from "./partition-queues.ts";
 import { createPlanner } from "./plan.ts";
 import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
 import { nakDelayMs } from "./retry-decision.ts";
+import { createSharedLock } from "./shared-lock.ts";
 import { createStoredParts } from "./stored-parts.ts";
 import { createSuspects } from "./suspects.ts";
-import { createTurnstile } from "./turnstile.ts";
 
 /**
- * The worker loops of a process. What becomes of a message in hand:
+ * The worker loops of a process. What becomes of a message in flight:
  *
  *   pulled ----> planned ----> its rows wait in the queues of their partitions ----> acknowledged: all of it is stored
  *     |                          |    ^                                             or dead-lettered
@@ -30,11 +30,11 @@ import { createTurnstile } from "./turnstile.ts";
  *   suspect (delivered more than 5 times) ----> tried alone ----> one of the two, or dead-lettered as CRASHED_WORKER
  *
  * Each message is settled by itself. A loop pulls again when what it pulled is settled, or after a second if no write
- * waits for a slot: what is left then waits for a partition in trouble or for a retry, and stays in hand beside the next
- * pulls. All loops share one hand, which bounds the messages and bytes that are unsettled; where it is full, what waits
+ * waits for a slot: what is left then waits for a partition in trouble or for a retry, and stays in flight beside the next
+ * pulls. All loops share one in-flight buffer, which bounds the messages and bytes that are unsettled; where it is full, what waits
  * for unhealthy partitions is given back first. They share the partition queues, the concurrency limit and the breaker as well.
  *
- * While the store is down (the breaker is open) nothing is pulled, and what is in hand goes back to the queue.
+ * While the store is down (the breaker is open) nothing is pulled, and what is in flight goes back to the queue.
  */
 
 /** How long a loop waits for what it pulled before it pulls beside it. */
@@ -84,7 +84,7 @@ export interface WorkersState {
   readonly loops: number;
   /** Store writes that may run at once, and the bounds that the workers find this number in. */
   readonly concurrency: { readonly current: number; readonly min: number; readonly max: number };
-  readonly messagesInHand: number;
+  readonly messagesInFlight: number;
 }
 
 export interface Workers {
@@ -93,7 +93,7 @@ export interface Workers {
   counts(): Readonly<WorkerCounts>;
   state(): WorkersState;
   /**
-   * Stops pulling, ends all retries, and resolves when everything in hand is settled: what can be stored is stored and
+   * Stops pulling, ends all retries, and resolves when everything in flight is settled: what can be stored is stored and
    * acknowledged, the rest is given back, at the latest after drainTimeoutMs and a quarter. Repeated calls wait for the
    * first.
    */
@@ -118,11 +118,11 @@ export function startWorkers(options: WorkersOptions): Workers {
       report();
     },
   });
-  const turnstile = createTurnstile();
+  const lock = createSharedLock();
   const bounds = { min: Math.min(CONCURRENCY_MIN, options.concurrencyMax), max: options.concurrencyMax };
-  const limit = createConcurrencyLimit({ ...bounds, monotonicMs, turnstile });
+  const limit = createConcurrencyLimit({ ...bounds, monotonicMs, lock });
   const partitionQueues = createPartitionQueues({ ...options, limit, breaker });
-  const hand = createHand({ ...options, stopping, onFull: partitionQueues.shed });
+  const inFlight = createInFlightBuffer({ ...options, stopping, onFull: partitionQueues.shed });
   const states = Array.from({ length: options.loops }, () => ({
     /** Pulls that are not settled yet. */
     pulls: new Set<Promise<unknown>>(),
@@ -142,17 +142,17 @@ export function startWorkers(options: WorkersOptions): Workers {
     letterLog,
     storedParts: createStoredParts(),
     expiryClock: createExpiryClock(options.clock),
-    turnstile,
+    lock,
     nakDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : nakDelayMs(deliveries)),
     counts: suspectCounts,
     onStored: options.onStored ?? (() => undefined),
-    onReleased: hand.letGo,
+    onReleased: inFlight.release,
     abandon: abandon.signal,
   };
   const suspects = createSuspects({
     ...options,
     pull,
-    turnstile,
+    lock,
     breaker,
     isUnhealthy: partitionQueues.isUnhealthy,
     stopping,
@@ -169,7 +169,7 @@ export function startWorkers(options: WorkersOptions): Workers {
       }
       return deliveries;
     } finally {
-      hand.take(room, deliveries);
+      inFlight.take(room, deliveries);
     }
   }
 
@@ -187,7 +187,7 @@ export function startWorkers(options: WorkersOptions): Workers {
   async function loop({ pulls, counts }: (typeof states)[number]): Promise<void> {
     let retryDelayMs = PULL_RETRY_DELAY_MS_MIN;
     for (;;) {
-      const room = await hand.reserve();
+      const room = await inFlight.reserve();
       if (room === null) return;
       try {
         const deliveries = await pullInto(room);
@@ -225,7 +225,10 @@ export function startWorkers(options: WorkersOptions): Workers {
 
   async function drain(): Promise<void> {
     let deadline = setTimeout(() => {
-      logger.warn({ messages: hand.messages() }, "what could not be stored in time goes back to the queue");
+      logger.warn(
+        { messages: inFlight.messages() },
+        "what could not be stored in time goes back to the queue",
+      );
       partitionQueues.close();
       deadline = setTimeout(() => abandon.abort(), options.drainTimeoutMs * LAST_WRITES_SHARE);
     }, options.drainTimeoutMs);
@@ -250,7 +253,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     state: () => ({
       loops: options.loops,
       concurrency: { ...bounds, current: limit.current() },
-      messagesInHand: hand.messages(),
+      messagesInFlight: inFlight.messages(),
     }),
     stop() {
       stopped ??= drain();

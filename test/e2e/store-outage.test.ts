@@ -213,7 +213,7 @@ describe("workers on a store that fails", () => {
     expect(lettersFailed).toBe(nacked);
   });
 
-  test("stopping finishes what is in hand: nothing that was stored is delivered again", async () => {
+  test("stopping finishes what is in flight: nothing that was stored is delivered again", async () => {
     const { engine, workers, seen, send } = await workersOnFaultyEngine();
     const users = Array.from({ length: 50 }, (_, index) => `u${index}`);
     for (const user of users) await send(user, ["p"]);
@@ -245,14 +245,14 @@ describe("workers on a store that is slow", () => {
     expect(ended).toEqual(users);
   });
 
-  test("take no more in hand than they can write", async () => {
+  test("take no more in flight than they can write", async () => {
     const users = Array.from({ length: 3 * MESSAGES_PER_PULL }, (_, index) => `u${index}`);
     const queued = new Map(users.map((user) => [user, [`of ${user}`]]));
     const { engine, faults, workers } = await workersOnFaultyEngine({ concurrencyMax: 1, queued });
     // Longer than a loop waits for what it pulled.
     faults.held = sleep(2_500);
     await faults.held;
-    expect(workers.state().messagesInHand).toBe(LOOPS * MESSAGES_PER_PULL);
+    expect(workers.state().messagesInFlight).toBe(LOOPS * MESSAGES_PER_PULL);
     await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
   });
 });

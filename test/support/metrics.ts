@@ -83,11 +83,11 @@ export async function expectAgreement(
         metricValue(back, "impressions_dead_lettered_total");
       return {
         pending: metricValue(front, "impressions_queue_messages"),
-        inHand: metricValue(back, "impressions_worker_messages_in_hand"),
+        inFlight: metricValue(back, "impressions_worker_messages_in_hand"),
         unsettled: metricValue(front, "impressions_accepted_total") + others.published - settled,
       };
     }, PATIENCE)
-    .toEqual({ pending: 0, inHand: 0, unsettled: 0 });
+    .toEqual({ pending: 0, inFlight: 0, unsettled: 0 });
 
   const [front, back] = [await scrape(api), await scrape(worker)];
   expect(metricValue(front, "impressions_accepted_total")).toBe(sent.accepted);

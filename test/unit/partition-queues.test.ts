@@ -4,7 +4,7 @@ import { StoreUnavailableError } from "../../src/ports/errors.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
 import { createPartitionQueues } from "../../src/workers/partition-queues.ts";
-import { createTurnstile } from "../../src/workers/turnstile.ts";
+import { createSharedLock } from "../../src/workers/shared-lock.ts";
 
 /** From here on a write makes its queue unhealthy (`partition-queues.ts`). */
 const SICK_WRITE_MS = 1_000;
@@ -16,8 +16,8 @@ afterEach(() => void vi.useRealTimers());
 /** A partition's queue in virtual time, beside the model of what runs in it. */
 function openQueue(options: { readonly slots: number }) {
   const monotonicMs = () => Date.now();
-  const turnstile = createTurnstile();
-  const limit = createConcurrencyLimit({ min: options.slots, max: options.slots, monotonicMs, turnstile });
+  const lock = createSharedLock();
+  const limit = createConcurrencyLimit({ min: options.slots, max: options.slots, monotonicMs, lock });
   const queues = createPartitionQueues({
     limit,
     breaker: { failed: () => undefined, isOpen: () => false },

@@ -10,7 +10,7 @@ import { createFifo } from "../../src/workers/fifo.ts";
 import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
 import { createRankedQueue } from "../../src/workers/ranked-queue.ts";
 import { backoffMs, nakDelayMs, retryDecisionOf } from "../../src/workers/retry-decision.ts";
-import { createTurnstile } from "../../src/workers/turnstile.ts";
+import { createSharedLock } from "../../src/workers/shared-lock.ts";
 import { createOnceWrites } from "../../src/workers/write-once.ts";
 
 const delivery = (sequence: number): Delivery => ({
@@ -94,14 +94,14 @@ describe("settlement", () => {
 });
 
 describe("concurrency limit", () => {
-  const settings = { min: 2, max: 64, turnstile: createTurnstile() };
+  const settings = { min: 2, max: 64, lock: createSharedLock() };
 
   test("never runs more than its limit at once and starts in order", async () => {
     const limit = createConcurrencyLimit({
       min: 1,
       max: 3,
       monotonicMs: () => 0,
-      turnstile: createTurnstile(),
+      lock: createSharedLock(),
     });
     let running = 0;
     let most = 0;

@@ -14,7 +14,7 @@ export class WorkerStatus implements WorkerReport {
 
   @Field(() => String, {
     description:
-      "IDLE: nothing to do. WORKING: has messages in hand. PAUSED: waits for the store. STOPPING: drains.",
+      "IDLE: nothing to do. WORKING: has messages in flight. PAUSED: waits for the store. STOPPING: drains.",
   })
   readonly state!: WorkerReport["state"];
 

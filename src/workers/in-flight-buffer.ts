@@ -9,7 +9,7 @@ const MESSAGES_MAX = 4_000;
  * Their bytes. In memory a message becomes some twenty times its bytes while it is worked on: 8 MiB are 160 MB then.
  */
 const BYTES_MAX = 8 * 1024 * 1024;
-/** Bytes of the newest pulls of all loops together; the other half is for what earlier pulls have left in hand. */
+/** Bytes of the newest pulls of all loops together; the other half is for what earlier pulls have left in flight. */
 const PULLED_BYTES_MAX = BYTES_MAX / 2;
 /** A pull that could take less than this share of what it wants waits for more room. */
 const WORTHWHILE_SHARE = 1 / 4;
@@ -20,33 +20,33 @@ export interface Room {
   readonly maxBytes: number;
 }
 
-/** Counts what the process has in hand, and lets a loop pull only while there is room. */
-export interface Hand {
+/** Counts what the process has in flight, and lets a loop pull only while there is room. */
+export interface InFlightBuffer {
   /** Waits for room and reserves it, for one `take`. @returns null where the worker stops first. */
   reserve(): Promise<Room | null>;
   /** What the pull that had the room has brought. */
   take(room: Room, deliveries: readonly Delivery[]): void;
   /** These are settled. */
-  letGo(deliveries: readonly Delivery[]): void;
+  release(deliveries: readonly Delivery[]): void;
   messages(): number;
 }
 
-export function createHand(options: {
+export function createInFlightBuffer(options: {
   readonly loops: number;
   readonly messagesPerPull: number;
   readonly stopping: AbortSignal;
   /**
-   * Called when a loop has to wait because earlier pulls have left so much in hand: what waits for a partition in
+   * Called when a loop has to wait because earlier pulls have left so much in flight: what waits for a partition in
    * trouble can be given back.
    */
   readonly onFull: () => void;
-}): Hand {
+}): InFlightBuffer {
   const { stopping } = options;
   const wanted: Room = {
     maxMessages: options.messagesPerPull,
     maxBytes: Math.floor(PULLED_BYTES_MAX / options.loops),
   };
-  /** What is in hand, and what the pulls that run now may still bring. */
+  /** What is in flight, and what the pulls that run now may still bring. */
   const held = { messages: 0, bytes: 0 };
   const reserved = { messages: 0, bytes: 0 };
   let freed = Promise.withResolvers<void>();
@@ -88,7 +88,7 @@ export function createHand(options: {
       wake();
     },
 
-    letGo(deliveries) {
+    release(deliveries) {
       held.messages -= deliveries.length;
       held.bytes -= bytesOf(deliveries);
       wake();
