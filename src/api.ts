@@ -34,7 +34,7 @@ export function resolverDependencies(
     ),
     store: engine.store,
     queue: engine.queue,
-    workerBoard: engine.workerBoard,
+    workerRegistry: engine.workerRegistry,
     erasures: createErasures({
       store: engine.store,
       newId: randomUUID,

@@ -26,13 +26,13 @@ async function engineOf({ ENGINE }: Config): Promise<EngineKind> {
 export async function openEngine(config: Config, logger: Logger, options: OpenOptions): Promise<Engine> {
   const { clock } = options;
   const kind = await engineOf(config);
-  const { queue, store, workerBoard, database, close } = await kind.open(config, logger, options);
+  const { queue, store, workerRegistry, database, close } = await kind.open(config, logger, options);
   const publish = createPublisher({ queue, timeoutMs: config.PUBLISH_TIMEOUT_MS });
   return {
     name: config.ENGINE,
     queue,
     store,
-    workerBoard,
+    workerRegistry,
     database,
     receivedAt: createReceivedAtClock(clock),
     newGroupCommit: (onMessage = () => undefined) =>

@@ -156,7 +156,7 @@ export function startEngineWorkers(
   return startWorkers({
     queue: engine.queue,
     store: engine.store,
-    board: engine.workerBoard,
+    registry: engine.workerRegistry,
     clock,
     random: Math.random,
     monotonicMs: clock.monotonicMs,

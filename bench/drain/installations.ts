@@ -3,7 +3,7 @@ import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
 import { PipelineDocument } from "../../src/generated/operations.ts";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
-import type { WorkerReport } from "../../src/ports/worker-board.ts";
+import type { WorkerReport } from "../../src/ports/worker-registry.ts";
 import { engineOptions } from "../../test/support/embedded.ts";
 import { query } from "../../test/support/graphql-request.ts";
 import { type ServiceProcess, startServiceProcess } from "../../test/support/service-process.ts";
@@ -87,7 +87,7 @@ async function openBenchOn(
   namespace: string,
   root?: string,
 ): Promise<ClusterBench> {
-  const { queue, workerBoard } = await openJetStreamQueue({
+  const { queue, workerRegistry } = await openJetStreamQueue({
     servers: installation.nats.servers,
     namespace,
     queueMaxBytes: 4 * GIB,
@@ -115,7 +115,7 @@ async function openBenchOn(
       ),
     async progress() {
       const { pending } = await queue.stats();
-      return { pending, ...reported(workerBoard.current()) };
+      return { pending, ...reported(workerRegistry.current()) };
     },
     dispose: () => queue.close(),
   };

@@ -10,7 +10,7 @@ import type { EngineKind } from "./engine-kind.ts";
 /** Queue in NATS JetStream, store in ScyllaDB or Cassandra. */
 export const cluster: EngineKind = {
   async open(config, logger, { waitForStore, clock, onStatement }) {
-    const { queue, workerBoard } = await openJetStreamQueue({
+    const { queue, workerRegistry } = await openJetStreamQueue({
       ...natsSettings(config),
       queueReplicas: config.QUEUE_REPLICAS,
       messagesPerPull: config.WORKER_PULL,
@@ -40,7 +40,7 @@ export const cluster: EngineKind = {
         const known = flavour();
         return known === null ? null : flavourText(known);
       };
-      return { queue, store, workerBoard, database, close };
+      return { queue, store, workerRegistry, database, close };
     } catch (error) {
       await queue.close();
       throw error;

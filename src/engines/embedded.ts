@@ -2,9 +2,9 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../domain/time.ts";
 import { diagnoseEmbedded } from "../embedded/doctor.ts";
 import { openEmbeddedEngine } from "../embedded/engine.ts";
+import { createInMemoryWorkerRegistry } from "../embedded/worker-registry.ts";
 import type { OnStatement } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { createInMemoryBoard } from "../workers/in-memory-board.ts";
 import type { Adapters, EngineKind } from "./engine-kind.ts";
 
 /** Queue and store in files of one process. */
@@ -57,7 +57,7 @@ async function open(
   return {
     queue,
     store,
-    workerBoard: createInMemoryBoard(clock),
+    workerRegistry: createInMemoryWorkerRegistry(clock),
     database: () => `SQLite ${process.versions.sqlite}`,
     close,
   };

@@ -3,14 +3,14 @@ import type { Finding } from "../domain/finding.ts";
 import type { Clock } from "../domain/time.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
-import type { WorkerBoard } from "../ports/worker-board.ts";
+import type { WorkerRegistry } from "../ports/worker-registry.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** The opened adapters of an engine. */
 export interface Adapters {
   readonly queue: ImpressionQueue;
   readonly store: ImpressionStore;
-  readonly workerBoard: WorkerBoard;
+  readonly workerRegistry: WorkerRegistry;
   /** Which database keeps the views, with its version, for people; null until it was reached. */
   readonly database: () => string | null;
   close(): Promise<void>;

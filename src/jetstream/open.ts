@@ -2,14 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../domain/time.ts";
 import { EngineStartError, QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
-import type { WorkerBoard } from "../ports/worker-board.ts";
-import { createJetStreamBoard } from "./board.ts";
+import type { WorkerRegistry } from "../ports/worker-registry.ts";
 import { openConnection } from "./connection.ts";
 import type { Log } from "./log.ts";
 import { namesOf } from "./names.ts";
 import { createJetStreamQueue } from "./queue.ts";
 import { MAX_ACK_PENDING } from "./stream-plan.ts";
 import { ensureTopology } from "./topology.ts";
+import { createJetStreamWorkerRegistry } from "./worker-registry.ts";
 
 /** How long a puller holds a message before it is delivered again, unless it extends. */
 const ACK_WAIT_MS_DEFAULT = 30_000;
@@ -45,7 +45,7 @@ export interface JetStreamOptions {
 
 export interface JetStream {
   readonly queue: ImpressionQueue;
-  readonly workerBoard: WorkerBoard;
+  readonly workerRegistry: WorkerRegistry;
   /** Repeated calls wait for the first. */
   close(): Promise<void>;
 }
@@ -90,7 +90,11 @@ export async function openJetStreamQueue(options: JetStreamOptions): Promise<Jet
       replicas: options.queueReplicas,
       log,
     });
-    return { queue, workerBoard: createJetStreamBoard(connection, names, clock), close: queue.close };
+    return {
+      queue,
+      workerRegistry: createJetStreamWorkerRegistry(connection, names, clock),
+      close: queue.close,
+    };
   } catch (error) {
     await connection.close();
     throw error;

@@ -6,7 +6,7 @@ import type { ImpressionLimit } from "../ingest/impression-limit.ts";
 import type { Recorder } from "../ingest/recorder.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
-import type { WorkerBoard } from "../ports/worker-board.ts";
+import type { WorkerRegistry } from "../ports/worker-registry.ts";
 import { type Candidates, createCandidates } from "./candidates.ts";
 import { createLoaders, type Loaders } from "./loaders.ts";
 import { newRequestOutcome, type RequestOutcome } from "./request-outcome.ts";
@@ -18,7 +18,7 @@ export interface ResolverDependencies {
   readonly impressionLimit: ImpressionLimit | null;
   readonly store: ImpressionStore;
   readonly queue: ImpressionQueue;
-  readonly workerBoard: WorkerBoard;
+  readonly workerRegistry: WorkerRegistry;
   readonly erasures: Erasures;
   readonly deadLetterActions: DeadLetterActions;
   readonly clock: Clock;

@@ -19,7 +19,7 @@ export class PipelineResolver {
     return {
       engine: deps.engine,
       database: deps.database(),
-      workers: deps.workerBoard.current().toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      workers: deps.workerRegistry.current().toSorted((a, b) => (a.id < b.id ? -1 : 1)),
       stats() {
         stats ??= deps.queue.stats();
         return stats;

@@ -3,7 +3,11 @@ import { createExpiryClock } from "../domain/guarded-clock.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
-import { WORKER_REPORT_INTERVAL_MS, type WorkerBoard, type WorkerReport } from "../ports/worker-board.ts";
+import {
+  WORKER_REPORT_INTERVAL_MS,
+  type WorkerRegistry,
+  type WorkerReport,
+} from "../ports/worker-registry.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createBreaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
@@ -55,7 +59,7 @@ const LAST_WRITES_SHARE = 1 / 4;
 export interface WorkersOptions {
   readonly queue: ImpressionQueue;
   readonly store: ImpressionStore;
-  readonly board: WorkerBoard;
+  readonly registry: WorkerRegistry;
   readonly clock: Clock;
   readonly monotonicMs: () => number;
   readonly random: () => number;
@@ -101,7 +105,7 @@ export interface Workers {
 }
 
 export function startWorkers(options: WorkersOptions): Workers {
-  const { queue, store, board, logger, random, monotonicMs } = options;
+  const { queue, store, registry, logger, random, monotonicMs } = options;
   const stop = new AbortController();
   const abandon = new AbortController();
   const stopping = stop.signal;
@@ -207,7 +211,7 @@ export function startWorkers(options: WorkersOptions): Workers {
 
   function report(): void {
     for (const [number, { pulls, counts }] of states.entries()) {
-      board.report({
+      registry.report({
         id: `${options.processId}-${number + 1}`,
         state: stateOf(pulls.size > 0),
         impressionsStored: counts.stored,

@@ -116,7 +116,7 @@ describe("the ids of a server that restarts", () => {
 describe("a server that is gone", () => {
   it("is told at once by every call, and nothing is sent later that was refused now", async () => {
     const nats = await ownServer();
-    const { queue, workerBoard } = await openOn(nats, { requestTimeoutMs: 60_000 });
+    const { queue, workerRegistry } = await openOn(nats, { requestTimeoutMs: 60_000 });
     await publishAll(queue, ["a"]);
     const held = await pullCount(queue, 1);
     const startedMs = performance.now();
@@ -138,7 +138,13 @@ describe("a server that is gone", () => {
     for (const result of await Promise.allSettled(calls)) {
       expect(result).toMatchObject({ status: "rejected", reason: expect.any(QueueUnavailableError) });
     }
-    workerBoard.report({ id: "w", state: "IDLE", impressionsStored: 0, concurrency: 1, storeHealthy: true });
+    workerRegistry.report({
+      id: "w",
+      state: "IDLE",
+      impressionsStored: 0,
+      concurrency: 1,
+      storeHealthy: true,
+    });
     // None of them waited for its time to be over.
     expect(performance.now() - startedMs).toBeLessThan(10_000);
     expect(await queue.health()).toMatchObject({

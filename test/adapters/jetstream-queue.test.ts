@@ -333,7 +333,7 @@ describe("dead letters in JetStream", () => {
   });
 });
 
-describe("the worker board", () => {
+describe("the worker registry", () => {
   const report = {
     id: "host.example-1-1",
     state: "WORKING",
@@ -346,8 +346,8 @@ describe("the worker board", () => {
     let silentMs = 0;
     const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + silentMs };
     const { opened } = await openWithManager({ clock });
-    const one = opened.current().workerBoard;
-    const other = (await opened.reopenBeside()).workerBoard;
+    const one = opened.current().workerRegistry;
+    const other = (await opened.reopenBeside()).workerRegistry;
     expect(other.current()).toEqual([]);
     await vi.waitFor(
       () => {
@@ -369,7 +369,7 @@ describe("the worker board", () => {
 
   it("passes over what is no report", async () => {
     const { opened, client, names } = await openWithManager();
-    const board = opened.current().workerBoard;
+    const registry = opened.current().workerRegistry;
     const garbage = ["", "5", "null", "[]", "{}", JSON.stringify({ ...report, id: "a", state: "DANCING" })];
     garbage.push(
       JSON.stringify({ ...report, id: "b", concurrency: "32" }),
@@ -377,25 +377,25 @@ describe("the worker board", () => {
     );
     for (const text of garbage) client.publish(`${names.statusPrefix}.x`, text);
     client.publish(`${names.statusPrefix}.x`, JSON.stringify({ ...report, extra: { large: true } }));
-    await vi.waitFor(() => expect(board.current()).toEqual([report]), { timeout: 10_000 });
+    await vi.waitFor(() => expect(registry.current()).toEqual([report]), { timeout: 10_000 });
   });
 
   it("remembers so many workers, those heard of last: anybody may publish reports", async () => {
     const { opened, client, names } = await openWithManager();
-    const board = opened.current().workerBoard;
+    const registry = opened.current().workerRegistry;
     for (let worker = 1; worker <= 4_200; worker++)
       client.publish(`${names.statusPrefix}.x`, JSON.stringify({ ...report, id: `w${worker}` }));
-    await vi.waitFor(() => expect(board.current().at(-1)?.id).toBe("w4200"), { timeout: 60_000 });
-    expect(board.current()).toHaveLength(4_096);
-    expect(board.current()[0]?.id).toBe("w105");
+    await vi.waitFor(() => expect(registry.current().at(-1)?.id).toBe("w4200"), { timeout: 60_000 });
+    expect(registry.current()).toHaveLength(4_096);
+    expect(registry.current()[0]?.id).toBe("w105");
   });
 
   it("does not throw without a connection", async () => {
     const { opened } = await openWithManager();
-    const { workerBoard, close } = opened.current();
+    const { workerRegistry, close } = opened.current();
     await close();
-    workerBoard.report(report);
-    expect(workerBoard.current()).toEqual([report]);
+    workerRegistry.report(report);
+    expect(workerRegistry.current()).toEqual([report]);
   });
 });
 

@@ -335,7 +335,7 @@ describe("pipeline", () => {
       concurrency: 16,
       storeHealthy: false,
     } as const;
-    api.engine.workerBoard.report(report);
+    api.engine.workerRegistry.report(report);
     expect(await api.run(PIPELINE)).toMatchObject({
       pipeline: {
         pending: 1,

@@ -4,12 +4,12 @@ import { afterEach, describe, expect, test } from "vitest";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { createInMemoryWorkerRegistry } from "../../src/embedded/worker-registry.ts";
 import type { DeadLetters } from "../../src/ports/dead-letters.ts";
 import { DeadLettersFullError, StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
 import { startWorkers } from "../../src/workers/workers.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 
@@ -92,11 +92,11 @@ async function workersOnFaultyEngine(
   };
   const queue: ImpressionQueue = { ...engine.queue, deadLetters };
   for (const [userId, postIds] of options.queued ?? []) await send(userId, postIds);
-  const board = createInMemoryBoard(systemClock);
+  const registry = createInMemoryWorkerRegistry(systemClock);
   const workers = startWorkers({
     queue,
     store,
-    board,
+    registry,
     clock: systemClock,
     monotonicMs: () => performance.now(),
     random: Math.random,
@@ -116,7 +116,7 @@ async function workersOnFaultyEngine(
     engine.store
       .seenAmong(userId, postIds, { minViews: 1, minDwellMs: 0, sinceMs: 0 })
       .then((found) => postIds.filter((postId) => found.has(postId)));
-  return { engine, faults, workers, board, seen, send };
+  return { engine, faults, workers, registry, seen, send };
 
   function send(userId: string, postIds: readonly string[]): Promise<void> {
     return engine.queue.publish({

@@ -24,7 +24,7 @@ export function startWorkersOn(
   return startWorkers({
     queue: engine.queue,
     store: engine.store,
-    board: engine.workerBoard,
+    registry: engine.workerRegistry,
     clock,
     monotonicMs: clock.monotonicMs,
     random: Math.random,

@@ -42,12 +42,12 @@ export function createRandomWorld(random: Random): RandomWorld {
 
 /** Dependencies of resolvers that ask the world of the moment. */
 export function dependenciesOn(current: () => RandomWorld): ResolverDependencies {
-  const { recorder, store, queue, workerBoard, erasures, deadLetterActions } = new AskedWorld(current);
+  const { recorder, store, queue, workerRegistry, erasures, deadLetterActions } = new AskedWorld(current);
   const dependencies = {
     recorder,
     store,
     queue,
-    workerBoard,
+    workerRegistry,
     erasures,
     deadLetterActions,
     impressionLimit: null,
@@ -116,7 +116,7 @@ class AskedWorld {
     },
   };
 
-  readonly workerBoard = {
+  readonly workerRegistry = {
     current: () =>
       ["w1", "w0"].map((id) => ({
         id,

@@ -2,12 +2,12 @@ import { randomUUID } from "node:crypto";
 import { readConfig } from "../../src/config.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { createInMemoryWorkerRegistry } from "../../src/embedded/worker-registry.ts";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import { openScyllaStore } from "../../src/scylla/store.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
 import { startWorkers } from "../../src/workers/workers.ts";
 import { engineOptions } from "./embedded.ts";
 import { strike } from "./fatal-posts.ts";
@@ -76,7 +76,7 @@ const workers = startWorkers({
       await store.writeViewers(postId, views, options);
     },
   },
-  board: createInMemoryBoard(systemClock),
+  registry: createInMemoryWorkerRegistry(systemClock),
   clock: systemClock,
   monotonicMs: () => performance.now(),
   random: Math.random,

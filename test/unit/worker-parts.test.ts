@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { createInMemoryWorkerRegistry } from "../../src/embedded/worker-registry.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
@@ -7,7 +8,6 @@ import { createAckTracker } from "../../src/workers/ack-tracker.ts";
 import { createBreaker } from "../../src/workers/breaker.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
 import { createFifo } from "../../src/workers/fifo.ts";
-import { createInMemoryBoard } from "../../src/workers/in-memory-board.ts";
 import { createRankedQueue } from "../../src/workers/ranked-queue.ts";
 import { backoffMs, nakDelayMs, retryDecisionOf } from "../../src/workers/retry-decision.ts";
 import { createSharedLock } from "../../src/workers/shared-lock.ts";
@@ -236,21 +236,21 @@ describe("a suspect's writes", () => {
   });
 });
 
-describe("in-memory board", () => {
+describe("in-memory worker registry", () => {
   test("shows each worker's newest report and drops one that is silent for 15 s", () => {
     let nowMs = 0;
-    const board = createInMemoryBoard({ monotonicMs: () => nowMs });
+    const registry = createInMemoryWorkerRegistry({ monotonicMs: () => nowMs });
     const report = { state: "IDLE", impressionsStored: 0, concurrency: 1, storeHealthy: true } as const;
-    board.report({ ...report, id: "a" });
+    registry.report({ ...report, id: "a" });
     nowMs = 10_000;
-    board.report({ ...report, id: "b", impressionsStored: 1 });
-    board.report({ ...report, id: "b", impressionsStored: 2 });
-    expect(board.current().map(({ id, impressionsStored }) => [id, impressionsStored])).toEqual([
+    registry.report({ ...report, id: "b", impressionsStored: 1 });
+    registry.report({ ...report, id: "b", impressionsStored: 2 });
+    expect(registry.current().map(({ id, impressionsStored }) => [id, impressionsStored])).toEqual([
       ["a", 0],
       ["b", 2],
     ]);
     nowMs = 15_001;
-    expect(board.current().map(({ id }) => id)).toEqual(["b"]);
+    expect(registry.current().map(({ id }) => id)).toEqual(["b"]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { Field, Float, ObjectType } from "type-graphql";
 import type { QueueStats } from "../../ports/impression-queue.ts";
-import type { WorkerReport } from "../../ports/worker-board.ts";
+import type { WorkerReport } from "../../ports/worker-registry.ts";
 import { ID, Int } from "../scalars/json-numbers.ts";
 
 /** One worker loop, as it last reported. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../domain/time.ts";
-import { WORKER_SILENT_MS, type WorkerBoard, type WorkerReport } from "../ports/worker-board.ts";
+import { WORKER_SILENT_MS, type WorkerRegistry, type WorkerReport } from "../ports/worker-registry.ts";
 import type { Connection } from "./connection.ts";
 import type { JetStreamNames } from "./names.ts";
 
@@ -9,12 +9,12 @@ const REPORT_BYTES_MAX = 4_096;
 const WORKERS_HEARD_MAX = 4_096;
 const STATES: readonly WorkerReport["state"][] = ["IDLE", "WORKING", "PAUSED", "STOPPING"];
 
-/** The board of many processes: each tells all others over core NATS, and each remembers what it heard. */
-export function createJetStreamBoard(
+/** The registry of many processes: each reports to all others over core NATS, and keeps the reports that it received. */
+export function createJetStreamWorkerRegistry(
   connection: Connection,
   { statusPrefix }: JetStreamNames,
   { monotonicMs }: Pick<Clock, "monotonicMs">,
-): WorkerBoard {
+): WorkerRegistry {
   const heard = new Map<string, { readonly report: WorkerReport; readonly atMs: number }>();
 
   function remember(report: WorkerReport): void {

@@ -2,7 +2,7 @@
  * Where workers tell how they are doing and the `pipeline` query reads it: in memory in one process, over the queue's
  * server between processes.
  */
-export interface WorkerBoard {
+export interface WorkerRegistry {
   /** Called every WORKER_REPORT_INTERVAL_MS by each worker loop. Never throws. */
   report(status: WorkerReport): void;
   /** The newest report of every worker that was heard of within WORKER_SILENT_MS. */

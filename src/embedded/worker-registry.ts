@@ -1,8 +1,8 @@
 import type { Clock } from "../domain/time.ts";
-import { WORKER_SILENT_MS, type WorkerBoard, type WorkerReport } from "../ports/worker-board.ts";
+import { WORKER_SILENT_MS, type WorkerRegistry, type WorkerReport } from "../ports/worker-registry.ts";
 
-/** The board of a process that runs the API and the workers both. */
-export function createInMemoryBoard({ monotonicMs }: Pick<Clock, "monotonicMs">): WorkerBoard {
+/** The registry of a process that runs both the API and the workers. */
+export function createInMemoryWorkerRegistry({ monotonicMs }: Pick<Clock, "monotonicMs">): WorkerRegistry {
   const reports = new Map<string, { readonly status: WorkerReport; readonly atMs: number }>();
   return {
     report(status) {
