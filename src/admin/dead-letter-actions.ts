@@ -33,8 +33,8 @@ export interface DeadLetterAction {
 
 export interface DeadLetterActions {
   /**
-   * Publishes what the letters hold, with its original receivedAt, waits until that is durable, then deletes them. A
-   * crash between the two leaves letters whose content is queued again: replayed anew they change no view, but one
+   * Publishes what the dead letters hold, with its original receivedAt, waits until that is durable, then deletes them. A
+   * crash between the two leaves dead letters whose content is queued again: replayed anew they change no view, but one
    * that still fails is listed twice.
    *
    * @throws QueueFullError, QueueUnavailableError what was not replayed is still there.
@@ -46,7 +46,7 @@ export interface DeadLetterActions {
 
 type PageOutcome = Pick<DeadLetterAction, "done" | "skipped">;
 
-/** @param onReplayed told how many letters were put back. */
+/** @param onReplayed told how many dead letters were put back. */
 export function createDeadLetterActions(
   queue: ImpressionQueue,
   onReplayed: (letters: number) => void = () => undefined,
@@ -70,8 +70,8 @@ export function createDeadLetterActions(
         limit: Math.min(LETTERS_PER_MESSAGE, left),
       });
       next = page.next;
-      matched += page.letters.length;
-      const outcome = await handle(page.letters);
+      matched += page.deadLetters.length;
+      const outcome = await handle(page.deadLetters);
       done += outcome.done;
       skipped += outcome.skipped;
       // The embedded engine reads in this process: requests of others come in between.
@@ -105,7 +105,7 @@ export function createDeadLetterActions(
 }
 
 /**
- * Whether a worker could do anything with what the letter holds. A letter of one impression is, unless a value was cut: the
+ * Whether a worker could do anything with what the dead letter holds. A dead letter of one impression is, unless a value was cut: the
  * rest of an id may be the id of something else. A whole message goes back as it came, which helps once a worker
  * understands it; but not where its bytes are not text (no worker of any version reads them) or its end was cut off.
  */
@@ -125,14 +125,14 @@ function replayGroups(letters: readonly StoredDeadLetter[]): StoredDeadLetter[][
   return [...(together.length === 0 ? [] : [together]), ...alone.map((letter) => [letter])];
 }
 
-/** The same letters give the same message id: a replay that is repeated right after a crash is stored once. */
+/** The same dead letters give the same message id: a replay that is repeated right after a crash is stored once. */
 function replayId(letters: readonly StoredDeadLetter[]): string {
   const hash = createHash("sha256");
   for (const { id } of letters) hash.update(id);
   return `replay-${hash.digest("hex").slice(0, 32)}`;
 }
 
-/** The message that holds these letters; all of them are replayable. */
+/** The message that holds these dead letters; all of them are replayable. */
 function bodyOf(letters: readonly StoredDeadLetter[]): string {
   const submissions: string[] = [];
   for (const { payload } of letters) {

@@ -82,7 +82,7 @@ export async function carryOutErasure(
         includesExpired: true,
       });
       const reach = erasureReach(throughUs, clock.nowMs());
-      const gone = page.letters.filter(({ receivedAtUs }) => isWithin(reach, receivedAtUs ?? 0));
+      const gone = page.deadLetters.filter(({ receivedAtUs }) => isWithin(reach, receivedAtUs ?? 0));
       await queue.deadLetters.remove(gone.map((letter) => letter.id));
       before = page.next;
       await turn();

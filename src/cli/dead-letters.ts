@@ -91,7 +91,7 @@ async function findLetter(api: AdminApi, id: string): Promise<Letter> {
   return letter;
 }
 
-/** A letter for a person to read. */
+/** A dead letter for a person to read. */
 function pageOf(letter: Letter): string {
   const lines = [
     `id           ${letter.id}`,

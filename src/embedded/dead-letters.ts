@@ -9,7 +9,7 @@ import type { Writer } from "./writer.ts";
 /** Letters that one page looks at, those that are over included; it may end short of its limit there. */
 const SCANNED_LETTERS_MAX = 2_000;
 /**
- * Bytes of the letters that one page holds, but always one: a letter may have some 350 KB. They are parsed on the event
+ * Bytes of the dead letters that one page holds, but always one: a dead letter may have some 350 KB. They are parsed on the event
  * loop: 4 MiB took 85 ms of it.
  */
 const PAGE_BYTES_MAX = 512 * 1_024;
@@ -28,10 +28,10 @@ export interface EmbeddedDeadLettersDeps {
   readonly days: number;
 }
 
-/** The dead letters in a table beside the queue's. A letter's days count from its arrival here. */
+/** The dead letters in a table beside the queue's. A dead letter's days count from its arrival here. */
 export function createDeadLetters(deps: EmbeddedDeadLettersDeps): DeadLetters {
   const { reader, writer, read, readInTurn, assertOpen, clock, maxBytes } = deps;
-  // Not the letter itself: SQLite reads that from pages of its own, for what matches only.
+  // Not the dead letter itself: SQLite reads that from pages of its own, for what matches only.
   const columns = "sequence, reason, user_id_json, failed_at, added_at, bytes";
   // No condition that an index cannot check: a scan would go past any number of letters in search of one that holds it.
   const newestFirst = "sequence < :before ORDER BY sequence DESC LIMIT :limit";
@@ -75,24 +75,25 @@ export function createDeadLetters(deps: EmbeddedDeadLettersDeps): DeadLetters {
     async page({ filter, before, limit, includesExpired = false }) {
       assertOpen();
       return readInTurn(() => {
-        const letters: StoredDeadLetter[] = [];
+        const deadLetters: StoredDeadLetter[] = [];
         const expiredMs = includesExpired ? Number.NEGATIVE_INFINITY : expiredThroughMs();
         let bytes = 0;
         let scanned = 0;
         let last: number | null = null;
         for (const row of scan(filter, before ?? Number.MAX_SAFE_INTEGER)) {
           // One row more than may be emitted or scanned is looked at, only to know that there is one.
-          if (letters.length === limit || scanned === SCANNED_LETTERS_MAX) return { letters, next: last };
+          if (deadLetters.length === limit || scanned === SCANNED_LETTERS_MAX)
+            return { deadLetters, next: last };
           const isMatch = Number(row.added_at) > expiredMs && matches(filter, row);
           if (isMatch) bytes += Number(row.bytes);
-          if (letters.length > 0 && bytes > PAGE_BYTES_MAX) return { letters, next: last };
+          if (deadLetters.length > 0 && bytes > PAGE_BYTES_MAX) return { deadLetters, next: last };
           scanned++;
           last = Number(row.sequence);
           if (!isMatch) continue;
           const text = String(letterText.get(last)?.letter);
-          letters.push({ ...(JSON.parse(text) as DeadLetter), sequence: last });
+          deadLetters.push({ ...(JSON.parse(text) as DeadLetter), sequence: last });
         }
-        return { letters, next: null };
+        return { deadLetters, next: null };
       });
     },
 

@@ -108,7 +108,7 @@ export function createQueueWrites(database: DatabaseSync): QueueWrites {
     },
 
     addDeadLetters({ letters, limitBytes }) {
-      // A letter may stand in the list twice, or in the table already: neither counts against the limit again.
+      // A dead letter may stand in the list twice, or in the table already: neither counts against the limit again.
       const fresh = new Map(letters.map((letter) => [letter.id, letter]));
       for (const id of fresh.keys()) if (findLetter.get(id) !== undefined) fresh.delete(id);
       let bytes = bytesOf("dead_letters");

@@ -20,7 +20,7 @@ const DUPLICATE_WINDOW_MS = 2 * 60_000;
 /** Bodies that a pull reads before it lets the event loop go on. */
 const READ_SLICE_BYTES = 512 * 1_024;
 const SWEEP_INTERVAL_MS = 10_000;
-/** No letter was added by then. */
+/** No dead letter was added by then. */
 const NO_LETTERS_MS = 0;
 /** Rows of each kind that one sweeping transaction deletes. */
 const SWEEP_ROWS = 500;

@@ -8,8 +8,8 @@ import type {
 } from "../ports/dead-letters.ts";
 import { DeadLettersFullError } from "../ports/errors.ts";
 import type { Connection } from "./connection.ts";
+import { decodeDeadLetter, encodeDeadLetter } from "./dead-letter-codec.ts";
 import { API_ERROR, apiCodeOf, isNoRoom, messageOf, queueError } from "./errors.ts";
-import { decodeLetter, encodeLetter } from "./letter-codec.ts";
 import type { JetStreamNames } from "./names.ts";
 import { publishTo } from "./publish.ts";
 import { readStreamInfo } from "./stream-info.ts";
@@ -21,7 +21,7 @@ const SCANNED_LETTERS_MAX = 2_000;
 /** Sequences that are fetched together. */
 const WINDOW_MIN = 16;
 const WINDOW_MAX = 256;
-/** Room for subject and headers beside the body of a letter. */
+/** Room for subject and headers beside the body of a dead letter. */
 const HEADER_BYTES = 1_024;
 
 /** Overwriting a removed letter on the disk takes 9.5 ms each, marking it removed 0.1: compaction does the rest. */
@@ -37,9 +37,9 @@ const WRONG_LAST_SEQUENCE = /wrong last sequence: \d/;
  *
  *   impressions_dead.v1.<REASON>.<id>
  *
- * The server's index of subjects then finds a letter by its id, counts them, and keeps an id unique for as long as the
+ * The server's index of subjects then finds a dead letter by its id, counts them, and keeps an id unique for as long as the
  * letter is there, where the duplicate window alone forgets after two minutes. All reads go to the stream's leader: an
- * erasure must not overlook a letter that a replica has not got yet.
+ * erasure must not overlook a dead letter that a replica has not got yet.
  */
 export function createDeadLetters(
   connection: Connection,
@@ -50,7 +50,7 @@ export function createDeadLetters(
   /** @returns the new message's sequence; null where the id is there already. @throws what `publishTo` throws. */
   async function publish(letter: DeadLetter, msgID: string | undefined): Promise<number | null> {
     const payloadMax = connection.nats.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    const { body, encoding } = encodeLetter(letter, payloadMax - HEADER_BYTES);
+    const { body, encoding } = encodeDeadLetter(letter, payloadMax - HEADER_BYTES);
     const head = headers();
     head.set(EXPECTED_LAST_SEQUENCE, "0");
     head.set(EXPECTED_LAST_SEQUENCE_OF, anyReason(letter.id));
@@ -70,7 +70,7 @@ export function createDeadLetters(
       if (isThere) return null;
       throw error;
     }
-    // The duplicate window remembers the id, also of a letter that has been removed since. Without the id only the
+    // The duplicate window remembers the id, also of a dead letter that has been removed since. Without the id only the
     // letter itself can be in the way.
     return publish(letter, undefined);
   }
@@ -88,7 +88,7 @@ export function createDeadLetters(
     }
   }
 
-  /** The first sequence at or above this one that has a letter under the subject. */
+  /** The first sequence at or above this one that has a dead letter under the subject. */
   async function next(seq: number, subject: string): Promise<number | null> {
     const query = { seq, next_by_subj: subject };
     return (await get(query))?.seq ?? null;
@@ -114,30 +114,30 @@ export function createDeadLetters(
 
   async function pageOfIds(filter: DeadLetterFilter, ids: readonly string[], before: number, limit: number) {
     const found = await mapConcurrently([...new Set(ids)], (id) => get({ last_by_subj: anyReason(id) }));
-    const letters = found
+    const deadLetters = found
       .map((message) => (message !== null && message.seq < before ? letterIn(message) : null))
       .filter((letter) => letter !== null)
       .filter((letter) => matches(filter, letter))
       .sort((a, b) => b.sequence - a.sequence);
-    const page = letters.slice(0, limit);
-    return { letters: page, next: letters.length > limit ? (page.at(-1)?.sequence ?? null) : null };
+    const page = deadLetters.slice(0, limit);
+    return { deadLetters: page, next: deadLetters.length > limit ? (page.at(-1)?.sequence ?? null) : null };
   }
 
   /**
    * Walks down in windows of sequences. The server only searches upwards, so a gap (what was removed or is too old) is
-   * crossed by halving: "is there anything at or above this?" finds the letter below it in a few questions.
+   * crossed by halving: "is there anything at or above this?" finds the dead letter below it in a few questions.
    */
   async function scan(filter: DeadLetterFilter, before: number, limit: number): Promise<DeadLetterPage> {
     const { first_seq: first, last_seq: last, messages } = await state();
-    if (messages === 0) return { letters: [], next: null };
+    if (messages === 0) return { deadLetters: [], next: null };
     const subject = filter.reason == null ? `${prefix}.>` : `${prefix}.${filter.reason}.*`;
     const isSelective = filter.userId != null || filter.sinceMs != null || filter.untilMs != null;
     const width = isSelective ? WINDOW_MAX : Math.min(WINDOW_MAX, Math.max(WINDOW_MIN, limit));
-    const letters: StoredDeadLetter[] = [];
+    const deadLetters: StoredDeadLetter[] = [];
     let scanned = 0;
     let upper = Math.min(before, last + 1);
     while (upper > first) {
-      if (scanned >= SCANNED_LETTERS_MAX) return { letters, next: upper };
+      if (scanned >= SCANNED_LETTERS_MAX) return { deadLetters, next: upper };
       const lower = Math.max(first, upper - width);
       const window = await mapConcurrently(range(lower, upper), (seq) => get({ seq }));
       let matching = 0;
@@ -148,12 +148,13 @@ export function createDeadLetters(
         matching++;
         const letter = letterIn(message);
         if (letter === null || !matches(filter, letter)) continue;
-        letters.push(letter);
-        if (letters.length === limit) return { letters, next: message.seq > first ? message.seq : null };
+        deadLetters.push(letter);
+        if (deadLetters.length === limit)
+          return { deadLetters, next: message.seq > first ? message.seq : null };
       }
       upper = matching > 0 ? lower : await topBelow(lower, first, subject);
     }
-    return { letters, next: null };
+    return { deadLetters, next: null };
   }
 
   /** One above the window-wide stretch that holds the newest letter below `upper`; `first` where there is none. */
@@ -219,9 +220,9 @@ function tokenOf(id: string): string {
   return /^[0-9A-Za-z-]{1,128}$/.test(id) ? id : `_${Buffer.from(id, "utf8").toString("base64url")}`;
 }
 
-/** The letter in a message; null where it is none: only who may publish there can have put it there. */
+/** The dead letter in a message; null where it is none: only who may publish there can have put it there. */
 function letterIn(message: StoredMsg): StoredDeadLetter | null {
-  const letter = decodeLetter(message.data, message.header.get(CONTENT_ENCODING));
+  const letter = decodeDeadLetter(message.data, message.header.get(CONTENT_ENCODING));
   return letter === null ? null : { ...letter, sequence: message.seq };
 }
 

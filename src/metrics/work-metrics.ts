@@ -20,11 +20,11 @@ const COUNTERS = {
     "impressions_expired_total",
     "Impressions whose retention ended while they waited in the queue: settled, and not stored.",
   ],
-  lettersOmitted: [
+  deadLettersOmitted: [
     "impressions_dead_letters_omitted_total",
     "Impressions settled as dead letters and only counted: their user has many letters already.",
   ],
-  lettersFailed: [
+  deadLettersFailed: [
     "impressions_dead_letter_failures_total",
     "Dead letters that could not be written: their messages are tried again.",
   ],

@@ -4,14 +4,14 @@ import type { DeadLetter, DeadLetterReason } from "../domain/dead-letter.ts";
  * What was acknowledged and could not be stored, kept for DEAD_LETTER_DAYS for a person to look at, put back or
  * discard.
  *
- * Promises, held by test/contract/queue: a letter is durable once `add` resolves; its id makes it unique, however
+ * Promises, held by test/contract/queue: a dead letter is durable once `add` resolves; its id makes it unique, however
  * often it is added; nothing but `remove` and the retention takes it away.
  */
 export interface DeadLetters {
   /**
-   * Stores letters; those whose id is stored already are left as they are.
+   * Stores dead letters; those whose id is stored already are left as they are.
    *
-   * @throws DeadLettersFullError the byte limit is reached; none of these letters is stored.
+   * @throws DeadLettersFullError the byte limit is reached; none of these dead letters is stored.
    * @throws QueueUnavailableError no confirmation; add them again.
    */
   add(letters: readonly DeadLetter[]): Promise<void>;
@@ -19,7 +19,7 @@ export interface DeadLetters {
   /** Letters that match, newest first, each once. May hold fewer than `limit`, even none, while `next` is not null. */
   page(request: DeadLetterPageRequest): Promise<DeadLetterPage>;
 
-  /** Removes letters by id; unknown ids are passed over. @returns how many were there. */
+  /** Removes dead letters by id; unknown ids are passed over. @returns how many were there. */
   remove(ids: readonly string[]): Promise<number>;
 
   count(): Promise<number>;
@@ -50,7 +50,7 @@ export interface StoredDeadLetter extends DeadLetter {
 }
 
 export interface DeadLetterPage {
-  readonly letters: readonly StoredDeadLetter[];
+  readonly deadLetters: readonly StoredDeadLetter[];
   /** Pass as `before` to go on; null when there is nothing older. */
   readonly next: number | null;
 }

@@ -104,7 +104,7 @@ export function checkText(argument: string, text: string): void {
 }
 
 /**
- * The filter in the port's terms. Its userId may be an invalid one: letters hold what arrived.
+ * The filter in the port's terms. Its userId may be an invalid one: dead letters hold what arrived.
  *
  * @param where the argument that holds the conditions; empty where they are arguments themselves.
  */

@@ -33,7 +33,7 @@ export class DeadLetterResolver {
     checkFirst(args.first);
     const filter = deadLetterFilterOf(args, "");
     const scope = scopeOf(filter);
-    const { letters, next } = withinBytes(
+    const { deadLetters: letters, next } = withinBytes(
       await context.deps.queue.deadLetters.page({
         filter,
         before: sequenceIn(scope, args.after),
@@ -72,16 +72,16 @@ export class DeadLetterResolver {
   }
 }
 
-/** The page up to the letter that makes it larger than PAGE_BYTES_MAX: what is left out begins the next one. */
-function withinBytes({ letters, next }: DeadLetterPage): DeadLetterPage {
+/** The page up to the dead letter that makes it larger than PAGE_BYTES_MAX: what is left out begins the next one. */
+function withinBytes({ deadLetters: letters, next }: DeadLetterPage): DeadLetterPage {
   let bytes = 0;
   for (const [index, { payload }] of letters.entries()) {
     bytes += Buffer.byteLength(JSON.stringify(payload));
     if (bytes <= PAGE_BYTES_MAX || index === letters.length - 1) continue;
     const kept = letters.slice(0, index + 1);
-    return { letters: kept, next: kept.at(-1)?.sequence ?? next };
+    return { deadLetters: kept, next: kept.at(-1)?.sequence ?? next };
   }
-  return { letters, next };
+  return { deadLetters: letters, next };
 }
 
 async function act(

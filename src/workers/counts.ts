@@ -25,10 +25,10 @@ export interface WorkerCounts {
   expired: number;
   /** Impressions in the dead letters, by reason; a message that could not be read counts as one. */
   deadLettered: Record<DeadLetterReason, number>;
-  /** Of them, those beyond their user's budget: counted, without a letter of their own. */
-  lettersOmitted: number;
+  /** Of them, those beyond their user's budget: counted, without a dead letter of their own. */
+  deadLettersOmitted: number;
   /** Dead letters that could not be written: their messages are given back. */
-  lettersFailed: number;
+  deadLettersFailed: number;
 }
 
 export function createWorkerCounts(): WorkerCounts {
@@ -41,8 +41,8 @@ export function createWorkerCounts(): WorkerCounts {
     triedAlone: 0,
     stored: 0,
     expired: 0,
-    lettersOmitted: 0,
-    lettersFailed: 0,
+    deadLettersOmitted: 0,
+    deadLettersFailed: 0,
     deadLettered: Object.fromEntries(DEAD_LETTER_REASONS.map((reason) => [reason, 0])) as Record<
       DeadLetterReason,
       number

@@ -4,14 +4,14 @@ import { isExpired, judge } from "../domain/validation.ts";
 import { laterReceived } from "../domain/versions.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
 import {
-  crashedLetters,
-  crashedWholeLetter,
-  type PlannedLetter,
+  crashedDeadLetters,
+  crashedWholeDeadLetter,
+  type PlannedDeadLetter,
   type PlanRules,
-  rejectedLetter,
+  rejectedDeadLetter,
   type Source,
-  unreadableLetter,
-} from "./letters.ts";
+  unreadableDeadLetter,
+} from "./dead-letters.ts";
 
 /**
  * Pure: what to do with a pull. All messages are planned together, so that in a campaign the thousand viewers of one
@@ -38,7 +38,7 @@ export interface PlannedBatch {
 }
 
 export interface Plan {
-  readonly letters: readonly PlannedLetter[];
+  readonly deadLetters: readonly PlannedDeadLetter[];
   readonly viewerBatches: readonly PlannedBatch[];
   readonly historyBatches: readonly PlannedBatch[];
   /** The message of each impression whose retention ended while it waited: settled without a trace but a count. */
@@ -58,7 +58,7 @@ export interface Planner {
 }
 
 export function createPlanner(rules: PlanRules): Planner {
-  const letters: PlannedLetter[] = [];
+  const deadLetters: PlannedDeadLetter[] = [];
   const views = new Map<string, { view: View; sources: Source[] }>();
   const expired: Delivery[] = [];
   const stored: Delivery[] = [];
@@ -66,7 +66,7 @@ export function createPlanner(rules: PlanRules): Planner {
   function addMessage(delivery: Delivery): void {
     const message = decodeMessage(delivery.body);
     if (message.kind === "unreadable") {
-      letters.push({ delivery, letter: unreadableLetter(delivery, message.detail, rules) });
+      deadLetters.push({ delivery, letter: unreadableDeadLetter(delivery, message.detail, rules) });
       return;
     }
     const isStored = rules.isStored?.(delivery) === true;
@@ -74,8 +74,8 @@ export function createPlanner(rules: PlanRules): Planner {
       const { index, userId, receivedAtUs, impression, isReplay } = queued;
       const judgement = judge(userId, receivedAtUs, impression, rules.retentionMs);
       if (judgement.kind === "rejected") {
-        const letter = rejectedLetter(delivery, queued, judgement.rejection, rules);
-        letters.push({ delivery, letter, isReplay });
+        const letter = rejectedDeadLetter(delivery, queued, judgement.rejection, rules);
+        deadLetters.push({ delivery, letter, isReplay });
       } else if (isExpired(judgement.view, rules.expiryMs, rules.retentionMs)) {
         expired.push(delivery);
       } else if (isStored) {
@@ -93,13 +93,13 @@ export function createPlanner(rules: PlanRules): Planner {
       } catch (error) {
         // Nothing above should throw, whatever a message holds; if it does, that message must not block its neighbours.
         const detail = `the message could not be handled: ${error instanceof Error ? error.message : String(error)}`;
-        letters.push({ delivery, letter: unreadableLetter(delivery, detail, rules) });
+        deadLetters.push({ delivery, letter: unreadableDeadLetter(delivery, detail, rules) });
       }
     },
     finish() {
       const planned = [...views.values()];
       return {
-        letters,
+        deadLetters,
         viewerBatches: batchesBy(planned, (view) => view.postId),
         historyBatches: batchesBy(planned, (view) => view.userId),
         expired,
@@ -157,12 +157,18 @@ export function createCrashPlanner(
   step: "DEAD_LETTER_EACH" | "DEAD_LETTER_WHOLE",
   deaths: readonly string[],
 ): Planner {
-  const letters: PlannedLetter[] = [];
+  const deadLetters: PlannedDeadLetter[] = [];
   return {
     add(delivery) {
-      if (step === "DEAD_LETTER_WHOLE") letters.push(crashedWholeLetter(delivery, deaths, rules));
-      else letters.push(...crashedLetters(delivery, deaths, rules));
+      if (step === "DEAD_LETTER_WHOLE") deadLetters.push(crashedWholeDeadLetter(delivery, deaths, rules));
+      else deadLetters.push(...crashedDeadLetters(delivery, deaths, rules));
     },
-    finish: () => ({ letters, viewerBatches: [], historyBatches: [], expired: [], stored: [] }),
+    finish: () => ({
+      deadLetters,
+      viewerBatches: [],
+      historyBatches: [],
+      expired: [],
+      stored: [],
+    }),
   };
 }

@@ -9,11 +9,11 @@ import { createAckTracker } from "./ack-tracker.ts";
 import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
 import type { Breaker } from "./breaker.ts";
 import type { WorkerCounts } from "./counts.ts";
+import type { DeadLetterBudget } from "./dead-letter-budget.ts";
+import type { DeadLetterLog } from "./dead-letter-log.ts";
+import { writeDeadLetters } from "./dead-letter-writer.ts";
+import { type PlannedDeadLetter, type PlanRules, refusedDeadLetter } from "./dead-letters.ts";
 import { createHistoryGroups, type Ended } from "./history-groups.ts";
-import type { LetterBudget } from "./letter-budget.ts";
-import type { LetterLog } from "./letter-log.ts";
-import { writeLetters } from "./letter-writer.ts";
-import { type PlannedLetter, type PlanRules, refusedLetter } from "./letters.ts";
 import { partitionOf } from "./partition.ts";
 import type { Outcome, PartitionQueues } from "./partition-queues.ts";
 import type { Plan, PlannedView, Planner } from "./plan.ts";
@@ -36,8 +36,8 @@ export interface PullHandlerDeps {
   /** Numbers the pulls, and what an older one has to write goes first: see `ranks` below. */
   readonly nextPull: () => number;
   readonly newPlanner: (rules: PlanRules) => Planner;
-  readonly letterBudget: LetterBudget;
-  readonly letterLog: LetterLog;
+  readonly deadLetterBudget: DeadLetterBudget;
+  readonly deadLetterLog: DeadLetterLog;
   readonly storedParts: StoredParts;
   /** Around what is done with messages beside the store writes, which their writer lets through. */
   readonly lock: Pick<SharedLock, "shared">;
@@ -77,7 +77,7 @@ export function createStoreWriters(
 export interface PullCounts {
   stored: number;
   deadLettered: number;
-  /** Of these, those that are counted and have no letter of their own. */
+  /** Of these, those that are counted and have no dead letter of their own. */
   omitted: number;
   expired: number;
   /** Messages returned to the queue. */
@@ -118,7 +118,7 @@ export async function handlePull(
     expiryMs: deps.expiryClock.nowMs(),
   };
   const pull = nothingYet();
-  /** Views that are not stored yet, of messages that have letters as well. */
+  /** Views that are not stored yet, of messages that have dead letters as well. */
   const unstored = new Map<Delivery, number>();
 
   const tallies = createTallies();
@@ -180,11 +180,11 @@ export async function handlePull(
    * Starts everything that the plan says; the settlement learns how each part ends. Nothing keeps the plan as a whole:
    * a few messages that have to wait must not hold the memory of all.
    */
-  function carryOut({ letters, viewerBatches, historyBatches, expired, stored }: Plan): void {
+  function carryOut({ deadLetters: letters, viewerBatches, historyBatches, expired, stored }: Plan): void {
     pull.expired = expired.length;
     for (const delivery of expired) tallies.expired(delivery);
     for (const delivery of stored) tallies.stored(delivery);
-    const admitted = letters.flatMap((planned) => deps.letterBudget.admit(planned) ?? omit(planned));
+    const admitted = letters.flatMap((planned) => deps.deadLetterBudget.admit(planned) ?? omit(planned));
     for (const { delivery } of admitted) {
       acks.expect(delivery);
       unstored.set(delivery, 0);
@@ -211,8 +211,8 @@ export async function handlePull(
     if (views !== undefined) unstored.set(delivery, views + 1);
   }
 
-  /** Counts a bad impression that has no letter of its own. */
-  function omit({ delivery, letter }: PlannedLetter): [] {
+  /** Counts a bad impression that has no dead letter of its own. */
+  function omit({ delivery, letter }: PlannedDeadLetter): [] {
     pull.omitted++;
     tallies.omitted(delivery);
     countLetter(delivery, letter.reason);
@@ -244,7 +244,7 @@ export async function handlePull(
       void addLetters(
         planned.sources.map((source) => ({
           delivery: source.delivery,
-          letter: refusedLetter(source, detail, rules),
+          letter: refusedDeadLetter(source, detail, rules),
         })),
       );
       return;
@@ -264,24 +264,24 @@ export async function handlePull(
     }
   }
 
-  function addLetters(letters: readonly PlannedLetter[]): Promise<void> {
-    return writeLetters(letters, {
+  function addLetters(letters: readonly PlannedDeadLetter[]): Promise<void> {
+    return writeDeadLetters(letters, {
       deadLetters: queue.deadLetters,
       lock: deps.lock,
       erasedThrough: deps.erasedThrough,
-      log: deps.letterLog,
+      log: deps.deadLetterLog,
       forgotten({ delivery }) {
         pull.stored++;
         tallies.stored(delivery);
         acks.succeeded(delivery);
       },
       landed(planned) {
-        deps.letterBudget.stored(planned);
+        deps.deadLetterBudget.stored(planned);
         countLetter(planned.delivery, planned.letter.reason);
         acks.succeeded(planned.delivery);
       },
       failed({ delivery }) {
-        counts.lettersFailed++;
+        counts.deadLettersFailed++;
         acks.failed(delivery);
       },
     });

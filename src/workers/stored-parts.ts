@@ -5,7 +5,7 @@ const MESSAGES_MAX = 20_000;
 
 /**
  * Remembers messages whose valid views are all stored, and that went back to the queue for a dead letter alone: while the dead
- * letters are full they come again and again, and there is nothing left to store. In memory: what is forgotten, or comes to
+ * dead letters are full they come again and again, and there is nothing left to store. In memory: what is forgotten, or comes to
  * another process, is stored once more, which changes nothing.
  */
 export interface StoredParts {

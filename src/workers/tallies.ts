@@ -10,7 +10,7 @@ export interface Tallies {
   stored(delivery: Delivery): void;
   expired(delivery: Delivery): void;
   deadLettered(delivery: Delivery, reason: DeadLetterReason): void;
-  /** One that is dead-lettered has no letter of its own. */
+  /** One that is dead-lettered has no dead letter of its own. */
   omitted(delivery: Delivery): void;
   /** The message is acknowledged: its impressions count. */
   count(delivery: Delivery, counts: WorkerCounts): void;
@@ -44,7 +44,7 @@ export function createTallies(): Tallies {
       const { stored, expired, omitted, deadLettered } = of(delivery);
       counts.stored += stored;
       counts.expired += expired;
-      counts.lettersOmitted += omitted;
+      counts.deadLettersOmitted += omitted;
       for (const reason of deadLettered) counts.deadLettered[reason]++;
     },
   };

@@ -12,9 +12,9 @@ import type { Logger } from "../telemetry/logger.ts";
 import { createBreaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
 import { createWorkerCounts, sumOf, type WorkerCounts } from "./counts.ts";
+import { createDeadLetterBudget } from "./dead-letter-budget.ts";
+import { createDeadLetterLog } from "./dead-letter-log.ts";
 import { createInFlightBuffer, type Room } from "./in-flight-buffer.ts";
-import { createLetterBudget } from "./letter-budget.ts";
-import { createLetterLog } from "./letter-log.ts";
 import { createPartitionQueues } from "./partition-queues.ts";
 import { createPlanner } from "./plan.ts";
 import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
@@ -133,7 +133,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     counts: createWorkerCounts(),
   }));
   const suspectCounts = createWorkerCounts();
-  const letterLog = createLetterLog(logger);
+  const deadLetterLog = createDeadLetterLog(logger);
   let pullsBegun = 0;
   const pull: PullHandlerDeps = {
     ...options,
@@ -142,8 +142,8 @@ export function startWorkers(options: WorkersOptions): Workers {
     isUnhealthy: partitionQueues.isUnhealthy,
     nextPull: () => pullsBegun++,
     newPlanner: createPlanner,
-    letterBudget: createLetterBudget(monotonicMs),
-    letterLog,
+    deadLetterBudget: createDeadLetterBudget(monotonicMs),
+    deadLetterLog: deadLetterLog,
     storedParts: createStoredParts(),
     expiryClock: createExpiryClock(options.clock),
     lock,
@@ -183,7 +183,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     counts.redeliveries += deliveries.filter((delivery) => delivery.deliveries > 1).length;
     const became = await handlePull(suspects.sortOut(deliveries), { ...pull, counts });
     const { stored, deadLettered, expired } = became;
-    if (deadLettered > 0) letterLog.deadLettered(became);
+    if (deadLettered > 0) deadLetterLog.deadLettered(became);
     if (expired > 0)
       logger.info({ stored, deadLettered, expired }, "impressions expired while they waited in the queue");
   }
@@ -244,7 +244,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     clearTimeout(deadline);
     clearInterval(reporting);
     partitionQueues.close();
-    letterLog.close();
+    deadLetterLog.close();
   }
 
   report();

@@ -101,10 +101,10 @@ describe("embedded queue", () => {
     const page = () => queue.deadLetters.page({ filter: { ids: [old.id] }, before: null, limit: 10 });
     time.nowMs = NOW_MS + 30 * DAY_MS - 1;
     await queue.sweep();
-    expect((await page()).letters).toHaveLength(1);
+    expect((await page()).deadLetters).toHaveLength(1);
     time.nowMs = NOW_MS + 30 * DAY_MS;
     // Hidden already, though no sweep has come by.
-    expect((await page()).letters).toEqual([]);
+    expect((await page()).deadLetters).toEqual([]);
     await queue.sweep();
     expect(await queue.deadLetters.count()).toBe(1_200);
     time.nowMs += 10 * DAY_MS;
@@ -163,7 +163,7 @@ describe("embedded queue", () => {
     const found: string[] = [];
     for (let before: number | null = null; ; pages++) {
       const page = await queue.deadLetters.page({ filter: { untilMs: 2 }, before, limit: 10 });
-      found.push(...page.letters.map(({ id }) => id));
+      found.push(...page.deadLetters.map(({ id }) => id));
       if (page.next === null) break;
       before = page.next;
     }
@@ -253,7 +253,7 @@ describe("embedded queue", () => {
       let pages = 0;
       for (let before: number | null = null; pages === 0 || before !== null; pages++) {
         const page = await queue.deadLetters.page({ filter: {}, before, limit: 10 });
-        expect(page.letters).toEqual([]);
+        expect(page.deadLetters).toEqual([]);
         before = page.next;
       }
       expect(pages).toBe(3);
@@ -267,13 +267,14 @@ describe("embedded queue", () => {
       let before: number | null = null;
       do {
         const page: DeadLetterPage = await queue.deadLetters.page({ filter: {}, before, limit: 100 });
-        expect(page.letters.length).toBeLessThanOrEqual(2);
-        found.push(...page.letters.map(({ id }) => id));
+        expect(page.deadLetters.length).toBeLessThanOrEqual(2);
+        found.push(...page.deadLetters.map(({ id }) => id));
         before = page.next;
       } while (before !== null);
       expect(found).toEqual(letters.map(({ id }) => id).toReversed());
       await queue.deadLetters.add([letterOf({ id: "giant", detail: "x".repeat(5_000_000) })]);
-      const [giant, ...others] = (await queue.deadLetters.page({ filter: {}, before, limit: 100 })).letters;
+      const [giant, ...others] = (await queue.deadLetters.page({ filter: {}, before, limit: 100 }))
+        .deadLetters;
       expect([giant?.id, others.length]).toEqual(["giant", 0]);
     });
 

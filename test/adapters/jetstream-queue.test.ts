@@ -228,13 +228,13 @@ describe("dead letters in JetStream", () => {
       },
       { timeout: 10_000, interval: 100 },
     );
-    const { letters } = await queue.deadLetters.page({
+    const { deadLetters: letters } = await queue.deadLetters.page({
       filter: { ids: [letter.id] },
       before: null,
       limit: 10,
     });
     expect(letters.map(({ detail }) => detail)).toEqual(["first"]);
-    const { letters: all } = await queue.deadLetters.page({ filter: {}, before: null, limit: 100 });
+    const { deadLetters: all } = await queue.deadLetters.page({ filter: {}, before: null, limit: 100 });
     expect(all.filter(({ id }) => id === letter.id)).toHaveLength(1);
   });
 
@@ -274,7 +274,7 @@ describe("dead letters in JetStream", () => {
       let before: number | null = null;
       do {
         const page = await queue.deadLetters.page({ filter: {}, before, limit });
-        found.push(...page.letters.map(({ id }) => id));
+        found.push(...page.deadLetters.map(({ id }) => id));
         before = page.next;
       } while (before !== null);
       expect(found).toEqual(expected);
@@ -297,7 +297,7 @@ describe("dead letters in JetStream", () => {
     for (const [index, text] of ["", "no JSON", "null", "{}"].entries()) {
       await jetstream.publish(`${names.deadLetterPrefix}.INVALID_FIELD.foreign${index}`, text);
     }
-    const { letters } = await queue.deadLetters.page({ filter: {}, before: null, limit: 10 });
+    const { deadLetters: letters } = await queue.deadLetters.page({ filter: {}, before: null, limit: 10 });
     expect(letters.map(({ id }) => id)).toEqual([letter.id]);
     expect(await queue.deadLetters.remove(["foreign0", "foreign1", "foreign2", "foreign3"])).toBe(4);
   });
@@ -321,7 +321,7 @@ describe("dead letters in JetStream", () => {
     );
     for (const letter of letters) await queue.deadLetters.add([letter]);
     const page = await queue.deadLetters.page({ filter: {}, before: null, limit: 10 });
-    const [third, second, first] = page.letters.map(({ sequence, ...letter }) => letter);
+    const [third, second, first] = page.deadLetters.map(({ sequence, ...letter }) => letter);
     expect(first).toEqual(letters[0]);
     expect(second).toEqual(letters[1]);
     // What does not fit at all is cut, and says so.

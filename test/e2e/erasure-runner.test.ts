@@ -132,7 +132,7 @@ describe("the runner of erasures", () => {
     run();
     await expect.poll(() => statusOf(erasure), PATIENCE).toBe("DONE");
     const left = await deadLetters.page({ filter: { userId }, before: null, limit: 10 });
-    expect(left.letters.map(({ receivedAtUs }) => receivedAtUs)).toEqual([throughUs + 1]);
+    expect(left.deadLetters.map(({ receivedAtUs }) => receivedAtUs)).toEqual([throughUs + 1]);
     await deadLetters.remove(letters.map(({ id }) => id));
   });
 

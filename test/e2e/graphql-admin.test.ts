@@ -114,8 +114,11 @@ describe("deadLetters", () => {
             ...queue.deadLetters,
             async page({ before, limit }) {
               const below = large.filter(({ sequence }) => before === null || sequence < before);
-              const letters = below.slice(0, limit);
-              return { letters, next: below.length > limit ? (letters.at(-1)?.sequence ?? null) : null };
+              const page = below.slice(0, limit);
+              return {
+                deadLetters: page,
+                next: below.length > limit ? (page.at(-1)?.sequence ?? null) : null,
+              };
             },
           },
         },

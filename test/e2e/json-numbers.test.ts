@@ -133,7 +133,7 @@ describe("a position or dwellMs that no view can have", () => {
               expiryMs: NOW_MS,
             });
             planner.add(delivery);
-            const { letters, historyBatches } = planner.finish();
+            const { deadLetters: letters, historyBatches } = planner.finish();
             expect(letters.map(({ letter }) => letter.reason)).toEqual(["INVALID_FIELD"]);
             expect(historyBatches.flatMap(({ views }) => views.map(({ view }) => view.postId))).toEqual([
               "a",

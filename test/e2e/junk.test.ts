@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import type { Engine } from "../../src/engine.ts";
 import { DeadLettersFullError, StoreUnavailableError } from "../../src/ports/errors.ts";
-import { LETTERS_PER_USER_MAX } from "../../src/workers/letter-budget.ts";
+import { DEAD_LETTERS_PER_USER_MAX } from "../../src/workers/dead-letter-budget.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { openEngineOf, startWorkersOn } from "../support/open-engine.ts";
@@ -58,7 +58,7 @@ const messageOf = (userId: string, postIds: readonly string[]) => {
   return joinSubmissions([JSON.stringify({ userId, receivedAtUs, impressions })]);
 };
 
-/** Leaves no room for a letter. @returns how to make room again. */
+/** Leaves no room for a dead letter. @returns how to make room again. */
 async function fillDeadLetters({ queue: { deadLetters } }: Engine): Promise<() => Promise<unknown>> {
   const filler = letterOf({ detail: "x".repeat(1_048_000) });
   await deadLetters.add([filler]);
@@ -112,9 +112,9 @@ test("one user's junk gets so many letters and no more; all of it is counted, an
   await engine.queue.publish({ id: "other", body: messageOf("v", ["null"]) });
   await settled(8);
   // 3,500 of u's: 1,000 letters, and those of the 1,000th and the 2,000th beyond.
-  expect(await engine.queue.deadLetters.count()).toBe(LETTERS_PER_USER_MAX + 2 + 1);
+  expect(await engine.queue.deadLetters.count()).toBe(DEAD_LETTERS_PER_USER_MAX + 2 + 1);
   expect(workers.counts()).toMatchObject({
     deadLettered: { INVALID_POST_ID: 3_501 },
-    lettersOmitted: 2_498,
+    deadLettersOmitted: 2_498,
   });
 });

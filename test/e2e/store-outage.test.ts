@@ -163,7 +163,11 @@ describe("workers on a store that fails", () => {
     await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
     expect(await seen("u", ["before", "poison", "after"])).toEqual(["before", "after"]);
     expect(await seen("v", ["poison", "other"])).toEqual(["other"]);
-    const { letters } = await engine.queue.deadLetters.page({ filter: {}, before: null, limit: 10 });
+    const { deadLetters: letters } = await engine.queue.deadLetters.page({
+      filter: {},
+      before: null,
+      limit: 10,
+    });
     expect(letters.map(({ reason, userId }) => [reason, userId]).sort()).toEqual([
       ["REJECTED_BY_STORE", "u"],
       ["REJECTED_BY_STORE", "v"],
@@ -207,10 +211,10 @@ describe("workers on a store that fails", () => {
     expect(await engine.queue.deadLetters.count()).toBe(1);
     // The good neighbour was written at each try, and counts once.
     await expect.poll(() => workers.counts().stored, { timeout: 60_000 }).toBe(2);
-    const { acknowledged, nacked, lettersFailed, deadLettered } = workers.counts();
+    const { acknowledged, nacked, deadLettersFailed, deadLettered } = workers.counts();
     expect({ acknowledged, letters: deadLettered.INVALID_POST_ID }).toEqual({ acknowledged: 2, letters: 1 });
     expect(nacked).toBeGreaterThan(0);
-    expect(lettersFailed).toBe(nacked);
+    expect(deadLettersFailed).toBe(nacked);
   });
 
   test("stopping finishes what is in flight: nothing that was stored is delivered again", async () => {

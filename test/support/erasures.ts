@@ -123,7 +123,7 @@ export async function provesResumableErasure(
   expect(counts).toEqual(counts.map(([table]) => [table, 1]));
   for (const [table, rows] of Object.entries(await rowsOf("stays")))
     expect(rows, table).toBeGreaterThanOrEqual(STORED + QUEUED.length);
-  const { letters } = await queue.deadLetters.page({ filter: {}, before: null, limit: 100 });
+  const { deadLetters: letters } = await queue.deadLetters.page({ filter: {}, before: null, limit: 100 });
   expect(letters.map(({ userId }) => userId)).toEqual(["stays", "stays"]);
   const { rows } = await store.postViewers({ ownerId: "p1", window: EVERYTHING, after: null, limit: 10 });
   expect(rows.map(({ userId }) => userId)).toEqual(["stays"]);

@@ -100,7 +100,7 @@ export async function provesIsolation(
   const { queue, store, close } = await open();
   onTestFinished(close);
   expect(await queue.stats()).toMatchObject({ pending: 0, inFlight: 0 });
-  const { letters } = await queue.deadLetters.page({ filter: {}, before: null, limit: 100 });
+  const { deadLetters: letters } = await queue.deadLetters.page({ filter: {}, before: null, limit: 100 });
   expect(letters.map(({ reason }) => reason)).toEqual(Array(3).fill("CRASHED_WORKER"));
   expect(letters.map(({ payload }) => payload)).toEqual(
     expect.arrayContaining([

@@ -186,7 +186,7 @@ async function viewsAt(url: string, userId: string, postId: string, viewedAt: st
   return seenPosts.nodes.find(({ post }) => post.id === postId)?.views ?? 0;
 }
 
-/** Which impression a letter is about; null for a message that could not be read. */
+/** Which impression a dead letter is about; null for a message that could not be read. */
 function identityIn(payload: unknown): string | null {
   const { userId, impression } = (payload ?? {}) as {
     userId?: string;

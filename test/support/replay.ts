@@ -40,7 +40,7 @@ export function replaySuite(
 
   async function lettersOf(userId: string): Promise<readonly DeadLetter[]> {
     const request = { filter: { userId }, before: null, limit: 100 };
-    return (await opened().engine.queue.deadLetters.page(request)).letters;
+    return (await opened().engine.queue.deadLetters.page(request)).deadLetters;
   }
 
   /** An impression that is good today, dead-lettered by a stricter rule an hour ago. */
@@ -68,7 +68,7 @@ export function replaySuite(
       ["p2", 1],
     ]);
     expect(await lettersOf(userId)).toEqual([]);
-    // Received before this instant, as the letter said, so an erasure up to then takes it.
+    // Received before this instant, as the dead letter said, so an erasure up to then takes it.
     await store.eraseUser(userId, (letters[0]?.receivedAtUs ?? 0) - 1);
     expect(await historyOf(userId)).toHaveLength(2);
     await store.eraseUser(userId, letters[1]?.receivedAtUs ?? 0);
@@ -84,7 +84,7 @@ export function replaySuite(
     await expect(replay({ userId }, dying)).rejects.toThrow("died here");
     expect(await lettersOf(userId)).toHaveLength(2);
     await settle();
-    // A letter that came in between makes another message of the same letters: the views' identity has to hold.
+    // A dead letter that came in between makes another message of the same dead letters: the views' identity has to hold.
     await queue.deadLetters.add([letterOfOldRule(userId, "p3")]);
     expect(await replay({ userId })).toMatchObject({ matched: 3, done: 3 });
     expect(await replay({ userId })).toMatchObject({ matched: 0, done: 0 });
@@ -101,7 +101,7 @@ export function replaySuite(
     const { engine } = opened();
     const userId = newUser();
     const viewedAtMs = Date.now() - 60_000;
-    // So many views that their letters are replayed in several messages, the newest first.
+    // So many views that their dead letters are replayed in several messages, the newest first.
     const posts = Array.from({ length: 40 }, (_, post) => `p${post}`);
     const versions = ["first", "last"].flatMap((surface) =>
       posts.map((postId) => ({ postId, viewedAtMs, surface, position: null, dwellMs: null })),
@@ -159,7 +159,7 @@ export function replaySuite(
     await settle();
     expect(await historyOf(userId)).toEqual([["whole", 1]]);
     const left = await queue.deadLetters.page({ filter: { ids }, before: null, limit: 10 });
-    expect(left.letters.map(({ id }) => id).sort()).toEqual([noText.id, cut.id].sort());
+    expect(left.deadLetters.map(({ id }) => id).sort()).toEqual([noText.id, cut.id].sort());
     await queue.deadLetters.remove(ids);
   });
 

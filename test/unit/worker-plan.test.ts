@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
-import type { PlanRules } from "../../src/workers/letters.ts";
+import type { PlanRules } from "../../src/workers/dead-letters.ts";
 import { createPlanner, type Plan } from "../../src/workers/plan.ts";
 
 const NOW_MS = 1_790_000_000_000;
@@ -105,7 +105,7 @@ describe("planning a pull", () => {
       view("p", NOW_MS, { dwellMs: -1 }),
     ];
     const bad = delivery(1, message({ userId: "u", impressions: [view("q", NOW_MS), ...versions] }));
-    const { letters, historyBatches } = planPull([bad], RULES);
+    const { deadLetters: letters, historyBatches } = planPull([bad], RULES);
     const stored = historyBatches.flatMap(({ views }) =>
       views.map(({ view: { receivedAtUs } }) => receivedAtUs),
     );
@@ -123,7 +123,7 @@ describe("planning a pull", () => {
     const impressions = [view("good"), view("null"), view("good2", NOW_MS, { position: -1 })];
     const plan = planPull([delivery(7, message({ userId: "u", impressions }), 3)], RULES);
     expect(plan.historyBatches[0]?.views.map(({ view: { postId } }) => postId)).toEqual(["good"]);
-    expect(plan.letters.map(({ letter }) => letter)).toEqual([
+    expect(plan.deadLetters.map(({ letter }) => letter)).toEqual([
       expect.objectContaining({
         reason: "INVALID_POST_ID",
         userId: "u",
@@ -144,7 +144,7 @@ describe("planning a pull", () => {
       planPull([delivery(sequence, message({ userId: "u", impressions: [view(""), view("")] }))], {
         ...RULES,
         nowMs,
-      }).letters.map(({ letter }) => letter.id);
+      }).deadLetters.map(({ letter }) => letter.id);
     const [first, second] = idsOf(1, NOW_MS);
     expect(first).not.toBe(second);
     expect(idsOf(1, NOW_MS + 5)).toEqual([first, second]);
@@ -159,8 +159,8 @@ describe("planning a pull", () => {
   ])("a message that is %s is one dead letter with its bytes", (_, body) => {
     const bad = delivery(3, body);
     const plan = planPull([bad, delivery(4, message({ userId: "u", impressions: [view("p")] }))], RULES);
-    expect(plan.letters).toHaveLength(1);
-    expect(plan.letters[0]?.letter).toMatchObject({
+    expect(plan.deadLetters).toHaveLength(1);
+    expect(plan.deadLetters[0]?.letter).toMatchObject({
       reason: "UNREADABLE_MESSAGE",
       payload: { base64: Buffer.from(bad.body).toString("base64") },
     });
@@ -180,11 +180,11 @@ describe("planning a pull", () => {
       RULES,
     );
     expect(plan.historyBatches[0]?.views.map(({ view: { postId } }) => postId)).toEqual(["p", "q"]);
-    expect(plan.letters.map(({ letter }) => letter.reason)).toEqual([
+    expect(plan.deadLetters.map(({ letter }) => letter.reason)).toEqual([
       "UNREADABLE_MESSAGE",
       "INVALID_POST_ID",
     ]);
-    expect(() => JSON.stringify(plan.letters.map(({ letter }) => letter))).not.toThrow();
+    expect(() => JSON.stringify(plan.deadLetters.map(({ letter }) => letter))).not.toThrow();
   });
 
   test("what expired while it waited is counted, neither stored nor dead-lettered", () => {
@@ -193,7 +193,7 @@ describe("planning a pull", () => {
     const late = delivery(1, message({ userId: "u", receivedAtUs, impressions }));
     const plan = planPull([late], RULES);
     expect(plan.expired).toEqual([late]);
-    expect(plan.letters).toEqual([]);
+    expect(plan.deadLetters).toEqual([]);
     expect(plan.historyBatches[0]?.views.map(({ view: { postId } }) => postId)).toEqual(["fresh"]);
   });
 });

@@ -160,8 +160,8 @@ async function pageAll(
   let before: number | null = null;
   do {
     const page = await letters.page({ filter, before, limit });
-    expect(page.letters.length).toBeLessThanOrEqual(limit);
-    found.push(...page.letters);
+    expect(page.deadLetters.length).toBeLessThanOrEqual(limit);
+    found.push(...page.deadLetters);
     before = page.next;
   } while (before !== null);
   return found;

@@ -3,13 +3,13 @@ import type { DeadLetterReason } from "../../src/domain/dead-letter.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
-import { createLetterBudget, LETTERS_PER_USER_MAX } from "../../src/workers/letter-budget.ts";
-import { createLetterLog } from "../../src/workers/letter-log.ts";
-import type { PlannedLetter } from "../../src/workers/letters.ts";
+import { createDeadLetterBudget, DEAD_LETTERS_PER_USER_MAX } from "../../src/workers/dead-letter-budget.ts";
+import { createDeadLetterLog } from "../../src/workers/dead-letter-log.ts";
+import type { PlannedDeadLetter } from "../../src/workers/dead-letters.ts";
 import { createStoredParts } from "../../src/workers/stored-parts.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 
-const planned = (userId: string | null, reason: DeadLetterReason = "INVALID_POST_ID"): PlannedLetter => ({
+const planned = (userId: string | null, reason: DeadLetterReason = "INVALID_POST_ID"): PlannedDeadLetter => ({
   delivery: { sequence: 1, body: Buffer.from(""), deliveries: 1, publishedAtMs: 0 },
   letter: letterOf({ userId, reason, detail: "postId must not be empty" }),
 });
@@ -17,8 +17,8 @@ const planned = (userId: string | null, reason: DeadLetterReason = "INVALID_POST
 describe("a user's budget of dead letters", () => {
   function openBudget() {
     const time = { nowMs: 0 };
-    const budget = createLetterBudget(() => time.nowMs);
-    /** Of so many bad impressions, the details of those that get a letter, which are stored. */
+    const budget = createDeadLetterBudget(() => time.nowMs);
+    /** Of so many bad impressions, the details of those that get a dead letter, which are stored. */
     function details(count: number, userId: string | null, reason?: DeadLetterReason): string[] {
       return Array.from({ length: count }).flatMap(() => {
         const letter = budget.admit(planned(userId, reason));
@@ -32,7 +32,7 @@ describe("a user's budget of dead letters", () => {
 
   test("is a thousand letters a day, then one for each doubling, which says how many it stands for", () => {
     const { time, details } = openBudget();
-    expect(details(LETTERS_PER_USER_MAX, "u")).toHaveLength(LETTERS_PER_USER_MAX);
+    expect(details(DEAD_LETTERS_PER_USER_MAX, "u")).toHaveLength(DEAD_LETTERS_PER_USER_MAX);
     const beyond = details(100_000, "u");
     expect(beyond.map((detail) => Number(/^one of (\d+) more/.exec(detail)?.[1]))).toEqual([
       1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000,
@@ -70,13 +70,13 @@ describe("a user's budget of dead letters", () => {
 
   test("is used up by what is stored: while letters fail, nothing is only counted", () => {
     const { budget } = openBudget();
-    for (let failed = 0; failed < 3 * LETTERS_PER_USER_MAX; failed++)
+    for (let failed = 0; failed < 3 * DEAD_LETTERS_PER_USER_MAX; failed++)
       expect(budget.admit(planned("u"))).not.toBeNull();
   });
 
   test("remembers ten thousand users", () => {
     const { details } = openBudget();
-    details(LETTERS_PER_USER_MAX, "first");
+    details(DEAD_LETTERS_PER_USER_MAX, "first");
     for (let user = 1; user < 10_000; user++) details(1, `u${user}`);
     expect(details(1, "first")).toEqual([]);
     details(1, "one more");
@@ -92,7 +92,7 @@ describe("the log of dead letters", () => {
     const lines: object[] = [];
     const at = (level: string) => (fields: object, message: string) =>
       lines.push({ level, message, ...fields });
-    const log = createLetterLog({ warn: at("warn"), error: at("error") } as unknown as Logger);
+    const log = createDeadLetterLog({ warn: at("warn"), error: at("error") } as unknown as Logger);
     return { lines, log };
   }
 

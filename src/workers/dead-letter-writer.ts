@@ -2,8 +2,8 @@ import { idProblem } from "../domain/validation.ts";
 import type { DeadLetters } from "../ports/dead-letters.ts";
 import { DeadLettersFullError, QueueUnavailableError, StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
-import type { LetterLog } from "./letter-log.ts";
-import { isErased, type PlannedLetter } from "./letters.ts";
+import type { DeadLetterLog } from "./dead-letter-log.ts";
+import { isErased, type PlannedDeadLetter } from "./dead-letters.ts";
 import type { SharedLock } from "./shared-lock.ts";
 
 /**
@@ -14,19 +14,19 @@ const LETTERS_PER_ADD = 100;
 
 const OUTAGES = [DeadLettersFullError, QueueUnavailableError, StoreUnavailableError];
 
-/** Writes dead letters, a few at a time, and tells of each message as its letters land. Never throws. */
-export async function writeLetters(
-  letters: readonly PlannedLetter[],
+/** Writes dead letters, a few at a time, and tells of each message as its dead letters land. Never throws. */
+export async function writeDeadLetters(
+  letters: readonly PlannedDeadLetter[],
   deps: {
     readonly deadLetters: DeadLetters;
     readonly lock: Pick<SharedLock, "shared">;
     /** See ImpressionStore. */
     readonly erasedThrough: ImpressionStore["erasedThrough"];
-    readonly log: Pick<LetterLog, "failed">;
-    /** Nothing is written: the letter's user was erased since. */
-    readonly forgotten: (letter: PlannedLetter) => void;
-    readonly landed: (letter: PlannedLetter) => void;
-    readonly failed: (letter: PlannedLetter) => void;
+    readonly log: Pick<DeadLetterLog, "failed">;
+    /** Nothing is written: the dead letter's user was erased since. */
+    readonly forgotten: (letter: PlannedDeadLetter) => void;
+    readonly landed: (letter: PlannedDeadLetter) => void;
+    readonly failed: (letter: PlannedDeadLetter) => void;
   },
 ): Promise<void> {
   for (let start = 0; start < letters.length; start += LETTERS_PER_ADD) {
@@ -42,7 +42,7 @@ export async function writeLetters(
     if (isOutage) return;
   }
 
-  async function write(chunk: readonly PlannedLetter[]): Promise<void> {
+  async function write(chunk: readonly PlannedDeadLetter[]): Promise<void> {
     const erasedThrough = await deps.erasedThrough([...new Set(chunk.flatMap(userIdsOf))]);
     const { forgotten = [], kept = [] } = Object.groupBy(chunk, (planned) =>
       isErased(planned, erasedThrough) ? "forgotten" : "kept",
@@ -54,7 +54,7 @@ export async function writeLetters(
 }
 
 /** Only who has an id that a user may have can have been erased. */
-function userIdsOf({ letter: { userId } }: PlannedLetter): string[] {
+function userIdsOf({ letter: { userId } }: PlannedDeadLetter): string[] {
   return userId === null || idProblem(userId) !== null ? [] : [userId];
 }
 

@@ -7,9 +7,9 @@ const SUMMARY_INTERVAL_MS = 10_000;
 const SEQUENCES_MAX = 10;
 
 /** What became of the bad impressions of a pull. */
-export interface LetterCounts {
+export interface DeadLetterCounts {
   readonly deadLettered: number;
-  /** Of these, those that are counted and have no letter of their own. */
+  /** Of these, those that are counted and have no dead letter of their own. */
   readonly omitted: number;
   /** Messages returned to the queue. */
   readonly nacked: number;
@@ -22,15 +22,15 @@ export interface LetterCounts {
  * Says in the log what the workers dead-letter, and that they cannot: the first time at once, and then, every 10 s for as
  * long as there is any, how much more there was.
  */
-export interface LetterLog {
-  deadLettered(counts: LetterCounts): void;
+export interface DeadLetterLog {
+  deadLettered(counts: DeadLetterCounts): void;
   failed(error: unknown, letters: number, sequence: number | undefined): void;
   /** Says now what has not been said. */
   close(): void;
 }
 
-export function createLetterLog(logger: Logger): LetterLog {
-  const deadLettered = createSummary<LetterCounts>(sumOf, (counts) =>
+export function createDeadLetterLog(logger: Logger): DeadLetterLog {
+  const deadLettered = createSummary<DeadLetterCounts>(sumOf, (counts) =>
     logger.warn(sumOf(NONE, counts), "impressions were dead-lettered"),
   );
   const failed = createSummary<{ err: unknown; letters: number; sequence: number | undefined }>(
@@ -47,9 +47,9 @@ export function createLetterLog(logger: Logger): LetterLog {
   };
 }
 
-const NONE: LetterCounts = { deadLettered: 0, omitted: 0, nacked: 0, reasons: {}, sequences: [] };
+const NONE: DeadLetterCounts = { deadLettered: 0, omitted: 0, nacked: 0, reasons: {}, sequences: [] };
 
-function sumOf(a: LetterCounts, b: LetterCounts): LetterCounts {
+function sumOf(a: DeadLetterCounts, b: DeadLetterCounts): DeadLetterCounts {
   const reasons = { ...a.reasons };
   for (const [reason, count] of Object.entries(b.reasons) as [DeadLetterReason, number][])
     reasons[reason] = (reasons[reason] ?? 0) + count;

@@ -5,7 +5,7 @@ import { ID_CODE_POINTS_MAX, SURFACE_CODE_POINTS_MAX } from "../../src/domain/li
 import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
-import { LETTER_BYTES_MAX } from "../../src/workers/letters.ts";
+import { DEAD_LETTER_BYTES_MAX } from "../../src/workers/dead-letters.ts";
 import { createPlanner } from "../../src/workers/plan.ts";
 
 const NOW_MS = 1_790_000_000_000;
@@ -23,7 +23,7 @@ function lettersOf({ userId, impression }: Submitted) {
   const delivery: Delivery = { sequence: 2 ** 53 - 1, body, deliveries: 1e6, publishedAtMs: NOW_MS };
   const planner = createPlanner(RULES);
   planner.add(delivery);
-  return planner.finish().letters.map(({ letter }) => letter);
+  return planner.finish().deadLetters.map(({ letter }) => letter);
 }
 
 /** Texts whose JSON is as long as can be: control characters and halves of pairs take six bytes each. */
@@ -56,7 +56,7 @@ describe("the dead letter of a bad impression", () => {
     fc.assert(
       fc.property(junk, (submitted) => {
         for (const letter of lettersOf(submitted)) {
-          expect(Buffer.byteLength(JSON.stringify(letter))).toBeLessThanOrEqual(LETTER_BYTES_MAX);
+          expect(Buffer.byteLength(JSON.stringify(letter))).toBeLessThanOrEqual(DEAD_LETTER_BYTES_MAX);
           const { payload } = letter;
           const isWhole =
             "impression" in payload &&

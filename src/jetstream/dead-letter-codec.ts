@@ -6,7 +6,7 @@ import { STRING_CODE_POINTS_MAX } from "../domain/limits.ts";
  * A dead letter as it stands in the stream: its JSON, gzipped where that is larger than a message may be (an
  * unreadable message grows by a third as base64).
  */
-export interface EncodedLetter {
+export interface EncodedDeadLetter {
   readonly body: Uint8Array;
   readonly encoding: "gzip" | null;
 }
@@ -15,10 +15,10 @@ const SHARE_KEPT = 0.9;
 const DETAIL_CHARACTERS_MAX = 1_000;
 
 /**
- * @param maxBytes the largest body. A letter that is larger even when gzipped loses the end of its payload: one that
+ * @param maxBytes the largest body. A dead letter that is larger even when gzipped loses the end of its payload: one that
  * cannot be stored at all would keep its message in the queue for ever.
  */
-export function encodeLetter(letter: DeadLetter, maxBytes: number): EncodedLetter {
+export function encodeDeadLetter(letter: DeadLetter, maxBytes: number): EncodedDeadLetter {
   let left = letter;
   for (;;) {
     const json = Buffer.from(JSON.stringify(left), "utf8");
@@ -29,8 +29,8 @@ export function encodeLetter(letter: DeadLetter, maxBytes: number): EncodedLette
   }
 }
 
-/** @returns null for what is no letter. */
-export function decodeLetter(body: Uint8Array, encoding: string): DeadLetter | null {
+/** @returns null for what is no dead letter. */
+export function decodeDeadLetter(body: Uint8Array, encoding: string): DeadLetter | null {
   try {
     const json = encoding === "gzip" ? gunzipSync(body) : body;
     const letter = JSON.parse(Buffer.from(json).toString("utf8")) as Partial<DeadLetter> | null;

@@ -10,8 +10,8 @@ import type { Delivery } from "../ports/impression-queue.ts";
  * any valid one: whoever sends junk must not fill the dead letters with it.
  */
 
-/** The letter of one impression, as JSON: held by test/unit/worker-letters.test.ts. Usual ones have some 400 bytes. */
-export const LETTER_BYTES_MAX = 4_096;
+/** The dead letter of one impression, as JSON: held by test/unit/worker-dead-letters.test.ts. Usual ones have some 400 bytes. */
+export const DEAD_LETTER_BYTES_MAX = 4_096;
 /** As JSON, with its quotes: the longest valid value is an id of four-byte characters. */
 const VALUE_BYTES_MAX = 4 * ID_CODE_POINTS_MAX + 2;
 /** Characters that are kept of a longer one, to tell by what it is. */
@@ -38,27 +38,27 @@ export interface Source {
   readonly view: View;
 }
 
-export interface PlannedLetter {
+export interface PlannedDeadLetter {
   readonly delivery: Delivery;
   readonly letter: DeadLetter;
   /** An operator has put the impression back: its letter was deleted for that, so it always gets one again. */
   readonly isReplay?: boolean;
 }
 
-/** Whether what the letter holds was received before its user was erased: it is forgotten then. */
-export function isErased({ letter }: PlannedLetter, erasedThrough: ReadonlyMap<string, number>): boolean {
+/** Whether what the dead letter holds was received before its user was erased: it is forgotten then. */
+export function isErased({ letter }: PlannedDeadLetter, erasedThrough: ReadonlyMap<string, number>): boolean {
   const { userId, receivedAtUs } = letter;
   return userId !== null && receivedAtUs !== null && receivedAtUs <= (erasedThrough.get(userId) ?? 0);
 }
 
-/** The index of a letter of a whole message: it must not be taken for the letter of the first impression. */
+/** The index of a dead letter of a whole message: it must not be taken for the dead letter of the first impression. */
 const WHOLE_MESSAGE = -1;
 
 /** Where an impression stood in the queue. */
 type Place = Pick<Source, "delivery" | "index">;
 
 /** The dead letter of an impression that can never be stored. */
-export function rejectedLetter(
+export function rejectedDeadLetter(
   delivery: Delivery,
   { index, userId, receivedAtUs, impression }: QueuedImpression,
   rejection: Pick<DeadLetter, "reason" | "detail">,
@@ -78,7 +78,7 @@ export function rejectedLetter(
 }
 
 /** The dead letter of a valid view that the store refuses. */
-export function refusedLetter(source: Source, detail: string, rules: PlanRules): DeadLetter {
+export function refusedDeadLetter(source: Source, detail: string, rules: PlanRules): DeadLetter {
   const { userId, receivedAtUs, ...impression } = source.view;
   return {
     ...letterBase(source, rules),
@@ -91,7 +91,7 @@ export function refusedLetter(source: Source, detail: string, rules: PlanRules):
 }
 
 /** The dead letter of a message that cannot be read. */
-export function unreadableLetter(delivery: Delivery, detail: string, rules: PlanRules): DeadLetter {
+export function unreadableDeadLetter(delivery: Delivery, detail: string, rules: PlanRules): DeadLetter {
   return wholeLetter(delivery, "UNREADABLE_MESSAGE", detail, rules);
 }
 
@@ -99,27 +99,27 @@ export function unreadableLetter(delivery: Delivery, detail: string, rules: Plan
  * The dead letters of a message that kills its workers: one for each of its impressions, so that they can be found by
  * user, erased and put back one by one; its bytes where it holds none that can be read.
  */
-export function crashedLetters(
+export function crashedDeadLetters(
   delivery: Delivery,
   deaths: readonly string[],
   rules: PlanRules,
-): PlannedLetter[] {
+): PlannedDeadLetter[] {
   const message = decodeMessage(delivery.body);
   const impressions = message.kind === "message" ? impressionsOf(message.submissions) : [];
   const rejection = { reason: "CRASHED_WORKER", detail: crashDetail(deaths) } as const;
   const letters = impressions.map((queued) => ({
     delivery,
-    letter: rejectedLetter(delivery, queued, rejection, rules),
+    letter: rejectedDeadLetter(delivery, queued, rejection, rules),
   }));
-  return letters.length > 0 ? letters : [crashedWholeLetter(delivery, deaths, rules)];
+  return letters.length > 0 ? letters : [crashedWholeDeadLetter(delivery, deaths, rules)];
 }
 
-/** The same as one letter of its bytes, which are not looked at. */
-export function crashedWholeLetter(
+/** The same as one dead letter of its bytes, which are not looked at. */
+export function crashedWholeDeadLetter(
   delivery: Delivery,
   deaths: readonly string[],
   rules: PlanRules,
-): PlannedLetter {
+): PlannedDeadLetter {
   return { delivery, letter: wholeLetter(delivery, "CRASHED_WORKER", crashDetail(deaths), rules) };
 }
 
