@@ -12,8 +12,8 @@ const OPERATION = "KV-Operation";
 const DELETED = "DEL";
 
 /**
- * The notes of lone tries in a key-value bucket, a message's sequence the key. Written in the bucket's own format and
- * not by the client's `kv`: that reads from any replica, and a note that is not seen accuses nobody.
+ * The attempt records in a key-value bucket, a message's sequence the key. Written in the bucket's own format and not by the
+ * client's `kv`: that reads from any replica, and would overlook a record that the replica has not got yet.
  */
 export function createAttempts(
   connection: Connection,
@@ -22,13 +22,13 @@ export function createAttempts(
   const { attemptsStream: stream, attemptsPrefix: prefix } = options.names;
   const { manager } = connection;
 
-  /** Makes the bucket anew where somebody has deleted it. */
+  /** Makes the bucket anew where it was deleted. */
   async function inBucket<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     try {
       return await ask();
     } catch (error) {
       if (!(await isGone())) throw queueError(error);
-      options.log.warn({ stream }, "the bucket of lone tries was deleted: made it anew");
+      options.log.warn({ stream }, "the bucket of attempt records was deleted: made it anew");
     }
     try {
       await ensureAttempts(connection, options);
@@ -70,7 +70,7 @@ export function createAttempts(
   };
 }
 
-/** Whatever is no list of names, a deleted key among it, accuses nobody. */
+/** A value that is no list of names, such as that of a deleted key, counts as an empty record. */
 function workersIn(data: Uint8Array): string[] {
   try {
     const workers: unknown = JSON.parse(Buffer.from(data).toString("utf8"));

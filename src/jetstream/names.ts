@@ -10,7 +10,7 @@ export interface JetStreamNames {
   readonly deadLetterSubjects: string;
   /** Followed by `.<REASON>.<letter>`. */
   readonly deadLetterPrefix: string;
-  /** The bucket of lone tries, as the stream that it is. */
+  /** The bucket of attempt records, as the stream that it is. */
   readonly attemptsStream: string;
   readonly attemptsSubjects: string;
   /** Followed by `.<sequence>`. */

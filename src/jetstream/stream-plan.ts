@@ -21,7 +21,7 @@ import type { JetStreamNames } from "./names.ts";
 
 /** How long a message's id is remembered, as the port promises. */
 const DUPLICATE_WINDOW_MS = 2 * 60_000;
-/** Notes of lone tries: some 250 bytes each, and only of messages that were delivered more than five times. */
+/** Attempt records: some 250 bytes each, and only of messages that were delivered more than five times. */
 const ATTEMPTS_BYTES_MAX = 16 * 1024 * 1024;
 /** A note counts when its message is delivered again: half a minute later, or when there are workers again. */
 const ATTEMPTS_DAYS = 7;
@@ -116,8 +116,8 @@ export function attemptsOf({ names, replicas }: Pick<TopologyOptions, "names" | 
       subjects: [names.attemptsSubjects],
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
-      // Where it is full the oldest notes go: their messages get another try. Refusing new ones would keep every
-      // suspect in the queue.
+      // A full bucket drops the oldest records: their messages get another attempt. Refusing new ones would keep every
+      // poison candidate in the queue.
       discard: DiscardPolicy.Old,
       ...KEEPS_ALL,
       max_msgs_per_subject: 1,

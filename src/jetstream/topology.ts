@@ -37,7 +37,7 @@ export async function ensureTopology(connection: Connection, options: TopologyOp
   await ensureConsumer(connection, options);
 }
 
-/** The bucket of lone tries. Anybody may make it anew: where it is empty, suspects get another try. */
+/** The bucket of attempt records. Each process may make it anew: an empty one gives poison candidates another attempt. */
 export async function ensureAttempts(
   connection: Connection,
   options: Pick<TopologyOptions, "names" | "replicas" | "log">,

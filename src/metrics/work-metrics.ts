@@ -38,13 +38,10 @@ const COUNTERS = {
     "Messages delivered to the workers that had been delivered before.",
   ],
   acknowledged: ["impressions_worker_acknowledged_messages_total", "Messages that are settled for good."],
-  nacked: [
-    "impressions_worker_returned_messages_total",
-    "Messages given back to the queue, to be tried again.",
-  ],
-  triedAlone: [
+  nacked: ["impressions_worker_returned_messages_total", "Messages nacked, to be tried again."],
+  isolatedAttempts: [
     "impressions_worker_lone_tries_total",
-    "Messages that were tried alone, because they had been delivered often.",
+    "Isolated attempts at messages that had been delivered often.",
   ],
 } as const satisfies Record<Exclude<keyof WorkerCounts, "deadLettered">, readonly [string, string]>;
 

@@ -26,7 +26,7 @@ export interface ConcurrencyLimit {
    * @param rank slots go to the lowest one that waits, 0 unless given; among equals in the order of asking.
    */
   run<T>(write: () => Promise<T>, rank?: number): Promise<T>;
-  /** The same for a write to a partition that is known to be in trouble: it says nothing about the rest of the store. */
+  /** The same for a write to an unhealthy partition: it says nothing about the rest of the store. */
   runProbe<T>(write: () => Promise<T>, rank?: number): Promise<T>;
   /** Writes that may run at once now. */
   current(): number;
@@ -39,7 +39,7 @@ export function createConcurrencyLimit(options: {
   readonly max: number;
   /** Monotonic milliseconds. */
   readonly monotonicMs: () => number;
-  /** A write that has its slot waits here while a suspect is tried alone; that time is not the store's. */
+  /** A write that has its slot waits here while an isolated attempt runs; that time is not the store's. */
   readonly lock: Pick<SharedLock, "shared">;
 }): ConcurrencyLimit {
   let limit = Math.max(options.min, Math.min(CONCURRENCY_START, options.max));

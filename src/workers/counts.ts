@@ -15,10 +15,10 @@ export interface WorkerCounts {
   /** Of them, those that had been delivered before. */
   redeliveries: number;
   acknowledged: number;
-  /** Messages returned to the queue, to be tried again. */
+  /** Messages nacked, to be tried again. */
   nacked: number;
-  /** Messages tried alone, because they were delivered often. */
-  triedAlone: number;
+  /** Isolated attempts of messages that were delivered often. */
+  isolatedAttempts: number;
   /** Impressions stored, those included that were sent twice or whose user was erased meanwhile. */
   stored: number;
   /** Impressions whose retention ended while they waited in the queue. */
@@ -27,7 +27,7 @@ export interface WorkerCounts {
   deadLettered: Record<DeadLetterReason, number>;
   /** Of them, those beyond their user's budget: counted, without a dead letter of their own. */
   deadLettersOmitted: number;
-  /** Dead letters that could not be written: their messages are given back. */
+  /** Dead letters that could not be written: their messages are nacked. */
   deadLettersFailed: number;
 }
 
@@ -38,7 +38,7 @@ export function createWorkerCounts(): WorkerCounts {
     redeliveries: 0,
     acknowledged: 0,
     nacked: 0,
-    triedAlone: 0,
+    isolatedAttempts: 0,
     stored: 0,
     expired: 0,
     deadLettersOmitted: 0,

@@ -124,7 +124,7 @@ export function crashedWholeDeadLetter(
 }
 
 function crashDetail(deaths: readonly string[]): string {
-  return `tried alone, and its worker died or hung each time: ${deaths.join(", ")}`;
+  return `its worker died or hung in each isolated attempt: ${deaths.join(", ")}`;
 }
 
 function wholeLetter(

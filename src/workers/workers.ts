@@ -17,21 +17,21 @@ import { createDeadLetterLog } from "./dead-letter-log.ts";
 import { createInFlightBuffer, type Room } from "./in-flight-buffer.ts";
 import { createPartitionQueues } from "./partition-queues.ts";
 import { createPlanner } from "./plan.ts";
+import { createPoisonIsolation } from "./poison-isolation.ts";
 import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
 import { nakDelayMs } from "./retry-decision.ts";
 import { createSharedLock } from "./shared-lock.ts";
 import { createStoredParts } from "./stored-parts.ts";
-import { createSuspects } from "./suspects.ts";
 
 /**
- * The worker loops of a process. What becomes of a message in flight:
+ * The worker loops of a process. The states of a message in flight:
  *
  *   pulled ----> planned ----> its rows wait in the queues of their partitions ----> acknowledged: all of it is stored
  *     |                          |    ^                                             or dead-lettered
  *     |                          v    | retry
- *     |                         being written ------------------------------------> given back: a part could not be
+ *     |                         being written ------------------------------------> nacked: a part could not be
  *     v                                                                              stored; it comes again later
- *   suspect (delivered more than 5 times) ----> tried alone ----> one of the two, or dead-lettered as CRASHED_WORKER
+ *   poison candidate (delivered more than 5 times) ----> isolated attempt ----> one of the two, or dead-lettered as CRASHED_WORKER
  *
  * Each message is settled by itself. A loop pulls again when what it pulled is settled, or after a second if no write
  * waits for a slot: what is left then waits for a partition in trouble or for a retry, and stays in flight beside the next
@@ -42,13 +42,13 @@ import { createSuspects } from "./suspects.ts";
  */
 
 /** How long a loop waits for what it pulled before it pulls beside it. */
-const PULL_PATIENCE_MS = 1_000;
+const PULL_STALL_MS = 1_000;
 /** How long one pull waits for a first message before it asks again. */
 const PULL_WAIT_MS = 5_000;
 const CONCURRENCY_MIN = 4;
 const PULL_RETRY_DELAY_MS_MIN = 200;
 const PULL_RETRY_DELAY_MS_MAX = 10_000;
-/** How long a message stays away that a stopping worker gives back: somebody else may have it soon. */
+/** The nak delay while stopping: another worker may have the message soon. */
 const STOP_DELAY_MS = 1_000;
 /**
  * Of drainTimeoutMs, after it: for what is being written at that moment. Given back, it would be stored a moment later and
@@ -65,7 +65,7 @@ export interface WorkersOptions {
   readonly random: () => number;
   /** Names this process in `pipeline`; each loop adds its number. */
   readonly processId: string;
-  /** Names this process among all that ever were, in the notes of lone tries. */
+  /** Names this process among all that ever were, in attempt records. */
   readonly instanceId: string;
   readonly loops: number;
   readonly messagesPerPull: number;
@@ -132,7 +132,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     pulls: new Set<Promise<unknown>>(),
     counts: createWorkerCounts(),
   }));
-  const suspectCounts = createWorkerCounts();
+  const isolationCounts = createWorkerCounts();
   const deadLetterLog = createDeadLetterLog(logger);
   let pullsBegun = 0;
   const pull: PullHandlerDeps = {
@@ -148,12 +148,12 @@ export function startWorkers(options: WorkersOptions): Workers {
     expiryClock: createExpiryClock(options.clock),
     lock,
     nakDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : nakDelayMs(deliveries)),
-    counts: suspectCounts,
+    counts: isolationCounts,
     onStored: options.onStored ?? (() => undefined),
     onReleased: inFlight.release,
     abandon: abandon.signal,
   };
-  const suspects = createSuspects({
+  const isolation = createPoisonIsolation({
     ...options,
     pull,
     lock,
@@ -181,7 +181,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     counts.pulls++;
     counts.messages += deliveries.length;
     counts.redeliveries += deliveries.filter((delivery) => delivery.deliveries > 1).length;
-    const became = await handlePull(suspects.sortOut(deliveries), { ...pull, counts });
+    const became = await handlePull(isolation.sortOut(deliveries), { ...pull, counts });
     const { stored, deadLettered, expired } = became;
     if (deadLettered > 0) deadLetterLog.deadLettered(became);
     if (expired > 0)
@@ -199,7 +199,7 @@ export function startWorkers(options: WorkersOptions): Workers {
         if (deliveries.length === 0) continue;
         const handled = handle(deliveries, counts).finally(() => pulls.delete(handled));
         pulls.add(handled);
-        do await Promise.race([handled, sleep(PULL_PATIENCE_MS)]);
+        do await Promise.race([handled, sleep(PULL_STALL_MS)]);
         while (pulls.has(handled) && limit.isBusy() && !stopping.aborted);
       } catch (error) {
         logger.warn({ err: error, retryDelayMs }, "could not pull from the queue");
@@ -239,7 +239,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     stop.abort();
     report();
     partitionQueues.endRetries();
-    await Promise.all([running, suspects.stop()]);
+    await Promise.all([running, isolation.stop()]);
     await Promise.all(states.flatMap(({ pulls }) => [...pulls]));
     clearTimeout(deadline);
     clearInterval(reporting);
@@ -253,7 +253,7 @@ export function startWorkers(options: WorkersOptions): Workers {
   let stopped: Promise<void> | undefined;
   return {
     paused: breaker.isOpen,
-    counts: () => sumOf([suspectCounts, ...states.map(({ counts }) => counts)]),
+    counts: () => sumOf([isolationCounts, ...states.map(({ counts }) => counts)]),
     state: () => ({
       loops: options.loops,
       concurrency: { ...bounds, current: limit.current() },

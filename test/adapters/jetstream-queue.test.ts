@@ -399,7 +399,7 @@ describe("the worker registry", () => {
   });
 });
 
-describe("the notes of lone tries in JetStream", () => {
+describe("attempt records in JetStream", () => {
   it("are a bucket that any NATS tool reads, and are made anew where somebody deleted it", async () => {
     const { queue, client, manager, names, lines } = await openWithManager();
     await queue.attempts.write(7, ["one", "two"]);

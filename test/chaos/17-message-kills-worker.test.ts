@@ -28,7 +28,7 @@ scenario(
 );
 
 scenario(
-  "17 a worker that freezes in a lone try: taken for dead, and harmless when it wakes up",
+  "17 a worker that freezes in an isolated attempt: taken for dead, and harmless when it wakes up",
   async () => {
     const { environment, open } = await newInstallation();
     const directory = createTemporaryDirectory();
@@ -37,12 +37,12 @@ scenario(
     const { queue, store, close } = await open();
     onTestFinished(close);
     await queue.publish({ id: randomUUID(), body: messageOf({ u: [`${FREEZES}-1`, "p"] }) });
-    // Delivered so often that it has become a suspect.
+    // Delivered so often that it has become a poison candidate.
     for (let deliveries = 1; deliveries <= 5; deliveries++) await queue.nak(await pullCount(queue, 1), 0);
 
     const frozen = startWorkerProcess({ ...environment, FROZEN_ONCE });
     await vi.waitUntil(() => existsSync(FROZEN_ONCE), { timeout: 60_000 });
-    // Its hold runs out, and another one tries the message, with the note of the first still there.
+    // Its hold runs out, and another one tries the message, with the record of the first still there.
     const other = startWorkerProcess({ ...environment, FROZEN_ONCE });
     expect(await other.ended).toEqual({ code: 0, signal: null });
     frozen.child.kill("SIGCONT");

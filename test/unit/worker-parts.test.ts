@@ -8,10 +8,10 @@ import { createAckTracker } from "../../src/workers/ack-tracker.ts";
 import { createBreaker } from "../../src/workers/breaker.ts";
 import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
 import { createFifo } from "../../src/workers/fifo.ts";
+import { createIsolatedWrites } from "../../src/workers/isolated-writes.ts";
 import { createRankedQueue } from "../../src/workers/ranked-queue.ts";
 import { backoffMs, nakDelayMs, retryDecisionOf } from "../../src/workers/retry-decision.ts";
 import { createSharedLock } from "../../src/workers/shared-lock.ts";
-import { createOnceWrites } from "../../src/workers/write-once.ts";
 
 const delivery = (sequence: number): Delivery => ({
   sequence,
@@ -218,10 +218,10 @@ describe("breaker", () => {
   });
 });
 
-describe("a suspect's writes", () => {
+describe("the writes of an isolated attempt", () => {
   test("share no request with others, and are not begun where the partition is in trouble", async () => {
     const written: unknown[] = [];
-    const once = createOnceWrites({
+    const once = createIsolatedWrites({
       limit: { run: (write) => write() },
       isUnhealthy: (partition) => partition === "viewers unhealthy",
       breaker: { failed: () => undefined },

@@ -14,7 +14,7 @@ export function attempts(contract: QueueContract): void {
       return { opened, deliveries, sequences: deliveries.map(({ sequence }) => sequence) };
     }
 
-    it("are none for a message that nobody has tried alone", async () => {
+    it("are none for a message without an isolated attempt", async () => {
       const { opened, sequences } = await openWithMessages(1);
       expect(await opened.queue.attempts.read(sequences[0] ?? 0)).toEqual([]);
     });

@@ -1,33 +1,33 @@
 import type { Delivery } from "../ports/impression-queue.ts";
 import type { SharedLock } from "./shared-lock.ts";
 
-/** Suspects of one process that wait for their turn, an eighth of what it may have in flight. */
-const SUSPECTS_MAX = 500;
-const SUSPECT_BYTES_MAX = 1024 * 1024;
-/** Suspects are tried one after the other for this long; then the others have their turn. */
+/** Candidates of one process that wait for their attempt, an eighth of what it may have in flight. */
+const CANDIDATES_MAX = 500;
+const CANDIDATE_BYTES_MAX = 1024 * 1024;
+/** Candidates are attempted one after the other for this long; then the common flow has its turn. */
 const TURN_MS = 500;
 
-/** Where suspects wait until they are tried alone, one at a time. */
-export interface Quarantine {
-  /** Takes them in. @returns those for which there is no room. */
-  admit(suspects: readonly Delivery[]): readonly Delivery[];
+/** Poison candidates that wait for their isolated attempt, one at a time. */
+export interface CandidateQueue {
+  /** Queues them. @returns those for which there is no room. */
+  admit(candidates: readonly Delivery[]): readonly Delivery[];
   /** Those that wait. */
   waiting(): readonly Delivery[];
-  /** Takes nobody in any more and starts no try. @returns those that waited. */
+  /** Queues nothing any more and starts no attempt. @returns those that waited. */
   close(): readonly Delivery[];
-  /** Resolves when no try runs. */
+  /** Resolves when no attempt runs. */
   idle(): Promise<void>;
 }
 
-export function createQuarantine(deps: {
+export function createCandidateQueue(deps: {
   readonly lock: Pick<SharedLock, "exclusive">;
   /** Never throws. */
-  readonly tryAlone: (suspect: Delivery) => Promise<void>;
+  readonly attempt: (candidate: Delivery) => Promise<void>;
   /** Resolves when the store may be used, or the worker stops. */
   readonly storeIsUp: () => Promise<void>;
   readonly sleep: (delayMs: number) => Promise<void>;
   readonly monotonicMs: () => number;
-}): Quarantine {
+}): CandidateQueue {
   const { monotonicMs } = deps;
   const waiting: Delivery[] = [];
   let bytes = 0;
@@ -35,17 +35,17 @@ export function createQuarantine(deps: {
   let closed = false;
 
   function next(): Delivery | undefined {
-    const suspect = closed ? undefined : waiting.shift();
-    bytes -= suspect?.body.byteLength ?? 0;
-    return suspect;
+    const candidate = closed ? undefined : waiting.shift();
+    bytes -= candidate?.body.byteLength ?? 0;
+    return candidate;
   }
 
   async function takeTurn(): Promise<void> {
     const startedMs = monotonicMs();
     do {
-      const suspect = next();
-      if (suspect === undefined) return;
-      await deps.tryAlone(suspect);
+      const candidate = next();
+      if (candidate === undefined) return;
+      await deps.attempt(candidate);
     } while (monotonicMs() - startedMs < TURN_MS);
   }
 
@@ -54,24 +54,24 @@ export function createQuarantine(deps: {
       await deps.storeIsUp();
       const startedMs = monotonicMs();
       await deps.lock.exclusive(takeTurn);
-      // Everybody else has as much time as the suspects had: one that hangs does not stop the flow for good.
+      // The common flow gets as much time as the candidates had: one that hangs does not stop it for good.
       await deps.sleep(monotonicMs() - startedMs);
     }
     running = null;
   }
 
   return {
-    admit(suspects) {
+    admit(candidates) {
       const rejected: Delivery[] = [];
-      for (const suspect of suspects) {
-        const size = suspect.body.byteLength;
+      for (const candidate of candidates) {
+        const size = candidate.body.byteLength;
         const hasRoom =
-          waiting.length === 0 || (waiting.length < SUSPECTS_MAX && bytes + size <= SUSPECT_BYTES_MAX);
+          waiting.length === 0 || (waiting.length < CANDIDATES_MAX && bytes + size <= CANDIDATE_BYTES_MAX);
         if (closed || !hasRoom) {
-          rejected.push(suspect);
+          rejected.push(candidate);
           continue;
         }
-        waiting.push(suspect);
+        waiting.push(candidate);
         bytes += size;
       }
       if (waiting.length > 0) running ??= run();

@@ -7,11 +7,11 @@ import { type Outcome, type PartitionQueues, STORED, UNAVAILABLE } from "./parti
 import { within } from "./within.ts";
 
 /**
- * How a suspect's rows are written: each once, and none to a partition that is known to be in trouble. Everybody else
- * waits meanwhile, so whatever does not succeed at once is given back.
+ * How the rows of an isolated attempt are written: each once, and none to an unhealthy partition. All other messages wait
+ * meanwhile, so a message whose writes do not succeed at once is nacked.
  */
-export function createOnceWrites(deps: {
-  /** Its own: the other one lets nobody in now. */
+export function createIsolatedWrites(deps: {
+  /** Its own: the shared one starts no write now. */
   readonly limit: Pick<ConcurrencyLimit, "run">;
   readonly isUnhealthy: PartitionQueues["isUnhealthy"];
   readonly breaker: Pick<Breaker, "failed">;
@@ -27,7 +27,10 @@ export function createOnceWrites(deps: {
       } catch (error) {
         if (error instanceof StoreRefusedError) return { kind: "refused", detail: error.message };
         if (error instanceof StoreUnavailableError) deps.breaker.failed(error);
-        deps.logger.debug({ err: error, ...partitionFields(partition) }, "a suspect's store write failed");
+        deps.logger.debug(
+          { err: error, ...partitionFields(partition) },
+          "a store write of an isolated attempt failed",
+        );
         return UNAVAILABLE;
       }
     },
