@@ -12,13 +12,13 @@ import {
   whyNotResumable,
 } from "../transfer/checkpoint.ts";
 import { BadLineError } from "../transfer/errors.ts";
+import { NO_LINES, rejectedLines } from "../transfer/import-counters.ts";
 import { type ImportOptions, type ImportOutcome, importLines } from "../transfer/importer.ts";
 import { type ImportInput, openFileInput, streamInput } from "../transfer/input.ts";
 import { openRejectsFile, sampleRejects } from "../transfer/rejects.ts";
 import { untilSettled } from "../transfer/settlement.ts";
 import { createSubmissionBuilder } from "../transfer/submission-builder.ts";
 import { createSubmissionSender } from "../transfer/submission-sender.ts";
-import { EMPTY_TALLY, rejectedLines } from "../transfer/tally.ts";
 import type { CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 import { CHECKPOINT_SUFFIX, type ImportFlags, REJECTS_SUFFIX } from "./import-flags.ts";
@@ -28,7 +28,7 @@ import { type TransferEngine, withEngine } from "./transfer-command.ts";
 import { formatCount, startTransferProgress } from "./transfer-progress.ts";
 
 const STDIN = "-";
-const START: ImportProgress = { offset: 0, line: 0, tally: EMPTY_TALLY, rejectsBytes: 0 };
+const START: ImportProgress = { offset: 0, line: 0, tally: NO_LINES, rejectsBytes: 0 };
 
 /** What `impressions import` does. Gives its exit code. */
 export async function importCommand(

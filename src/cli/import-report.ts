@@ -1,8 +1,8 @@
 import type { ImportProgress } from "../transfer/checkpoint.ts";
 import { TransferError } from "../transfer/errors.ts";
+import { rejectedLines } from "../transfer/import-counters.ts";
 import type { ImportInput } from "../transfer/input.ts";
 import { REJECTS_SHOWN_MAX, type RejectedLine, type Rejects } from "../transfer/rejects.ts";
-import { rejectedLines } from "../transfer/tally.ts";
 import { CommandError } from "./failure.ts";
 import type { ImportFlags } from "./import-flags.ts";
 import { EXIT, say } from "./interruptible.ts";

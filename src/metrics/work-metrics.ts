@@ -1,12 +1,16 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { DEAD_LETTER_REASONS } from "../domain/dead-letter.ts";
-import type { WorkerCounts } from "../workers/counts.ts";
+import type { WorkerCounters } from "../workers/counters.ts";
 import type { WorkersState } from "../workers/workers.ts";
 
 /** What the workers and the erasures count. */
 export interface WorkMetrics {
   readonly onStored: (lagMs: number) => void;
-  watchWorkers(workers: { counts(): Readonly<WorkerCounts>; state(): WorkersState; paused(): boolean }): void;
+  watchWorkers(workers: {
+    counts(): Readonly<WorkerCounters>;
+    state(): WorkersState;
+    paused(): boolean;
+  }): void;
   watchErasures(erasures: { oldestAgeMs(): number; stuck(): number; failed(): number }): void;
 }
 
@@ -43,7 +47,7 @@ const COUNTERS = {
     "impressions_worker_lone_tries_total",
     "Isolated attempts at messages that had been delivered often.",
   ],
-} as const satisfies Record<Exclude<keyof WorkerCounts, "deadLettered">, readonly [string, string]>;
+} as const satisfies Record<Exclude<keyof WorkerCounters, "deadLettered">, readonly [string, string]>;
 
 export function createWorkMetrics(registers: Registry[]): WorkMetrics {
   const lag = new Histogram({

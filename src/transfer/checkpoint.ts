@@ -2,15 +2,15 @@ import { readFile, rm } from "node:fs/promises";
 import { z } from "zod";
 import { replaceFile } from "./durable-file.ts";
 import { TransferError } from "./errors.ts";
+import type { ImportCounters } from "./import-counters.ts";
 import type { FileIdentity } from "./input.ts";
 import type { LinePosition } from "./line-reader.ts";
-import type { Tally } from "./tally.ts";
 
 const CHECKPOINT_VERSION = 2;
 
 /** How far an import is: every line up to here is durable in the queue, counted as old, or written as rejected. */
 export interface ImportProgress extends LinePosition {
-  readonly tally: Tally;
+  readonly tally: ImportCounters;
   /** The rejects file's length at this place. */
   readonly rejectsBytes: number;
 }

@@ -7,7 +7,7 @@ const SUMMARY_INTERVAL_MS = 10_000;
 const SEQUENCES_MAX = 10;
 
 /** What became of the bad impressions of a pull. */
-export interface DeadLetterCounts {
+export interface DeadLetterCounters {
   readonly deadLettered: number;
   /** Of these, those that are counted and have no dead letter of their own. */
   readonly omitted: number;
@@ -23,14 +23,14 @@ export interface DeadLetterCounts {
  * long as there is any, how much more there was.
  */
 export interface DeadLetterLog {
-  deadLettered(counts: DeadLetterCounts): void;
+  deadLettered(counts: DeadLetterCounters): void;
   failed(error: unknown, letters: number, sequence: number | undefined): void;
   /** Says now what has not been said. */
   close(): void;
 }
 
 export function createDeadLetterLog(logger: Logger): DeadLetterLog {
-  const deadLettered = createSummary<DeadLetterCounts>(sumOf, (counts) =>
+  const deadLettered = createSummary<DeadLetterCounters>(sumOf, (counts) =>
     logger.warn(sumOf(NONE, counts), "impressions were dead-lettered"),
   );
   const failed = createSummary<{ err: unknown; letters: number; sequence: number | undefined }>(
@@ -47,9 +47,9 @@ export function createDeadLetterLog(logger: Logger): DeadLetterLog {
   };
 }
 
-const NONE: DeadLetterCounts = { deadLettered: 0, omitted: 0, nacked: 0, reasons: {}, sequences: [] };
+const NONE: DeadLetterCounters = { deadLettered: 0, omitted: 0, nacked: 0, reasons: {}, sequences: [] };
 
-function sumOf(a: DeadLetterCounts, b: DeadLetterCounts): DeadLetterCounts {
+function sumOf(a: DeadLetterCounters, b: DeadLetterCounters): DeadLetterCounters {
   const reasons = { ...a.reasons };
   for (const [reason, count] of Object.entries(b.reasons) as [DeadLetterReason, number][])
     reasons[reason] = (reasons[reason] ?? 0) + count;

@@ -38,7 +38,7 @@ export function createIsolatedAttempt(deps: {
       await deps.nak(delivery);
       return;
     }
-    deps.pull.counts.isolatedAttempts++;
+    deps.pull.counters.isolatedAttempts++;
     if (step === "TRY") {
       await handlePull([delivery], deps.pull);
       await record(sequence, []);

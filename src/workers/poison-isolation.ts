@@ -66,7 +66,7 @@ export function createPoisonIsolation(deps: {
 
   async function nak(candidates: readonly Delivery[], delayMs: number): Promise<void> {
     if (candidates.length === 0) return;
-    pull.counts.nacked += candidates.length;
+    pull.counters.nacked += candidates.length;
     try {
       await queue.nak(candidates, Math.round(delayMs * (0.5 + pull.random() / 2)));
     } catch (error) {

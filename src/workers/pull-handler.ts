@@ -8,18 +8,18 @@ import type { Logger } from "../telemetry/logger.ts";
 import { createAckTracker } from "./ack-tracker.ts";
 import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
 import type { Breaker } from "./breaker.ts";
-import type { WorkerCounts } from "./counts.ts";
+import type { WorkerCounters } from "./counters.ts";
 import type { DeadLetterBudget } from "./dead-letter-budget.ts";
 import type { DeadLetterLog } from "./dead-letter-log.ts";
 import { writeDeadLetters } from "./dead-letter-writer.ts";
 import { type PlannedDeadLetter, type PlanRules, refusedDeadLetter } from "./dead-letters.ts";
 import { createHistoryGroups, type Ended } from "./history-groups.ts";
+import { createMessageCounters } from "./message-counters.ts";
 import { partitionOf } from "./partition.ts";
 import type { Outcome, PartitionQueues } from "./partition-queues.ts";
 import type { Plan, PlannedView, Planner } from "./plan.ts";
 import type { SharedLock } from "./shared-lock.ts";
 import type { StoredParts } from "./stored-parts.ts";
-import { createTallies } from "./tallies.ts";
 
 /** Planning lets the event loop go on after this: mutations of the same process wait no longer for it. */
 const PLAN_SLICE_MS = 5;
@@ -48,7 +48,7 @@ export interface PullHandlerDeps {
   readonly random: () => number;
   /** How long a message that is given back stays away, before the jitter. */
   readonly nakDelayMs: (delivery: Delivery) => number;
-  readonly counts: WorkerCounts;
+  readonly counters: WorkerCounters;
   /** An impression is stored, so long after it was received; one that is stored again is told again. */
   readonly onStored: (lagMs: number) => void;
   readonly onReleased: (deliveries: readonly Delivery[]) => void;
@@ -74,7 +74,7 @@ export function createStoreWriters(
 }
 
 /** What became of the impressions of a pull. */
-export interface PullCounts {
+export interface PullCounters {
   stored: number;
   deadLettered: number;
   /** Of these, those that are counted and have no dead letter of their own. */
@@ -91,7 +91,7 @@ export interface PullCounts {
 /** Messages that a log line names. */
 const SEQUENCES_MAX = 10;
 
-function nothingYet(): PullCounts {
+function nothingYet(): PullCounters {
   return { stored: 0, deadLettered: 0, omitted: 0, expired: 0, nacked: 0, reasons: {}, sequences: [] };
 }
 
@@ -107,8 +107,8 @@ function nothingYet(): PullCounts {
 export async function handlePull(
   deliveries: readonly Delivery[],
   deps: PullHandlerDeps,
-): Promise<PullCounts> {
-  const { queue, counts, logger } = deps;
+): Promise<PullCounters> {
+  const { queue, counters, logger } = deps;
   if (deliveries.length === 0) return nothingYet();
   const rules = {
     stream: queue.stream,
@@ -121,7 +121,7 @@ export async function handlePull(
   /** Views that are not stored yet, of messages that have dead letters as well. */
   const unstored = new Map<Delivery, number>();
 
-  const tallies = createTallies();
+  const messageCounters = createMessageCounters();
   // What is begun is ended before more is begun: else a slow store would write a part of each of thousands of messages
   // and end none.
   const order = deps.nextPull();
@@ -131,16 +131,16 @@ export async function handlePull(
     async ack(done) {
       await quietly("acknowledge", async () => {
         await queue.ack(done);
-        counts.acknowledged += done.length;
+        counters.acknowledged += done.length;
         for (const delivery of done) {
-          tallies.count(delivery, counts);
+          messageCounters.count(delivery, counters);
           deps.storedParts.forget(delivery);
         }
       });
       deps.onReleased(done);
     },
     async nak(failed) {
-      counts.nacked += failed.length;
+      counters.nacked += failed.length;
       pull.nacked += failed.length;
       for (const delivery of failed) if (unstored.get(delivery) === 0) deps.storedParts.remember(delivery);
       await quietly("give back", () => nak(failed));
@@ -182,8 +182,8 @@ export async function handlePull(
    */
   function carryOut({ deadLetters: letters, viewerBatches, historyBatches, expired, stored }: Plan): void {
     pull.expired = expired.length;
-    for (const delivery of expired) tallies.expired(delivery);
-    for (const delivery of stored) tallies.stored(delivery);
+    for (const delivery of expired) messageCounters.expired(delivery);
+    for (const delivery of stored) messageCounters.stored(delivery);
     const admitted = letters.flatMap((planned) => deps.deadLetterBudget.admit(planned) ?? omit(planned));
     for (const { delivery } of admitted) {
       acks.expect(delivery);
@@ -214,7 +214,7 @@ export async function handlePull(
   /** Counts a bad impression that has no dead letter of its own. */
   function omit({ delivery, letter }: PlannedDeadLetter): [] {
     pull.omitted++;
-    tallies.omitted(delivery);
+    messageCounters.omitted(delivery);
     countLetter(delivery, letter.reason);
     return [];
   }
@@ -225,7 +225,7 @@ export async function handlePull(
     const { sequence } = delivery;
     if (pull.sequences.length < SEQUENCES_MAX && !pull.sequences.includes(sequence))
       pull.sequences.push(sequence);
-    tallies.deadLettered(delivery, reason);
+    messageCounters.deadLettered(delivery, reason);
   }
 
   /** Writes the history of those views of a user whose viewers are stored, and ends the others. */
@@ -256,7 +256,7 @@ export async function handlePull(
         continue;
       }
       pull.stored++;
-      tallies.stored(delivery);
+      messageCounters.stored(delivery);
       const views = unstored.get(delivery);
       if (views !== undefined) unstored.set(delivery, views - 1);
       deps.onStored(nowMs - microsToMillis(view.receivedAtUs));
@@ -272,7 +272,7 @@ export async function handlePull(
       log: deps.deadLetterLog,
       forgotten({ delivery }) {
         pull.stored++;
-        tallies.stored(delivery);
+        messageCounters.stored(delivery);
         acks.succeeded(delivery);
       },
       landed(planned) {
@@ -281,7 +281,7 @@ export async function handlePull(
         acks.succeeded(planned.delivery);
       },
       failed({ delivery }) {
-        counts.deadLettersFailed++;
+        counters.deadLettersFailed++;
         acks.failed(delivery);
       },
     });

@@ -11,7 +11,7 @@ import {
 import type { Logger } from "../telemetry/logger.ts";
 import { createBreaker } from "./breaker.ts";
 import { createConcurrencyLimit } from "./concurrency.ts";
-import { createWorkerCounts, sumOf, type WorkerCounts } from "./counts.ts";
+import { createWorkerCounters, sumOf, type WorkerCounters } from "./counters.ts";
 import { createDeadLetterBudget } from "./dead-letter-budget.ts";
 import { createDeadLetterLog } from "./dead-letter-log.ts";
 import { createInFlightBuffer, type Room } from "./in-flight-buffer.ts";
@@ -94,7 +94,7 @@ export interface WorkersState {
 export interface Workers {
   /** Whether the store is taken for down, so that nothing is pulled. */
   paused(): boolean;
-  counts(): Readonly<WorkerCounts>;
+  counts(): Readonly<WorkerCounters>;
   state(): WorkersState;
   /**
    * Stops pulling, ends all retries, and resolves when everything in flight is settled: what can be stored is stored and
@@ -130,9 +130,9 @@ export function startWorkers(options: WorkersOptions): Workers {
   const states = Array.from({ length: options.loops }, () => ({
     /** Pulls that are not settled yet. */
     pulls: new Set<Promise<unknown>>(),
-    counts: createWorkerCounts(),
+    counts: createWorkerCounters(),
   }));
-  const isolationCounts = createWorkerCounts();
+  const isolationCounts = createWorkerCounters();
   const deadLetterLog = createDeadLetterLog(logger);
   let pullsBegun = 0;
   const pull: PullHandlerDeps = {
@@ -148,7 +148,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     expiryClock: createExpiryClock(options.clock),
     lock,
     nakDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : nakDelayMs(deliveries)),
-    counts: isolationCounts,
+    counters: isolationCounts,
     onStored: options.onStored ?? (() => undefined),
     onReleased: inFlight.release,
     abandon: abandon.signal,
@@ -177,11 +177,11 @@ export function startWorkers(options: WorkersOptions): Workers {
     }
   }
 
-  async function handle(deliveries: readonly Delivery[], counts: WorkerCounts): Promise<void> {
+  async function handle(deliveries: readonly Delivery[], counts: WorkerCounters): Promise<void> {
     counts.pulls++;
     counts.messages += deliveries.length;
     counts.redeliveries += deliveries.filter((delivery) => delivery.deliveries > 1).length;
-    const became = await handlePull(isolation.sortOut(deliveries), { ...pull, counts });
+    const became = await handlePull(isolation.sortOut(deliveries), { ...pull, counters: counts });
     const { stored, deadLettered, expired } = became;
     if (deadLettered > 0) deadLetterLog.deadLettered(became);
     if (expired > 0)

@@ -10,16 +10,16 @@ import { createReceivedAtClock } from "../../src/ingest/received-at-clock.ts";
 import { QueueFullError, QueueUnavailableError } from "../../src/ports/errors.ts";
 import type { ImportProgress } from "../../src/transfer/checkpoint.ts";
 import { BadLineError, TransferError, TransferStalledError } from "../../src/transfer/errors.ts";
+import { NO_LINES } from "../../src/transfer/import-counters.ts";
 import { type ImportOptions, importLines } from "../../src/transfer/importer.ts";
 import { openRejectsFile, sampleRejects } from "../../src/transfer/rejects.ts";
 import { createSubmissionBuilder } from "../../src/transfer/submission-builder.ts";
 import { createSubmissionSender } from "../../src/transfer/submission-sender.ts";
-import { EMPTY_TALLY } from "../../src/transfer/tally.ts";
 
 const RETENTION_MS = 90 * DAY_MS;
 const NOW_MS = Date.parse("2026-11-22T12:00:00Z");
 const clock = { ...systemClock, nowMs: () => NOW_MS };
-const START: ImportProgress = { offset: 0, line: 0, tally: EMPTY_TALLY, rejectsBytes: 0 };
+const START: ImportProgress = { offset: 0, line: 0, tally: NO_LINES, rejectsBytes: 0 };
 const FRESH = "2026-11-22T10:00:00Z";
 
 const newBuilder = (takesLostCharacters = false) =>

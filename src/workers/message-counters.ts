@@ -1,38 +1,38 @@
 import type { DeadLetterReason } from "../domain/dead-letter.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
-import type { WorkerCounts } from "./counts.ts";
+import type { WorkerCounters } from "./counters.ts";
 
 /**
  * What became of the impressions of a pull, message by message, kept back until the message is acknowledged. One that is
  * given back comes again with another pull, and its impressions count then.
  */
-export interface Tallies {
+export interface MessageCounters {
   stored(delivery: Delivery): void;
   expired(delivery: Delivery): void;
   deadLettered(delivery: Delivery, reason: DeadLetterReason): void;
   /** One that is dead-lettered has no dead letter of its own. */
   omitted(delivery: Delivery): void;
   /** The message is acknowledged: its impressions count. */
-  count(delivery: Delivery, counts: WorkerCounts): void;
+  count(delivery: Delivery, counts: WorkerCounters): void;
 }
 
-interface Tally {
+interface MessageCounter {
   stored: number;
   expired: number;
   omitted: number;
   readonly deadLettered: DeadLetterReason[];
 }
 
-export function createTallies(): Tallies {
-  const tallies = new Map<Delivery, Tally>();
+export function createMessageCounters(): MessageCounters {
+  const byMessage = new Map<Delivery, MessageCounter>();
 
-  function of(delivery: Delivery): Tally {
-    let tally = tallies.get(delivery);
-    if (tally === undefined) {
-      tally = { stored: 0, expired: 0, omitted: 0, deadLettered: [] };
-      tallies.set(delivery, tally);
+  function of(delivery: Delivery): MessageCounter {
+    let counter = byMessage.get(delivery);
+    if (counter === undefined) {
+      counter = { stored: 0, expired: 0, omitted: 0, deadLettered: [] };
+      byMessage.set(delivery, counter);
     }
-    return tally;
+    return counter;
   }
 
   return {

@@ -1,7 +1,7 @@
 import type { LineRejectionReason } from "./line-codec.ts";
 
 /** What became of the lines so far; blank lines are not counted. */
-export interface Tally {
+export interface ImportCounters {
   readonly lines: number;
   /** Handed to the queue (in a dry run: would be). */
   readonly accepted: number;
@@ -10,9 +10,9 @@ export interface Tally {
   readonly rejected: Readonly<Partial<Record<LineRejectionReason, number>>>;
 }
 
-export const EMPTY_TALLY: Tally = { lines: 0, accepted: 0, old: 0, rejected: {} };
+export const NO_LINES: ImportCounters = { lines: 0, accepted: 0, old: 0, rejected: {} };
 
 /** How many lines were rejected, whatever the reason. */
-export function rejectedLines(tally: Tally): number {
+export function rejectedLines(tally: ImportCounters): number {
   return Object.values(tally.rejected).reduce((sum, count) => sum + count, 0);
 }

@@ -7,7 +7,7 @@ import { DEAD_LETTER_REASONS, type DeadLetterReason } from "../domain/dead-lette
  * accepted is in exactly one of `stored`, `expired` and `deadLettered` in the end. (A message whose acknowledgement was
  * lost comes again and counts again.)
  */
-export interface WorkerCounts {
+export interface WorkerCounters {
   /** Pulls that brought messages. */
   pulls: number;
   /** Messages delivered, repeated ones included. */
@@ -31,7 +31,7 @@ export interface WorkerCounts {
   deadLettersFailed: number;
 }
 
-export function createWorkerCounts(): WorkerCounts {
+export function createWorkerCounters(): WorkerCounters {
   return {
     pulls: 0,
     messages: 0,
@@ -51,8 +51,8 @@ export function createWorkerCounts(): WorkerCounts {
 }
 
 /** All of them together. */
-export function sumOf(all: readonly WorkerCounts[]): WorkerCounts {
-  const sum = createWorkerCounts();
+export function sumOf(all: readonly WorkerCounters[]): WorkerCounters {
+  const sum = createWorkerCounters();
   for (const { deadLettered, ...counts } of all) {
     for (const [name, count] of Object.entries(counts)) sum[name as keyof typeof counts] += count;
     for (const reason of DEAD_LETTER_REASONS) sum.deadLettered[reason] += deadLettered[reason];
