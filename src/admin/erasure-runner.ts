@@ -17,12 +17,12 @@ const LEASE_MS_DEFAULT = 30_000;
 const RENEWALS_PER_LEASE = 3;
 
 /**
- * Works through the receipts that are not finished: a few at once, those that have failed least and then the oldest first,
+ * Works through the erasure records that are not finished: a few at once, those that have failed least and then the oldest first,
  * so that one that never succeeds holds up no other. A claim with a lease keeps other processes from the same erasure.
  * It only saves work: an erasure may be carried out twice.
  */
 export interface ErasureRunner {
-  /** Looks for new receipts now. */
+  /** Looks for new erasure records now. */
   wake(): void;
   /** Age of the oldest erasure that is not finished, as last seen; 0 where there is none. */
   oldestAgeMs(): number;
@@ -56,7 +56,7 @@ export function startErasureRunner(deps: ErasureRunnerDeps): ErasureRunner {
   let unfinished: readonly Erasure[] = [];
   /** Only of what is unfinished. */
   let trials = new Map<string, Trial>();
-  /** By user: two receipts of one user have the same rows to delete. */
+  /** By user: two erasure records of one user have the same rows to delete. */
   const running = new Map<string, Promise<void>>();
   let failures = 0;
 

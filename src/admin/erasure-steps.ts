@@ -24,7 +24,7 @@ export interface ErasureStepsDeps {
  * Carries out one erasure, or what is left of it. Resolves when it is DONE, or somewhere on the way where `stopping`
  * aborts.
  *
- * The order makes a crash at any point resumable: the rows go last, and the receipt is DONE only after them. The queue's
+ * The order makes a crash at any point resumable: the rows go last, and the erasure record is DONE only after them. The queue's
  * mark is taken anew after a restart, which can only make the wait longer.
  *
  * @throws StoreUnavailableError, QueueUnavailableError it can be tried again. @throws StoreRefusedError it never will succeed.
@@ -42,11 +42,11 @@ export async function carryOutErasure(
   await sleep(Math.max(0, enqueuedAtMs - clock.nowMs()), stopping);
   if (!(await hasSettledAll())) return;
 
-  // Another process may have worked on the same receipt before.
+  // Another process may have worked on the same erasure record before.
   if ((await store.findErasure(id))?.status === "DONE") return;
   await store.saveErasure({ ...erasure, status: "DELETING" });
   await removeDeadLetters();
-  // Goes into the receipt before the rows go: after a crash fewer of them are found.
+  // Goes into the erasure record before the rows go: after a crash fewer of them are found.
   const largest = (rows: number) => Math.max(erasure.rowsDeleted, rows);
   const erased = await store.eraseUser(userId, throughUs, (rows) =>
     store.saveErasure({ ...erasure, status: "DELETING", rowsDeleted: largest(rows) }),
@@ -57,7 +57,7 @@ export async function carryOutErasure(
   await removeDeadLetters();
   await queue.scrub();
   await store.saveErasure({ ...erasure, status: "DONE", rowsDeleted, finishedAtMs: clock.nowMs() });
-  // After the receipt, which has named the user until now. It is only bytes that nobody is shown: the next erasure tries it
+  // After the erasure record, which has named the user until now. It is only bytes that nobody is shown: the next erasure tries it
   // again.
   await store.scrub().catch((error: unknown) => logger.warn({ err: error, erasure: id }, SCRUB_FAILED));
   logger.info({ erasure: id, userId, rowsDeleted }, "a user was erased");

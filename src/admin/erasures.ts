@@ -4,7 +4,7 @@ import type { ImpressionStore } from "../ports/impression-store.ts";
 /** Forgets users everywhere: what is queued, the dead letters, and every stored row. */
 export interface Erasures {
   /**
-   * Writes the receipt, durably, and answers; the erasure goes on by itself and survives a restart.
+   * Writes the erasure record, durably, and answers; the erasure goes on by itself and survives a restart.
    *
    * @throws StoreUnavailableError nothing was requested.
    */
@@ -16,7 +16,7 @@ export function createErasures(deps: {
   readonly newId: () => string;
   /** The clock of receivedAt, so that "received before the request" has one meaning. */
   readonly receivedAt: { nextUs(): number };
-  /** Called when a receipt is written. */
+  /** Called when an erasure record is written. */
   readonly onRequest: () => void;
 }): Erasures {
   return {

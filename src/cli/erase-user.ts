@@ -7,7 +7,7 @@ import {
   type ErasureQuery,
   UnfinishedErasuresDocument,
 } from "../generated/operations.ts";
-import { createStallWatch } from "../transfer/patience.ts";
+import { createStallWatch } from "../transfer/backoff.ts";
 import { connectAdminApi } from "./admin-api.ts";
 import { confirmed } from "./confirm.ts";
 import { WHERE_IT_ASKS } from "./dead-letters.ts";

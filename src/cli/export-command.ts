@@ -2,7 +2,7 @@ import { createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import { type ExportOptions, exportFile, exportLines } from "../transfer/exporter.ts";
-import { untilSettled } from "../transfer/settlement.ts";
+import { untilDrained } from "../transfer/until-drained.ts";
 import type { CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 import { EXIT, say } from "./interruptible.ts";
@@ -39,7 +39,7 @@ export async function exportCommand(
       if (flags.wait) {
         const onWaiting = (pending: number) =>
           bar.phase(`waiting until all is stored, ${formatCount(pending)} messages left`);
-        await untilSettled({ queue: engine.queue, clock, signal, onWaiting });
+        await untilDrained({ queue: engine.queue, clock, signal, onWaiting });
       }
       const startedAtMs = clock.monotonicMs();
       const options: ExportOptions = {

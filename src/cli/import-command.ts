@@ -16,9 +16,9 @@ import { NO_LINES, rejectedLines } from "../transfer/import-counters.ts";
 import { type ImportOptions, type ImportOutcome, importLines } from "../transfer/importer.ts";
 import { type ImportInput, openFileInput, streamInput } from "../transfer/input.ts";
 import { openRejectsFile, sampleRejects } from "../transfer/rejects.ts";
-import { untilSettled } from "../transfer/settlement.ts";
 import { createSubmissionBuilder } from "../transfer/submission-builder.ts";
 import { createSubmissionSender } from "../transfer/submission-sender.ts";
+import { untilDrained } from "../transfer/until-drained.ts";
 import type { CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 import { CHECKPOINT_SUFFIX, type ImportFlags, REJECTS_SUFFIX } from "./import-flags.ts";
@@ -153,7 +153,7 @@ async function importInto({ engine, groupCommit, target }: TransferEngine, run: 
     save,
     rejectsPath: paths.rejects,
     async afterwards(onWaiting) {
-      if (flags.wait) await untilSettled({ queue: engine.queue, clock, signal, onWaiting });
+      if (flags.wait) await untilDrained({ queue: engine.queue, clock, signal, onWaiting });
       if (checkpointPath !== null) await removeCheckpoint(checkpointPath);
     },
   });

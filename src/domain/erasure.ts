@@ -3,7 +3,7 @@ import { HOST_CLOCK_SKEW_US_MAX } from "./limits.ts";
 export const ERASURE_STATUSES = ["WAITING_FOR_QUEUE", "DELETING", "DONE", "FAILED"] as const;
 export type ErasureStatus = (typeof ERASURE_STATUSES)[number];
 
-/** The receipt of one request to forget a user. */
+/** The record of one request to forget a user. */
 export interface Erasure {
   readonly id: string;
   readonly userId: string;

@@ -86,7 +86,7 @@ export const QUEUE_SCHEMA: Schema = {
   ],
 };
 
-/** store.sqlite: the views, who was erased, and the receipts. Times are named by their unit. */
+/** store.sqlite: the views, who was erased, and the erasure records. Times are named by their unit. */
 export const STORE_SCHEMA: Schema = {
   steps: [
     `

@@ -9,9 +9,9 @@ import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts"
 import { createClaims } from "./claims.ts";
 import { createDamageGuard, type DamageGuard } from "./damage.ts";
 import { messageOf, withReader } from "./database.ts";
+import { createErasureRecords, type ViewCount } from "./erasure-records.ts";
 import { candidatesPerRead, createMembership } from "./membership.ts";
 import type { ReadTurns } from "./read-turns.ts";
-import { createReceipts, type ViewCount } from "./receipts.ts";
 import { createScan } from "./scan.ts";
 import { createStatementTimer } from "./statement-timer.ts";
 import type { ChunkOutcome, StoreWrites, UserPosition, ViewPosition } from "./store-writes.ts";
@@ -75,7 +75,7 @@ function createEmbeddedStore(
   const walks = createWalks(reader);
   const membership = createMembership(reader);
   const scanViews = createScan(reader);
-  const receipts = createReceipts(reader);
+  const erasureRecords = createErasureRecords(reader);
   const claims = createClaims(clock);
   let closing: Promise<void> | null = null;
 
@@ -117,7 +117,7 @@ function createEmbeddedStore(
     let after: UserPosition | null = null;
     do {
       const piece: ViewCount = await readInTurn("countViews", () =>
-        receipts.countViews(userId, erasureReach(throughUs, clock.nowMs()), after),
+        erasureRecords.countViews(userId, erasureReach(throughUs, clock.nowMs()), after),
       );
       views += piece.views;
       after = piece.next;
@@ -223,7 +223,7 @@ function createEmbeddedStore(
     },
 
     async erasedThrough(userIds) {
-      return read("erasedThrough", () => receipts.erasedThrough(userIds));
+      return read("erasedThrough", () => erasureRecords.erasedThrough(userIds));
     },
 
     async saveErasure(erasure) {
@@ -232,11 +232,11 @@ function createEmbeddedStore(
     },
 
     async findErasure(id) {
-      return read("findErasure", () => receipts.find(id));
+      return read("findErasure", () => erasureRecords.find(id));
     },
 
     async unfinishedErasures() {
-      return read("unfinishedErasures", () => receipts.unfinished());
+      return read("unfinishedErasures", () => erasureRecords.unfinished());
     },
 
     async scrub() {
@@ -257,7 +257,7 @@ function createEmbeddedStore(
     async health() {
       if (closing !== null) return { healthy: false, reason: "closed" };
       try {
-        read("findErasure", () => receipts.find(""));
+        read("findErasure", () => erasureRecords.find(""));
       } catch (error) {
         if (guard.reason() === null) return { healthy: false, reason: messageOf(error) };
       }

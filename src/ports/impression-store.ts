@@ -77,7 +77,7 @@ export interface ImpressionStore {
    */
   erasedThrough(userIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
 
-  /** Writes or replaces an erasure's receipt. Of one that is DONE the user's hash is kept (`userHash`), and not the id. */
+  /** Writes or replaces an erasure's record. Of one that is DONE the user's hash is kept (`userHash`), and not the id. */
   saveErasure(erasure: Erasure): Promise<void>;
   findErasure(id: string): Promise<Erasure | null>;
   /** Erasures that are neither DONE nor FAILED, oldest first, at most 1,000: what a restart goes on with. */
@@ -111,10 +111,10 @@ export interface ImpressionStore {
 
 export interface WriteOptions {
   /**
-   * Keeps the write out of requests that it would share with writes to other partitions: what is known to be in trouble
-   * must not take others with it. False unless given; an engine whose writes share no requests ignores it.
+   * The write shares no request with writes to other partitions: those would fail with an unhealthy partition. False unless
+   * given; an engine that coalesces no writes ignores it.
    */
-  readonly apart?: boolean;
+  readonly uncoalesced?: boolean;
 }
 
 /**

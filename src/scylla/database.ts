@@ -6,9 +6,9 @@ import type { BatchRow } from "./batches.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
 import { createInFlightLimit } from "./in-flight.ts";
-import { createPacker } from "./packer.ts";
 import { replicasIn } from "./replicas.ts";
 import { type ReadName, STATEMENTS, type StatementName, type WriteName } from "./statements.ts";
+import { createWriteCoalescer } from "./write-coalescer.ts";
 
 /** Reads by the statements of statements.ts. */
 export interface Reads {
@@ -33,9 +33,9 @@ export interface Database extends Reads {
   /**
    * Writes rows of **one partition key** together, as an unlogged batch: the driver routes a batch by its first row.
    *
-   * @param options.apart in a request of its own; else it may share one with others that go to the same replicas.
+   * @param options.uncoalesced in a request of its own; else it may share one with others that go to the same replicas.
    */
-  writeBatch(rows: readonly BatchRow[], options: { readonly apart: boolean }): Promise<void>;
+  writeBatch(rows: readonly BatchRow[], options: { readonly uncoalesced: boolean }): Promise<void>;
   /** Refuses what comes from now on, finishes what is on its way, and disconnects. */
   close(): Promise<void>;
 }
@@ -140,19 +140,19 @@ export function createDatabase(
     );
   }
 
-  const packer = createPacker(send, () => replicasIn(connection.client()));
+  const coalescer = createWriteCoalescer(send, () => replicasIn(connection.client()));
 
   return {
     ...readsUntil(undefined),
     readsUntil,
     write: (statement, parameters) => send([{ statement, parameters }]),
-    async writeBatch(rows, { apart }) {
+    async writeBatch(rows, { uncoalesced }) {
       if (rows.length === 0) return;
-      if (apart) await send(rows);
-      else await packer.write(rows);
+      if (uncoalesced) await send(rows);
+      else await coalescer.write(rows);
     },
     close() {
-      packer.flush();
+      coalescer.flush();
       closing ??= (async () => {
         await limit.idle();
         await connection.close();

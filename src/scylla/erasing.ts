@@ -67,7 +67,7 @@ export async function eraseUser(
       { statement: "deleteTimeline", parameters: [timestamp, userId] },
       { statement: "deleteMembership", parameters: [timestamp, userId] },
     ],
-    { apart: true },
+    { uncoalesced: true },
   );
   return { rowsDeleted };
 
@@ -84,7 +84,7 @@ export async function eraseUser(
         { statement: "deleteMembershipRow", parameters: [at, userId, trace.postId, viewedAt] },
       ];
     });
-    await Promise.all(cutIntoBatches(rows).map((batch) => database.writeBatch(batch, { apart: true })));
+    await Promise.all(cutIntoBatches(rows).map((batch) => database.writeBatch(batch, { uncoalesced: true })));
   }
 
   async function deleteViewers(traces: readonly Trace[]): Promise<void> {
@@ -117,7 +117,7 @@ export async function eraseUser(
       }
     }
     const batches = [...partitions.values()].flatMap(cutIntoBatches);
-    await Promise.all(batches.map((batch) => database.writeBatch(batch, { apart: true })));
+    await Promise.all(batches.map((batch) => database.writeBatch(batch, { uncoalesced: true })));
   }
 
   async function withoutMembership(traces: readonly Trace[]): Promise<Trace[]> {

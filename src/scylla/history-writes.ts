@@ -31,7 +31,7 @@ export function createHistoryWrites({ database, erasedUsers, retentionMs, clock 
   return async (
     userId: string,
     views: readonly View[],
-    { apart = false }: WriteOptions = {},
+    { uncoalesced = false }: WriteOptions = {},
   ): Promise<void> => {
     checkKey("userId", userId);
     checkKey("postId", ...views.map(({ postId }) => postId));
@@ -54,6 +54,6 @@ export function createHistoryWrites({ database, erasedUsers, retentionMs, clock 
         },
       ]);
     }
-    await Promise.all(cutIntoBatches(groups).map((batch) => database.writeBatch(batch, { apart })));
+    await Promise.all(cutIntoBatches(groups).map((batch) => database.writeBatch(batch, { uncoalesced })));
   };
 }

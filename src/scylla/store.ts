@@ -9,6 +9,7 @@ import { openConnection } from "./connection.ts";
 import { createDatabase, type ReadConsistency } from "./database.ts";
 import { createErasedUsers, ERASURES_REFRESH_MS } from "./erased-users.ts";
 import { eraseUser } from "./erasing.ts";
+import { createErasureRecords } from "./erasure-records.ts";
 import { messageOf } from "./errors.ts";
 import { type Flavour, flavourText, readFlavour } from "./flavour.ts";
 import { createHistoryWrites } from "./history-writes.ts";
@@ -16,7 +17,6 @@ import type { Log } from "./log.ts";
 import { createMembership } from "./membership.ts";
 import { migrationValues, readMigrations } from "./migration-files.ts";
 import { postViewersPage } from "./post-viewers.ts";
-import { createReceipts } from "./receipts.ts";
 import { scanViews } from "./scan.ts";
 import { checkSchema } from "./schema-history.ts";
 import { seenPostsPage } from "./seen-posts.ts";
@@ -26,7 +26,7 @@ import { createViewerWrites } from "./viewer-writes.ts";
 
 /** The driver fails requests beyond 2,048 on a connection; it has one to each host. */
 const IN_FLIGHT_LIMIT = 1_536;
-/** No receipt has this id: looking for it asks a quorum of replicas for next to nothing. */
+/** No erasure record has this id: looking for it asks a quorum of replicas for next to nothing. */
 const PROBE_ID = "-";
 
 export interface ScyllaStoreOptions extends ScyllaSettings {
@@ -104,7 +104,7 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
     refreshIntervalMs: erasuresRefreshMs,
     log,
   });
-  const receipts = createReceipts(database, userHashes);
+  const erasureRecords = createErasureRecords(database, userHashes);
   const claims = createClaims(database);
   // What is left of a retention is written for good.
   const writes = { database, erasedUsers, retentionMs, clock: createExpiryClock(clock) };
@@ -142,9 +142,9 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
       const throughs = userIds.map((userId) => [userId, erasedUsers.throughUs(userId)] as const);
       return new Map(throughs.filter(([, throughUs]) => throughUs > 0));
     },
-    saveErasure: receipts.save,
-    findErasure: receipts.find,
-    unfinishedErasures: receipts.unfinished,
+    saveErasure: erasureRecords.save,
+    findErasure: erasureRecords.find,
+    unfinishedErasures: erasureRecords.unfinished,
     // The nodes have the files.
     scrub: async () => undefined,
     claimErasure: claims.claim,

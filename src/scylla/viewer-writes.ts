@@ -40,7 +40,7 @@ export function createViewerWrites(options: ViewerWritesOptions) {
   return async (
     postId: string,
     views: readonly View[],
-    { apart = false }: WriteOptions = {},
+    { uncoalesced = false }: WriteOptions = {},
   ): Promise<void> => {
     checkKey("postId", postId);
     checkKey("userId", ...views.map(({ userId }) => userId));
@@ -77,7 +77,7 @@ export function createViewerWrites(options: ViewerWritesOptions) {
     }
     await Promise.all([...slices.values()].map((slice) => markers.ensure(postId, slice)));
     const batches = [...partitions.values()].flatMap(cutIntoBatches);
-    await Promise.all(batches.map((batch) => database.writeBatch(batch, { apart })));
+    await Promise.all(batches.map((batch) => database.writeBatch(batch, { uncoalesced })));
   };
 }
 

@@ -7,10 +7,10 @@ import type { Clock } from "../domain/time.ts";
 import { isExpired } from "../domain/validation.ts";
 import { StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore, ScanPage, ScanPosition } from "../ports/impression-store.ts";
+import { createBackoff, createStallWatch, STALL_MS_MAX } from "./backoff.ts";
 import { PRIVATE_FILE_MODE, renameDurably } from "./durable-file.ts";
 import { TransferStalledError } from "./errors.ts";
 import { encodeLine } from "./line-codec.ts";
-import { createBackoff, createStallWatch, STALL_MS_MAX } from "./patience.ts";
 
 /** Views in one page of the store: some 200 KB of lines. */
 const PAGE_VIEWS = 1_000;

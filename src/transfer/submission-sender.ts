@@ -5,8 +5,8 @@ import type { GroupCommit } from "../ingest/group-commit.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import { BACKLOG_MESSAGES_MAX } from "./backlog.ts";
+import { createBackoff, createStallWatch, STALL_MS_MAX } from "./backoff.ts";
 import { TransferStalledError } from "./errors.ts";
-import { createBackoff, createStallWatch, STALL_MS_MAX } from "./patience.ts";
 
 /** How often the queue is asked, at most: it costs a round trip. */
 const BACKLOG_CHECK_INTERVAL_MS = 100;

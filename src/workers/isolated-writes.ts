@@ -22,7 +22,7 @@ export function createIsolatedWrites(deps: {
     async write(partition, write): Promise<Outcome> {
       if (deps.isUnhealthy(partition)) return UNAVAILABLE;
       try {
-        await deps.limit.run(() => within(deps.writeTimeoutMs, () => write({ apart: true })));
+        await deps.limit.run(() => within(deps.writeTimeoutMs, () => write({ uncoalesced: true })));
         return STORED;
       } catch (error) {
         if (error instanceof StoreRefusedError) return { kind: "refused", detail: error.message };

@@ -167,7 +167,7 @@ export function createPartitionQueues(deps: PartitionQueuesDeps): PartitionQueue
     const notice = setTimeout(() => noticeSlow(queue), SLOW_WRITE_MS);
     queue.begun++;
     try {
-      await within(deps.writeTimeoutMs, () => write({ apart: isProbe }));
+      await within(deps.writeTimeoutMs, () => write({ uncoalesced: isProbe }));
       if (isProbe) queue.failures = 0;
     } finally {
       queue.begun--;

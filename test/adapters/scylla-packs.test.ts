@@ -57,7 +57,7 @@ it("a write that is to be apart shares no request", async () => {
     viewOf({ userId: `u${index}`, postId: "p", viewedAtMs: Date.now() }),
   );
   const packs = notePacks();
-  await Promise.all(views.map((view) => store.writeHistory(view.userId, [view], { apart: true })));
+  await Promise.all(views.map((view) => store.writeHistory(view.userId, [view], { uncoalesced: true })));
   expect(packs).toEqual([2, 2, 2, 2]);
 });
 
@@ -85,11 +85,13 @@ it("what was asked for before the close is written, also where its request was n
     ],
   });
   const users = ["a", "b", "c"];
-  const written = users.map((user) => database.writeBatch([rowOf(user)], { apart: false }));
+  const written = users.map((user) => database.writeBatch([rowOf(user)], { uncoalesced: false }));
   await Promise.all([database.close(), ...written]);
   const { rows } = await client.execute("SELECT user_id FROM posts_by_user");
   expect(rows.map((row) => String(row.get("user_id"))).sort()).toEqual(users);
-  await expect(database.writeBatch([rowOf("d")], { apart: false })).rejects.toThrow(StoreUnavailableError);
+  await expect(database.writeBatch([rowOf("d")], { uncoalesced: false })).rejects.toThrow(
+    StoreUnavailableError,
+  );
 });
 
 it("a partition's key is what the database makes its token of", async () => {

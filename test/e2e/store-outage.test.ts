@@ -57,7 +57,7 @@ async function workersOnFaultyEngine(
     /** The users of each write, in the order of their beginning. */
     began: [] as { readonly table: "viewers" | "history"; readonly userIds: readonly string[] }[],
     /** Of each write of viewers, in the same order: which post's, and whether it was to go apart from others. */
-    wentApart: [] as { readonly postId: string; readonly apart: boolean | undefined }[],
+    wentApart: [] as { readonly postId: string; readonly uncoalesced: boolean | undefined }[],
   };
   const check = (postIds: readonly string[]) => {
     faults.writes++;
@@ -68,7 +68,7 @@ async function workersOnFaultyEngine(
   const store: ImpressionStore = {
     ...engine.store,
     async writeViewers(postId, views, writeOptions) {
-      faults.wentApart.push({ postId, apart: writeOptions?.apart });
+      faults.wentApart.push({ postId, uncoalesced: writeOptions?.uncoalesced });
       faults.began.push({ table: "viewers", userIds: views.map(({ userId }) => userId) });
       await faults.held;
       check([postId]);
@@ -190,10 +190,14 @@ describe("workers on a store that fails", () => {
     await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
     expect(await seen("u", ["stuck", "fine"])).toEqual(["stuck", "fine"]);
     // What is known to be in trouble takes nobody with it: from its first failure on.
-    const ofStuck = faults.wentApart.filter(({ postId }) => postId === "stuck").map(({ apart }) => apart);
+    const ofStuck = faults.wentApart
+      .filter(({ postId }) => postId === "stuck")
+      .map(({ uncoalesced }) => uncoalesced);
     expect(ofStuck.length).toBeGreaterThan(1);
     expect(ofStuck).toEqual([false, ...ofStuck.slice(1).map(() => true)]);
-    const ofOthers = faults.wentApart.filter(({ postId }) => postId !== "stuck").map(({ apart }) => apart);
+    const ofOthers = faults.wentApart
+      .filter(({ postId }) => postId !== "stuck")
+      .map(({ uncoalesced }) => uncoalesced);
     expect(ofOthers).toEqual([false, false]);
   });
 

@@ -6,8 +6,8 @@ import { BATCH_BYTES_MAX } from "../../src/scylla/batches.ts";
 import type { Reads } from "../../src/scylla/database.ts";
 import { createMembership } from "../../src/scylla/membership.ts";
 import { migrationValues, readMigrations, statementsOf } from "../../src/scylla/migration-files.ts";
-import { PACK_BYTES_MAX, PACK_PARTITIONS_MAX } from "../../src/scylla/packer.ts";
 import { CLUSTERING_IDS_MAX, PARTITIONS_PER_QUERY_MAX, STATEMENTS } from "../../src/scylla/statements.ts";
+import { COALESCED_BYTES_MAX, COALESCED_PARTITIONS_MAX } from "../../src/scylla/write-coalescer.ts";
 
 /**
  * The rules that keep us portable, held over every CQL text of the project. Each names its source: ScyllaDB's as of 2025.4.2
@@ -114,8 +114,8 @@ describe("the rules", () => {
   // partitions; ScyllaDB, db/config.cc: any batch fails over 1 MiB and is warned of over 128 KiB.
   it("batches are small, those of several partitions more so", () => {
     expect(BATCH_BYTES_MAX).toBeLessThanOrEqual(128 * 1_024);
-    expect(PACK_BYTES_MAX).toBeLessThanOrEqual(5 * 1_024);
-    expect(PACK_PARTITIONS_MAX).toBeLessThanOrEqual(10);
+    expect(COALESCED_BYTES_MAX).toBeLessThanOrEqual(5 * 1_024);
+    expect(COALESCED_PARTITIONS_MAX).toBeLessThanOrEqual(10);
   });
 
   // What one of the two does not have, or has with limits of its own (docs/adr/0007).

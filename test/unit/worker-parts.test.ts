@@ -232,7 +232,7 @@ describe("the writes of an isolated attempt", () => {
       once.write(partition, async (options) => void written.push([partition, options]), 0);
     expect(await write("viewers well")).toEqual({ kind: "stored" });
     expect(await write("viewers unhealthy")).toEqual({ kind: "unavailable" });
-    expect(written).toEqual([["viewers well", { apart: true }]]);
+    expect(written).toEqual([["viewers well", { uncoalesced: true }]]);
   });
 });
 

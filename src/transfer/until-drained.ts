@@ -1,8 +1,8 @@
 import type { Clock } from "../domain/time.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
+import { createBackoff, createStallWatch, STALL_MS_MAX } from "./backoff.ts";
 import { TransferStalledError } from "./errors.ts";
-import { createBackoff, createStallWatch, STALL_MS_MAX } from "./patience.ts";
 
 /** The longest wait before the queue is asked again. */
 const POLL_MS_MAX = 500;
@@ -14,7 +14,7 @@ const POLL_MS_MAX = 500;
  * @param options.onWaiting told how many messages wait, whenever the queue was asked.
  * @throws TransferStalledError nothing was settled for a long time.
  */
-export async function untilSettled(options: {
+export async function untilDrained(options: {
   readonly queue: Pick<ImpressionQueue, "newestSequence" | "hasSettledThrough" | "stats">;
   readonly clock: Clock;
   readonly signal: AbortSignal;

@@ -15,8 +15,8 @@ export interface ViewCount {
   readonly next: UserPosition | null;
 }
 
-/** The receipts of erasures, and how much one has to delete. */
-export function createReceipts(reader: DatabaseSync) {
+/** The records of erasures, and how much one has to delete. */
+export function createErasureRecords(reader: DatabaseSync) {
   const columns = "id, user_id, requested_at_us, status, rows_deleted, finished_at_ms";
   const find = reader.prepare(`SELECT ${columns} FROM erasures WHERE id = ?`);
   const unfinished = reader.prepare(`

@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { BatchRow } from "../../src/scylla/batches.ts";
-import { createPacker } from "../../src/scylla/packer.ts";
+import { createWriteCoalescer } from "../../src/scylla/write-coalescer.ts";
 
 const rowOf = (owner: string, weight = 0): BatchRow => ({
   statement: "insertTimelineRow",
   parameters: [owner, "x".repeat(weight)],
 });
 
-/** A packer that notes which owners' rows went in one request. */
-function notingPacker(
+/** A coalescer that records which owners' rows went in one request. */
+function recordingCoalescer(
   options: {
     readonly replicasOf?: (owner: string) => string | null;
     readonly failing?: (owners: readonly string[]) => Error | null;
@@ -18,7 +18,7 @@ function notingPacker(
   const { replicasOf = () => "every node", failing = () => null } = options;
   const requests: string[][] = [];
   const ownerOf = ({ parameters: [owner] }: BatchRow) => String(owner);
-  const packer = createPacker(
+  const coalescer = createWriteCoalescer(
     async (rows) => {
       const owners = rows.map(ownerOf);
       requests.push(owners);
@@ -29,32 +29,32 @@ function notingPacker(
   );
   /** @returns what became of each owner's write. */
   async function writeAll(owners: readonly string[], weight?: number): Promise<unknown[]> {
-    const results = await Promise.allSettled(owners.map((owner) => packer.write([rowOf(owner, weight)])));
+    const results = await Promise.allSettled(owners.map((owner) => coalescer.write([rowOf(owner, weight)])));
     return results.map((result) => (result.status === "fulfilled" ? "written" : result.reason));
   }
-  return { packer, requests, writeAll };
+  return { coalescer, requests, writeAll };
 }
 
 const ownersFrom = (count: number): string[] => Array.from({ length: count }, (_, index) => `o${index}`);
 
 describe("writes of one turn", () => {
   test("share requests of ten partitions, in the order of asking, each partition whole", async () => {
-    const { packer, requests } = notingPacker();
+    const { coalescer, requests } = recordingCoalescer();
     const owners = ownersFrom(12);
-    await Promise.all(owners.map((owner) => packer.write([rowOf(owner), rowOf(owner)])));
+    await Promise.all(owners.map((owner) => coalescer.write([rowOf(owner), rowOf(owner)])));
     const twice = owners.flatMap((owner) => [owner, owner]);
     expect(requests).toEqual([twice.slice(0, 20), twice.slice(20)]);
   });
 
   test("share none with those of the turn before", async () => {
-    const { requests, writeAll } = notingPacker();
+    const { requests, writeAll } = recordingCoalescer();
     await writeAll(["a", "b"]);
     await writeAll(["c"]);
     expect(requests).toEqual([["a", "b"], ["c"]]);
   });
 
   test("share a request of 4 KiB at most, and what is larger than that has its own", async () => {
-    const { requests, writeAll } = notingPacker();
+    const { requests, writeAll } = recordingCoalescer();
     await writeAll(ownersFrom(5), 1_000);
     expect(requests.map(({ length }) => length)).toEqual([3, 2]);
     requests.length = 0;
@@ -63,7 +63,7 @@ describe("writes of one turn", () => {
   });
 
   test("share requests with those of the same replicas only, and with nobody where these are not known", async () => {
-    const { requests, writeAll } = notingPacker({
+    const { requests, writeAll } = recordingCoalescer({
       replicasOf: (owner) => (owner.startsWith("?") ? null : owner.slice(0, 1)),
     });
     await writeAll(["a1", "b1", "?1", "a2", "?2", "b2"]);
@@ -71,9 +71,9 @@ describe("writes of one turn", () => {
   });
 
   test("are sent at once by a flush, and not again at the end of the turn", async () => {
-    const { packer, requests, writeAll } = notingPacker();
+    const { coalescer, requests, writeAll } = recordingCoalescer();
     const written = writeAll(["a", "b"]);
-    packer.flush();
+    coalescer.flush();
     expect(requests).toEqual([["a", "b"]]);
     await written;
     await new Promise((resolve) => setImmediate(resolve));
@@ -81,10 +81,10 @@ describe("writes of one turn", () => {
   });
 });
 
-describe("a pack that fails", () => {
+describe("a request that fails", () => {
   test("is sent partition by partition where something in it is refused: the others are written", async () => {
     const refused = new StoreRefusedError("bad row");
-    const { requests, writeAll } = notingPacker({
+    const { requests, writeAll } = recordingCoalescer({
       failing: (owners) => (owners.includes("bad") ? refused : null),
     });
     expect(await writeAll(["a", "bad", "b"])).toEqual(["written", refused, "written"]);
@@ -93,14 +93,14 @@ describe("a pack that fails", () => {
 
   test("fails each of its partitions where the database could not be asked, without asking again", async () => {
     const unavailable = new StoreUnavailableError("timed out");
-    const { requests, writeAll } = notingPacker({ failing: () => unavailable });
+    const { requests, writeAll } = recordingCoalescer({ failing: () => unavailable });
     for (const result of await writeAll(["a", "b"])) expect(result).toBe(unavailable);
     expect(requests).toHaveLength(1);
   });
 });
 
 test("where the replicas cannot be asked for, each write goes alone", async () => {
-  const { requests, writeAll } = notingPacker({
+  const { requests, writeAll } = recordingCoalescer({
     replicasOf: () => {
       throw new TypeError("no ring");
     },

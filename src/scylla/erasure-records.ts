@@ -10,14 +10,17 @@ const BUCKETS = 16;
 /** Unfinished erasures looked at, the oldest; see admin/erasure-runner.ts for which have their turn. */
 const UNFINISHED_MAX = 1_000;
 
-/** The receipts of erasures, and which of them are not finished. */
-export interface Receipts {
+/** The records of erasures, and which of them are not finished. */
+export interface ErasureRecords {
   save(erasure: Erasure): Promise<void>;
   find(id: string): Promise<Erasure | null>;
   unfinished(): Promise<Erasure[]>;
 }
 
-export function createReceipts(database: Database, userHashes: Pick<UserHashes, "keptOf">): Receipts {
+export function createErasureRecords(
+  database: Database,
+  userHashes: Pick<UserHashes, "keptOf">,
+): ErasureRecords {
   async function find(id: string): Promise<Erasure | null> {
     const [row] = await database.read("findReceipt", [id], 1);
     return row === undefined ? null : erasureOf(row);
@@ -27,7 +30,7 @@ export function createReceipts(database: Database, userHashes: Pick<UserHashes, 
     async save(erasure) {
       const { id, userId, requestedAtUs, status, rowsDeleted, finishedAtMs } = erasure;
       const indexKey = [bucketOf(id), BigInt(requestedAtUs), id];
-      // The index is only ever too long: entered before the receipt, left after it.
+      // The index is only ever too long: entered before the erasure record, left after it.
       if (!isFinished(status)) {
         await database.write("insertUnfinished", [...indexKey, writeTimestamp(erasure)]);
       }
@@ -57,14 +60,14 @@ export function createReceipts(database: Database, userHashes: Pick<UserHashes, 
         .map((row) => ({ id: textOf(row, "id"), requestedAtUs: integerOf(row, "requested_at_us") }))
         .sort((a, b) => a.requestedAtUs - b.requestedAtUs || (a.id < b.id ? -1 : 1))
         .slice(0, UNFINISHED_MAX);
-      const receipts = await Promise.all(oldest.map(({ id }) => find(id)));
-      return receipts.filter((receipt) => receipt !== null && !isFinished(receipt.status)) as Erasure[];
+      const erasures = await Promise.all(oldest.map(({ id }) => find(id)));
+      return erasures.filter((erasure) => erasure !== null && !isFinished(erasure.status)) as Erasure[];
     },
   };
 }
 
 /**
- * A receipt only ever moves on. Its write timestamp therefore follows its status and not the clock of the host that
+ * An erasure record only ever moves on. Its write timestamp therefore follows its status and not the clock of the host that
  * writes it: a host whose clock is behind could otherwise not finish what one ahead of it has begun.
  */
 function writeTimestamp({ requestedAtUs, status }: Erasure): bigint {
