@@ -16,22 +16,22 @@ export function watchClock(clock: GuardedClock, logger: Logger): ClockWatch {
       { time: timeOf(clock) },
       "the host's clock was never set: nothing new is dated by it, and impressions are refused, until it is",
     );
-  const told = { jumps: clock.state().jumps, jumpMs: 0 };
+  const logged = { jumps: clock.state().jumps, jumpMs: 0 };
 
   function look(): void {
     const { jumpMs, jumps, lastJumpMs } = clock.state();
-    if (jumps > told.jumps) {
+    if (jumps > logged.jumps) {
       logger.error(
         { jumpSeconds: lastJumpMs / 1_000 },
         "the host's clock has jumped: nothing new is dated by it, and impressions are refused, until it is back or has " +
           `gone evenly for ${CLOCK_CONFIRM_MS / 1_000} s`,
       );
     }
-    if (jumpMs === 0 && (told.jumpMs !== 0 || jumps > told.jumps)) {
+    if (jumpMs === 0 && (logged.jumpMs !== 0 || jumps > logged.jumps)) {
       logger.warn({ clock: timeOf(clock) }, "the clock is certain again");
     }
-    told.jumps = jumps;
-    told.jumpMs = jumpMs;
+    logged.jumps = jumps;
+    logged.jumpMs = jumpMs;
   }
 
   const timer = setInterval(look, LOOK_INTERVAL_MS);

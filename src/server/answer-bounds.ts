@@ -1,5 +1,5 @@
 import type { FormattedExecutionResult, GraphQLFormattedError } from "graphql";
-import { gravestOf, headOf } from "./graphql-errors.ts";
+import { headOf, mostSevereOf } from "./graphql-errors.ts";
 import { ANSWER_BYTES_MAX, ERRORS_MAX } from "./limits.ts";
 
 /**
@@ -53,6 +53,6 @@ function summaryOf(leftOut: readonly GraphQLFormattedError[]): GraphQLFormattedE
   const retryAfterMs = Math.max(...leftOut.map((error) => headOf(error, false).retryAfterMs));
   return {
     message: `Errors that are left out: ${leftOut.length}. Ask for less in one request to see each.`,
-    extensions: { code: gravestOf(leftOut), ...(retryAfterMs > 0 ? { retryAfterMs } : {}) },
+    extensions: { code: mostSevereOf(leftOut), ...(retryAfterMs > 0 ? { retryAfterMs } : {}) },
   };
 }

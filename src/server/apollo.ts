@@ -15,16 +15,16 @@ import { boundAnswer } from "./answer-bounds.ts";
 import { compiledExecution, createAnswerCompiled } from "./compiled-execution.ts";
 import { createCompiledQueries } from "./compiled-queries.ts";
 import { createDocumentStore, type DocumentStore } from "./document-store.ts";
+import { type CheckOperation, createFastPath, type FastPath } from "./fast-path.ts";
 import { concludeAnswer, createReport, forgetPlaces, type ReportErrors, toPublic } from "./graphql-errors.ts";
 import { VALIDATION_ERRORS_MAX, VARIABLE_ERRORS_MAX } from "./limits.ts";
-import { type AnswerUsual, type CheckOperation, createAnswerUsual } from "./usual-request.ts";
 
 export interface GraphQLServer {
   readonly apollo: ApolloServer<RequestContext>;
   /** What Apollo Server parsed and validated. */
   readonly documents: DocumentStore;
   /** To be asked before Apollo Server. */
-  readonly answerUsual: AnswerUsual;
+  readonly fastPath: FastPath;
 }
 
 /** Apollo Server with what this service uses of it, started, and the short way past it. */
@@ -74,7 +74,7 @@ export async function startApollo(options: {
   return {
     apollo,
     documents,
-    answerUsual: createAnswerUsual({ documents, compiled, check, answerCompiled }),
+    fastPath: createFastPath({ documents, compiled, check, answerCompiled }),
   };
 }
 

@@ -140,7 +140,7 @@ export function createFastifyServer(options: {
     bytesMax: held.answersBytesMax,
     msMax: held.answersMsMax,
     monotonicMs: clock.monotonicMs,
-    giveWay(response) {
+    cutOff(response) {
       onCutOff("answer");
       response.destroy();
     },

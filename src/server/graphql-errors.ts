@@ -31,12 +31,12 @@ export function createReport(logger: Logger): ReportErrors {
 
 /** The error as the caller sees it. */
 export function toPublic(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
-  const told = publicErrorOf(error);
+  const publicError = publicErrorOf(error);
   return {
-    message: told.message,
+    message: publicError.message,
     ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
     ...(formatted.path === undefined ? {} : { path: formatted.path }),
-    extensions: publicExtensionsOf(told),
+    extensions: publicExtensionsOf(publicError),
   };
 }
 
@@ -71,7 +71,7 @@ export function concludeAnswer(
   outcome: RequestOutcome,
 ): AnswerHead {
   if (errors === undefined) return UNTROUBLED;
-  outcome.code = gravestOf(errors);
+  outcome.code = mostSevereOf(errors);
   const heads = errors.map((error) => headOf(error, data !== undefined));
   return {
     status: Math.max(...heads.map(({ status }) => status)),
@@ -80,7 +80,7 @@ export function concludeAnswer(
 }
 
 /** The code whose status is the highest. */
-export function gravestOf(errors: readonly GraphQLFormattedError[]): ErrorCode | null {
+export function mostSevereOf(errors: readonly GraphQLFormattedError[]): ErrorCode | null {
   const codes = errors.map(({ extensions }) => extensions?.code as ErrorCode);
   const statusOf = (code: ErrorCode) => ERROR_CATALOGUE[code].status;
   return codes.toSorted((a, b) => statusOf(b) - statusOf(a))[0] ?? null;

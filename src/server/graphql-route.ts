@@ -31,7 +31,7 @@ const ROUTED_METHODS = METHODS.filter((method) => method !== "HEAD" && method !=
  */
 export async function registerGraphQL(
   fastify: FastifyInstance,
-  { apollo, documents, answerUsual }: GraphQLServer,
+  { apollo, documents, fastPath }: GraphQLServer,
   options: {
     readonly newContext: ContextFactory;
     readonly startBudget: (headers: IncomingHttpHeaders) => RequestBudget;
@@ -94,7 +94,7 @@ export async function registerGraphQL(
       reply.raw.on("close", budget.end);
       const outcome = request.outcome ?? newRequestOutcome(request.id);
       const context = newContext({ caller, address: () => addressOf(request) }, budget.signal, outcome);
-      const response = await (answerUsual({ method, headers, body: parts.body }, context) ??
+      const response = await (fastPath({ method, headers, body: parts.body }, context) ??
         apollo.executeHTTPGraphQLRequest({
           httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
           context: async () => context,

@@ -30,9 +30,9 @@ export function createHoldings<Holder>(options: {
   readonly bytesMax: number;
   readonly msMax: number;
   readonly monotonicMs: () => number;
-  readonly giveWay: (holder: Holder) => void;
+  readonly cutOff: (holder: Holder) => void;
 }): Holdings<Holder> {
-  const { bytesMax, msMax, monotonicMs, giveWay } = options;
+  const { bytesMax, msMax, monotonicMs, cutOff } = options;
   let sum = 0;
 
   class Entry implements Holding {
@@ -67,7 +67,7 @@ export function createHoldings<Holder>(options: {
 
     end(): void {
       this.release();
-      if (this.holder !== null) giveWay(this.holder);
+      if (this.holder !== null) cutOff(this.holder);
     }
 
     private link(): void {

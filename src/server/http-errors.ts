@@ -18,8 +18,8 @@ interface HttpFailure {
 
 /** Answers with an error in the shape that GraphQL clients read: `{"errors":[{"message","extensions":{"code"}}]}`. */
 export function sendFailure(reply: FastifyReply, { status, error, headers = {} }: HttpFailure): FastifyReply {
-  const told = publicErrorOf(error);
-  const { code, message, retryAfterMs } = told;
+  const publicError = publicErrorOf(error);
+  const { code, message, retryAfterMs } = publicError;
   const { outcome } = reply.request;
   // Missing, too, where Fastify could not even read the URL.
   if (outcome) outcome.code = code;
@@ -33,7 +33,7 @@ export function sendFailure(reply: FastifyReply, { status, error, headers = {} }
       "content-type",
       acceptsOnlyGraphQLResponse(reply.request.headers.accept) ? GRAPHQL_RESPONSE_TYPE : JSON_TYPE,
     )
-    .send(JSON.stringify({ errors: [{ message, extensions: publicExtensionsOf(told) }] }));
+    .send(JSON.stringify({ errors: [{ message, extensions: publicExtensionsOf(publicError) }] }));
 }
 
 /** RFC 6750, section 3: no error where no token was sent. */

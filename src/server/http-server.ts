@@ -6,6 +6,7 @@ import { buildGraphQLSchema } from "../resolvers/schema.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { startApollo } from "./apollo.ts";
 import { registerCors } from "./cors.ts";
+import { createFailedRequestLog } from "./failed-request-log.ts";
 import {
   type ArrivalLimits,
   createFastifyServer,
@@ -24,7 +25,6 @@ import { acceptJsonOnly } from "./request-body.ts";
 import { type CutOff, createRequestObserver, type ObservedRequest } from "./request-observer.ts";
 import { requestTimeoutMs } from "./request-timeout.ts";
 import { readTrustedDocuments, type TrustedMode } from "./trusted-documents.ts";
-import { createUnservedLog } from "./unserved-log.ts";
 
 export interface HttpServerDependencies extends ResolverDependencies {
   /** Whether to serve /playground. */
@@ -87,7 +87,7 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     jit: deps.jit,
     logger,
   });
-  const logUnserved = createUnservedLog(logger);
+  const logFailed = createFailedRequestLog(logger);
   const { fastify, server } = createFastifyServer({
     clock,
     logger,
@@ -103,7 +103,7 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
     bytesMax: held.bodiesBytesMax,
     monotonicMs: clock.monotonicMs,
     random: Math.random,
-    onGivenUp: () => onCutOff("body"),
+    onCutOff: () => onCutOff("body"),
   });
   fastify.addHook("onClose", () => graphql.apollo.stop());
   await registerCors(fastify, { origins: deps.corsOrigins, headers: deps.corsHeaders });
@@ -120,7 +120,7 @@ export async function createHttpServer(deps: HttpServerDependencies): Promise<Ht
       clock,
       onRequest(request) {
         deps.onRequest(request);
-        logUnserved(request);
+        logFailed(request);
       },
     }),
   });

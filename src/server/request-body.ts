@@ -26,15 +26,15 @@ export function acceptJsonOnly(
     readonly monotonicMs: () => number;
     readonly random: () => number;
     /** Told of each body that gave way. */
-    readonly onGivenUp: () => void;
+    readonly onCutOff: () => void;
   },
 ): void {
-  const underWay = createHoldings<BodyReader>({
+  const arriving = createHoldings<BodyReader>({
     bytesMax: options.bytesMax,
     msMax: Number.POSITIVE_INFINITY,
     monotonicMs: options.monotonicMs,
-    giveWay(reader) {
-      options.onGivenUp();
+    cutOff(reader) {
+      options.onCutOff();
       reader.end(overloaded(options.random));
     },
   });
@@ -46,7 +46,7 @@ export function acceptJsonOnly(
       done(new UnknownEncodingError(`there is no way to read ${encoding}`));
       return;
     }
-    readBody(request, payload, underWay, (error, sent) => {
+    readBody(request, payload, arriving, (error, sent) => {
       const body = sent === undefined ? error : decoded(sent, encoding);
       if (!Buffer.isBuffer(body)) done(body);
       else if (isUtf8(body)) parseJson(request, body.toString("utf8"), done);
@@ -63,12 +63,12 @@ interface BodyReader {
 function readBody(
   { headers, raw }: FastifyRequest,
   payload: IncomingMessage,
-  underWay: Holdings<BodyReader>,
+  arriving: Holdings<BodyReader>,
   done: (error: Error | null, body?: Buffer) => void,
 ): void {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  const holding = underWay.open({ end: finish });
+  const holding = arriving.open({ end: finish });
 
   function finish(error: Error): void {
     payload.off("data", read).off("end", end).off("error", breakOff);

@@ -67,10 +67,10 @@ export async function createComparison(modules: ComparedModules): Promise<Compar
   const service = await start(true);
   const apolloAlone = await start(false);
 
-  async function ask({ apollo, answerUsual }: GraphQLServer, body: RandomRequest): Promise<Told> {
+  async function ask({ apollo, fastPath }: GraphQLServer, body: RandomRequest): Promise<Told> {
     const headers = { "content-type": "application/json" };
     const context = contextOf();
-    const { status = 200, body: answer } = await (answerUsual({ method: "POST", headers, body }, context) ??
+    const { status = 200, body: answer } = await (fastPath({ method: "POST", headers, body }, context) ??
       apollo.executeHTTPGraphQLRequest({
         httpGraphQLRequest: {
           method: "POST",

@@ -9,7 +9,7 @@ function make({ bytesMax = 100, msMax = 1_000 } = {}) {
     bytesMax,
     msMax,
     monotonicMs: () => nowMs,
-    giveWay: (holder) => ended.push(holder),
+    cutOff: (holder) => ended.push(holder),
   });
   const open = (name: string) => holdings.open(name);
   return { holdings, ended, open, wait: (ms: number) => (nowMs += ms) };
@@ -74,7 +74,7 @@ describe("what callers make the process hold", () => {
       bytesMax: 10,
       msMax: 1,
       monotonicMs: () => 0,
-      giveWay(name) {
+      cutOff(name) {
         ended.push(name);
         for (const one of opened) one.release();
       },

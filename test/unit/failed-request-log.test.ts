@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createFailedRequestLog } from "../../src/server/failed-request-log.ts";
 import type { ObservedRequest } from "../../src/server/request-observer.ts";
-import { createUnservedLog } from "../../src/server/unserved-log.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -21,7 +21,7 @@ function logging() {
   const destination = {
     write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>),
   };
-  return { lines, note: createUnservedLog(createLogger("info", { destination })) };
+  return { lines, note: createFailedRequestLog(createLogger("info", { destination })) };
 }
 
 test("the first request that runs out of time is a line with its id, the others are counted every 10 s", () => {

@@ -9,7 +9,7 @@ const SUMMARY_INTERVAL_MS = 10_000;
  * Says in the log that requests are answered 503 or run out of time: the first one at once, with its id, and then how
  * many more there are, every 10 s for as long as there are any.
  */
-export function createUnservedLog(logger: Logger): (request: ObservedRequest) => void {
+export function createFailedRequestLog(logger: Logger): (request: ObservedRequest) => void {
   let counted: Counted | null = null;
 
   function summarize(): void {
@@ -27,8 +27,8 @@ export function createUnservedLog(logger: Logger): (request: ObservedRequest) =>
   }
 
   return ({ requestId, operation, code, durationMs, ranOutOfTime }) => {
-    const isUnserved = code !== "OK" && code !== "CLIENT_GONE" && ERROR_CATALOGUE[code].status === 503;
-    if (!isUnserved && !ranOutOfTime) return;
+    const isFailed = code !== "OK" && code !== "CLIENT_GONE" && ERROR_CATALOGUE[code].status === 503;
+    if (!isFailed && !ranOutOfTime) return;
     if (counted !== null) {
       counted.requests++;
       if (ranOutOfTime) counted.outOfTime++;

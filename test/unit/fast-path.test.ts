@@ -5,11 +5,11 @@ import { createContextFactory, type ResolverDependencies } from "../../src/resol
 import { newRequestOutcome } from "../../src/resolvers/request-outcome.ts";
 import { buildGraphQLSchema } from "../../src/resolvers/schema.ts";
 import { type GraphQLServer, startApollo } from "../../src/server/apollo.ts";
+import type { HttpRequest } from "../../src/server/fast-path.ts";
 import { GOOD_ANSWERS_TO_COMPILE } from "../../src/server/limits.ts";
-import type { HttpRequest } from "../../src/server/usual-request.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
-/** Which requests go past Apollo Server; that their answers are the same is test/e2e/usual-request.test.ts. */
+/** Which requests go past Apollo Server; that their answers are the same is test/e2e/fast-path.test.ts. */
 
 const start = (jit: boolean) =>
   startApollo({
@@ -49,7 +49,7 @@ describe("past Apollo Server", () => {
   let server: GraphQLServer;
   beforeAll(async () => {
     server = await start(true);
-    expect(server.answerUsual(sent(), contextOf())).toBeNull();
+    expect(server.fastPath(sent(), contextOf())).toBeNull();
     await ask(server);
   });
 
@@ -63,7 +63,7 @@ describe("past Apollo Server", () => {
     ["of a client that sends nulls", sent({ operationName: null, extensions: null })],
   ])("goes what is compiled: %s", async (_name, request) => {
     const outcome = newRequestOutcome("");
-    const answer = await server.answerUsual(request, contextOf(outcome));
+    const answer = await server.fastPath(request, contextOf(outcome));
     expect(answer?.body).toEqual({ kind: "complete", string: '{"data":{"seenPosts":{"nodes":[]}}}\n' });
     expect(outcome).toMatchObject({ operation: "Named", code: null });
   });
@@ -84,7 +84,7 @@ describe("past Apollo Server", () => {
     ["variables as a text", sent({ variables: '{"first":1}' })],
     ["a price over the limit", sent({ variables: { first: 500 } })],
   ])("does not go %s", (_name, request) => {
-    expect(server.answerUsual(request, contextOf())).toBeNull();
+    expect(server.fastPath(request, contextOf())).toBeNull();
   });
 });
 
@@ -94,14 +94,14 @@ test("what is asked for by one who may not, or with errors, is not compiled for 
   for (let time = 0; time < 3; time++) {
     await ask(server, sent(), stranger);
     await ask(server, sent({ variables: { first: 0 } }));
-    expect(server.answerUsual(sent(), contextOf())).toBeNull();
+    expect(server.fastPath(sent(), contextOf())).toBeNull();
   }
   await ask(server);
-  expect(server.answerUsual(sent(), contextOf())).not.toBeNull();
+  expect(server.fastPath(sent(), contextOf())).not.toBeNull();
 });
 
 test("nothing goes past Apollo Server where nothing is compiled", async () => {
   const server = await start(false);
   await ask(server);
-  expect(server.answerUsual(sent(), contextOf())).toBeNull();
+  expect(server.fastPath(sent(), contextOf())).toBeNull();
 });

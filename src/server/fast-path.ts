@@ -19,10 +19,7 @@ export interface HttpRequest {
 }
 
 /** Answers a usual request as Apollo Server would; null where it is not a usual one, and then nothing has run. */
-export type AnswerUsual = (
-  request: HttpRequest,
-  context: RequestContext,
-) => Promise<HTTPGraphQLResponse> | null;
+export type FastPath = (request: HttpRequest, context: RequestContext) => Promise<HTTPGraphQLResponse> | null;
 
 /** @throws where the operation costs too much. */
 export type CheckOperation = (
@@ -32,18 +29,18 @@ export type CheckOperation = (
 ) => void;
 
 /** A web page of another origin cannot send these without being allowed to (CSRF): no page sends them by a form. */
-const USUAL_CONTENT_TYPES: ReadonlySet<unknown> = new Set([
+const FAST_CONTENT_TYPES: ReadonlySet<unknown> = new Set([
   "application/json",
   "application/json; charset=utf-8",
   "application/json;charset=UTF-8",
 ]);
 /** For these Apollo Server chooses JSON_TYPE. */
-const USUAL_ACCEPTS: ReadonlySet<unknown> = new Set([undefined, "*/*", "application/json"]);
+const FAST_ACCEPTS: ReadonlySet<unknown> = new Set([undefined, "*/*", "application/json"]);
 const JSON_TYPE = "application/json; charset=utf-8";
 /** Of answers with no other status than 200 and no retry-after: one for all of them, to be read only. */
 const JSON_HEADERS = new HeaderMap([["content-type", JSON_TYPE]]);
 
-interface UsualOperation {
+interface KnownOperation {
   readonly operation: OperationDefinitionNode;
   readonly known: CompiledOperation;
   readonly variables: Variables;
@@ -54,17 +51,17 @@ interface UsualOperation {
  * already, whose variables fit and whose price is within the limits. Everything else is left to Apollo Server, refusals
  * above all, so that there is one place that words them. An answer must not depend on the way.
  */
-export function createAnswerUsual(deps: {
+export function createFastPath(deps: {
   readonly documents: DocumentStore;
   readonly compiled: CompiledQueries;
   readonly check: CheckOperation;
   readonly answerCompiled: AnswerCompiled;
-}): AnswerUsual {
+}): FastPath {
   const { documents, compiled, check, answerCompiled } = deps;
 
-  function find({ method, headers, body }: HttpRequest): UsualOperation | null {
-    if (method !== "POST" || !USUAL_CONTENT_TYPES.has(headers["content-type"])) return null;
-    if (!USUAL_ACCEPTS.has(headers.accept) || !isRecord(body)) return null;
+  function find({ method, headers, body }: HttpRequest): KnownOperation | null {
+    if (method !== "POST" || !FAST_CONTENT_TYPES.has(headers["content-type"])) return null;
+    if (!FAST_ACCEPTS.has(headers.accept) || !isRecord(body)) return null;
     const { query: text, operationName = null, extensions = null } = body;
     // Null, like none, asks for the defaults.
     const given = body.variables ?? {};
@@ -86,7 +83,7 @@ export function createAnswerUsual(deps: {
   }
 
   async function answer(
-    { operation, known, variables }: UsualOperation,
+    { operation, known, variables }: KnownOperation,
     context: RequestContext,
   ): Promise<HTTPGraphQLResponse> {
     context.outcome.operation = operation.name?.value ?? null;
@@ -100,7 +97,7 @@ export function createAnswerUsual(deps: {
   }
 
   return (request, context) => {
-    const usual = find(request);
-    return usual === null ? null : answer(usual, context);
+    const found = find(request);
+    return found === null ? null : answer(found, context);
   };
 }
