@@ -26,7 +26,7 @@ const ALARMING_CODES: readonly ErrorCode[] = [
 export function createApiMetrics(registers: Registry[], operations: readonly string[]): ApiMetrics {
   const requests = new Counter({
     name: "impressions_requests_total",
-    help: "GraphQL requests by documented operation (or other) and outcome: OK, the code of the gravest error, or CLIENT_GONE.",
+    help: "GraphQL requests by documented operation (or other) and outcome: OK, the code of the most severe error, or CLIENT_GONE.",
     labelNames: ["operation", "code"],
     registers,
   });

@@ -6,7 +6,7 @@ export interface RequestOutcome {
   readonly requestId: string;
   /** The operation's name as the caller gave it; null until the document is read, and where it has none. */
   operation: string | null;
-  /** Of the gravest error by now; null where there was none. */
+  /** Of the most severe error by now; null where there was none. */
   code: ErrorCode | null;
   ranOutOfTime: boolean;
 }

@@ -42,7 +42,7 @@ function leftOf(value: unknown, bytes: number): number {
   return left;
 }
 
-/** What is left out is told by one more error, as grave as the gravest of them. */
+/** One more error stands for those that are left out, with the code of the most severe of them. */
 function boundErrors(result: FormattedExecutionResult): FormattedExecutionResult {
   const { errors } = result;
   if (errors === undefined || errors.length <= ERRORS_MAX) return result;

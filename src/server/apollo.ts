@@ -27,7 +27,7 @@ export interface GraphQLServer {
   readonly fastPath: FastPath;
 }
 
-/** Apollo Server with what this service uses of it, started, and the short way past it. */
+/** Apollo Server with what this service uses of it, started, and the fast path past it. */
 export async function startApollo(options: {
   readonly schema: GraphQLSchema;
   readonly introspection: boolean;

@@ -11,7 +11,7 @@ import type { Variables } from "./compiled-variables.ts";
 
 /**
  * Executes a compiled operation step by step as graphql-js 16 does (`execution/execute.js`): what is resolved when, which
- * promises are waited for, where an error makes its parent null, and which errors are told once something is null.
+ * promises are waited for, where an error makes its parent null, and which errors are reported once something is null.
  *
  * @param variables as the operation's `coerce` returned them.
  */
@@ -183,7 +183,7 @@ class Run {
     return null;
   }
 
-  /** Nothing is told of what stands inside of what is null already. */
+  /** Errors inside of a value that is null already are not reported. */
   private tell(error: GraphQLError, path: Path | undefined): void {
     this.nulled ??= new Set();
     for (let place = path; place !== undefined; place = place.prev) {

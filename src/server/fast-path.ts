@@ -18,7 +18,7 @@ export interface HttpRequest {
   readonly body: unknown;
 }
 
-/** Answers a usual request as Apollo Server would; null where it is not a usual one, and then nothing has run. */
+/** Answers a request as Apollo Server would; null where the request is not for the fast path, and then nothing has run. */
 export type FastPath = (request: HttpRequest, context: RequestContext) => Promise<HTTPGraphQLResponse> | null;
 
 /** @throws where the operation costs too much. */
@@ -47,7 +47,7 @@ interface KnownOperation {
 }
 
 /**
- * The short way of what apps and recommenders send all day: a POST of JSON whose document is validated and compiled
+ * The fast path of what apps and recommenders send all day: a POST of JSON whose document is validated and compiled
  * already, whose variables fit and whose price is within the limits. Everything else is left to Apollo Server, refusals
  * above all, so that there is one place that words them. An answer must not depend on the way.
  */

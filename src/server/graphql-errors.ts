@@ -65,7 +65,7 @@ export interface AnswerHead {
 
 const UNTROUBLED: AnswerHead = { status: 0, retryAfterS: 0 };
 
-/** The gravest error chooses the status: a caller that got part of an answer and a 503 asks again for all of it. */
+/** The most severe error chooses the status: a caller that got part of an answer and a 503 asks again for all of it. */
 export function concludeAnswer(
   { errors, data }: FormattedExecutionResult,
   outcome: RequestOutcome,

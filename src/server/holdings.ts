@@ -1,8 +1,8 @@
-/** What callers make this process hold for them: each holding adds to one sum, and the sum is bounded. */
+/** What this process holds for callers, such as unfinished bodies: all holdings add to one sum, and the sum is bounded. */
 export interface Holdings<Holder> {
   /** Begins a holding of no bytes yet. It costs nothing before its first bytes. */
   open(holder: Holder): Holding;
-  /** Whoever has held for longer than `msMax` gives way. To be called from time to time. */
+  /** Cuts off holdings older than `msMax`. To be called periodically. */
   expire(): void;
   bytes(): number;
 }
@@ -10,11 +10,11 @@ export interface Holdings<Holder> {
 /** What one holder holds. */
 export interface Holding {
   /**
-   * So many bytes more are held. Where all together hold more than `bytesMax`, those that have held longest give way, this
-   * one included where nobody else is left: who is quick is not refused for those who are slow.
+   * Adds bytes. Where the sum exceeds `bytesMax`, the oldest holdings are cut off, this one included if no older one is left:
+   * fast callers are not rejected because of slow ones.
    */
   add(bytes: number): void;
-  /** Nothing is held any more; a later `add` begins anew. Repeated calls do nothing. */
+  /** Ends the holding; a later `add` begins a new one. Repeated calls do nothing. */
   release(): void;
 }
 
@@ -22,9 +22,9 @@ export interface Holding {
  * The holdings are a ring of linked entries in the order in which they began. A Map would be less code, and was measured: its
  * table is made anew every few dozen releases, and V8 lets each old table point to the next one, so that one that has come
  * into the old generation keeps all later ones alive, with every request that they ever held, until the next full collection.
- * At 28,000 requests a second minor collections took six times as long. Hence also: an entry that leaves forgets its neighbours.
+ * At 28,000 requests a second minor collections took six times as long. Therefore an entry that leaves also drops its links.
  *
- * @param giveWay is called once for a holder that must stop; what it held is released already.
+ * @param cutOff is called once for a holder that must stop; its holding is released already.
  */
 export function createHoldings<Holder>(options: {
   readonly bytesMax: number;

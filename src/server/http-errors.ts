@@ -91,7 +91,7 @@ function isCallersMistake(error: unknown): error is Error & { readonly statusCod
   );
 }
 
-/** What a socket is told when its bytes are not a request that can be answered the usual way. */
+/** The raw answer to bytes that are no request which the server could answer. */
 export function clientErrorResponse(error: NodeJS.ErrnoException): string {
   const [status, message] = describeClientError(error.code);
   const body = JSON.stringify({ errors: [{ message, extensions: { code: "BAD_USER_INPUT" } }] });

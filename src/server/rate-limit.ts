@@ -6,7 +6,7 @@ import { RATE_LIMITED_ADDRESSES_MAX } from "./limits.ts";
 const WINDOW_MS = 60_000;
 /** Who was refused comes back within this after the minute is over. */
 const RETRY_SPREAD_MS = 5_000;
-/** How much is left is nobody's business on each answer of a hot path; who is refused is told how long to wait. */
+/** Answers of the hot path carry no rate-limit headers; a rejected caller gets the time to wait. */
 const NO_HEADERS = {
   "x-ratelimit-limit": false,
   "x-ratelimit-remaining": false,

@@ -7,7 +7,7 @@ import { ApiError } from "../errors.ts";
 import { badUserInput } from "../resolvers/arguments.ts";
 import { createHoldings, type Holdings } from "./holdings.ts";
 
-/** How long those wait, at the least, whose body gave way; they come back spread over as long again. */
+/** The least wait of a caller whose body was cut off; retries are spread over as long again. */
 const RETRY_AFTER_MS = 1_000;
 
 type Done = (error: Error | null, body?: unknown) => void;
@@ -25,7 +25,7 @@ export function acceptJsonOnly(
     readonly bytesMax: number;
     readonly monotonicMs: () => number;
     readonly random: () => number;
-    /** Told of each body that gave way. */
+    /** Called for each body that was cut off. */
     readonly onCutOff: () => void;
   },
 ): void {

@@ -443,7 +443,7 @@ describe("the errors of an answer", () => {
     );
   });
 
-  test("the gravest one counts, although it is left out", async () => {
+  test("the most severe one counts, although it is left out", async () => {
     const fields = Array.from({ length: ERRORS_MAX }, (_, index) => `a${index}: erasure(id: "") { id }`);
     const query = `{ ${fields.join(" ")} late: erasure(id: "gone") { id } }`;
     const answer = await expectSame({ query });

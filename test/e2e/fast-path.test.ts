@@ -4,8 +4,8 @@ import { type ComparedApis, startCompared } from "../support/compared-apis.ts";
 import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
 
 /**
- * The usual request goes past Apollo Server. What is told to callers, to the log and to the metrics must not depend on
- * that: requests that are usual, and those that are nearly, are sent to a server with the short way and to one without.
+ * The fast path goes past Apollo Server. Answers, logs and metrics must not depend on that: requests for the fast path, and
+ * nearly such ones, are sent to a server that has it and to one that has not.
  * (execution.test.ts does it for what operations do.)
  */
 

@@ -70,7 +70,7 @@ describe("a store that is gone", () => {
     expectRetryable(await api.post({ query }), "STORE_UNAVAILABLE");
   });
 
-  test("spoils only the fields that read it, and the gravest status wins", async () => {
+  test("spoils only the fields that read it, and the most severe status wins", async () => {
     const api = await start();
     await api.engine.close();
     const answer = await api.post({

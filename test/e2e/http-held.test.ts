@@ -40,7 +40,7 @@ const LARGE = JSON.stringify({
 const SMALL = { query: "{ __typename }" };
 
 describe("bodies under way", () => {
-  test("may be so many bytes together; then the eldest gives way, and those who are quick are served", async () => {
+  test("may be so many bytes together; then the oldest is cut off, and fast requests are served", async () => {
     const cut = Promise.withResolvers<string>();
     const api = await start({
       override: () => ({ held: { bodiesBytesMax: 10_000 }, onCutOff: cut.resolve }),

@@ -66,7 +66,7 @@ describe("every request is observed once", () => {
     await expect.poll(outcomes).toEqual(["SeenPosts CLIENT_GONE"]);
   });
 
-  test("by the gravest of its errors", async () => {
+  test("by the most severe of its errors", async () => {
     const { url, outcomes } = await observing(({ store }) => ({
       store: {
         ...store,

@@ -8,7 +8,7 @@ import { createLogger } from "../../src/telemetry/logger.ts";
 import { type Api, type GraphQLAnswer, type HttpAnswer, startApi } from "./api.ts";
 
 /**
- * Two servers that are to answer the same: one compiles operations and answers usual requests without Apollo Server, the
+ * Two servers that are to answer the same: one compiles operations and answers requests on the fast path, without Apollo Server, the
  * other leaves everything to Apollo Server and graphql-js.
  */
 export interface ComparedApis {

@@ -16,7 +16,7 @@ function make({ bytesMax = 100, msMax = 1_000 } = {}) {
 }
 
 describe("what callers make the process hold", () => {
-  test("may reach its bytes, and at one more the eldest gives way", () => {
+  test("may reach the limit, and at one byte more the oldest is cut off", () => {
     const { holdings, ended, open } = make();
     const [a, b, c] = ["a", "b", "c"].map(open);
     a?.add(40);
@@ -27,20 +27,20 @@ describe("what callers make the process hold", () => {
     expect([ended, holdings.bytes()]).toEqual([["a"], 61]);
   });
 
-  test("as many give way as must", () => {
+  test("as many are cut off as necessary", () => {
     const { holdings, ended, open } = make();
     for (const name of ["a", "b", "c"]) open(name).add(30);
     open("d").add(70);
     expect([ended, holdings.bytes()]).toEqual([["a", "b"], 100]);
   });
 
-  test("one that holds too much alone gives way itself", () => {
+  test("one that alone holds too much is cut off itself", () => {
     const { holdings, ended, open } = make();
     open("a").add(101);
     expect([ended, holdings.bytes()]).toEqual([["a"], 0]);
   });
 
-  test("who has let go is neither counted nor ended, and may begin anew as the youngest", () => {
+  test("a released holding is neither counted nor cut off, and may begin anew as the youngest", () => {
     const { holdings, ended, open, wait } = make();
     const a = open("a");
     a.add(90);
@@ -67,7 +67,7 @@ describe("what callers make the process hold", () => {
     expect([ended, holdings.bytes()]).toEqual([["a"], 2]);
   });
 
-  test("one that is told to give way may release itself, and others", () => {
+  test("a holder that is cut off may release itself, and others", () => {
     const ended: string[] = [];
     const names = ["a", "b", "c"];
     const holdings = createHoldings<string>({
