@@ -1,20 +1,20 @@
-// npm run bench        the lines of the table that take minutes: ingest, drain, reads, start-up; about 9 minutes
+// npm run bench        the benchmarks that take minutes: ingest, drain, reads, start-up; about 9 minutes
 // npm run bench:long   the others; about 22 minutes
 //
 //   -- --quick           fewer and shorter rounds: an indication, in 3 minutes
-//   -- --only 1,7        these lines
+//   -- --only 1,7        these benchmarks
 //   -- --out DIR         where JSON and plots go: bench/results/ unless given (bench-output/ with --quick)
-//   -- --minutes N       how long line 4 lasts: 5 unless given
-//   -- --before DIR      lines 1, 3 and 5 also measure the service as built in that checkout, to tell what a change is worth
+//   -- --minutes N       how long benchmark 4 lasts: 5 unless given
+//   -- --before DIR      benchmarks 1, 3 and 5 also measure the service as built in that checkout, to tell what a change is worth
 //   -- --cpu-prof DIR    the service's processes leave their CPU profiles there
 //
 // Prints each goal with its figure, and whether it is met. A missed goal is a finding, not a failure.
 
 import { parseArgs } from "node:util";
-import { LINES, LONG_LINES } from "./lines.ts";
+import { BENCHMARKS, LONG_BENCHMARKS } from "./benchmarks.ts";
+import type { Benchmark, Size } from "./support/benchmark.ts";
 import { environmentLine, readEnvironment } from "./support/environment.ts";
 import { type Goal, goalLines, verdictOn } from "./support/goals.ts";
-import type { Line, Size } from "./support/line.ts";
 import { tableLines, writeResult } from "./support/report.ts";
 
 const MINUTES_MAX = 24 * 60;
@@ -34,25 +34,25 @@ const { values } = parseArgs({
 const size: Size = values.smoke ? "smoke" : values.quick ? "quick" : "full";
 const directory = values.out ?? (size === "full" ? "bench/results" : "bench-output");
 const minutes = values.minutes === undefined ? null : minutesOf(values.minutes);
-const chosen = chosenLines(values.long ? LONG_LINES : LINES, values.only);
+const chosen = chosenBenchmarks(values.long ? LONG_BENCHMARKS : BENCHMARKS, values.only);
 
 const startedMs = performance.now();
 const seconds = () => `${((performance.now() - startedMs) / 1_000).toFixed(0).padStart(4)} s`;
-const all: { readonly line: Line; readonly goals: readonly Goal[] }[] = [];
-const failed: Line[] = [];
-for (const line of chosen) {
+const all: { readonly benchmark: Benchmark; readonly goals: readonly Goal[] }[] = [];
+const failed: Benchmark[] = [];
+for (const benchmark of chosen) {
   try {
-    await run(line);
+    await run(benchmark);
   } catch (error) {
     // The others took their time, and are worth their summary.
     console.error(error);
-    failed.push(line);
+    failed.push(benchmark);
   }
 }
 
 console.log(`\n== goal, figure, met or not (${size}; ${seconds().trim()})`);
-for (const { line, goals } of all)
-  console.log(`\n${line.number}. ${line.title}\n${goalLines(goals).join("\n")}`);
+for (const { benchmark, goals } of all)
+  console.log(`\n${benchmark.number}. ${benchmark.title}\n${goalLines(goals).join("\n")}`);
 const verdicts = all.flatMap(({ goals }) => goals.map(verdictOn));
 const count = (verdict: string) => verdicts.filter((one) => one === verdict).length;
 console.log(
@@ -63,10 +63,10 @@ if (failed.length > 0) {
   process.exitCode = 1;
 }
 
-async function run(line: Line): Promise<void> {
+async function run(benchmark: Benchmark): Promise<void> {
   const environment = await readEnvironment();
-  console.log(`\n== ${line.number}. ${line.title}\n${environmentLine(environment)}`);
-  const measured = await line.measure({
+  console.log(`\n== ${benchmark.number}. ${benchmark.title}\n${environmentLine(environment)}`);
+  const measured = await benchmark.measure({
     size,
     say: (text) => console.log(`${seconds()}  ${text}`),
     profileDirectory: values["cpu-prof"] ?? null,
@@ -75,8 +75,8 @@ async function run(line: Line): Promise<void> {
   });
   for (const table of measured.tables) console.log(`\n${tableLines(table).join("\n")}`);
   console.log(`\n${goalLines(measured.goals).join("\n")}`);
-  await writeResult(directory, { line, size, environment, measured });
-  all.push({ line, goals: measured.goals });
+  await writeResult(directory, { benchmark, size, environment, measured });
+  all.push({ benchmark: benchmark, goals: measured.goals });
 }
 
 function minutesOf(text: string): number {
@@ -85,11 +85,11 @@ function minutesOf(text: string): number {
   return minutes;
 }
 
-function chosenLines(lines: readonly Line[], only: string | undefined): readonly Line[] {
-  if (only === undefined) return lines;
+function chosenBenchmarks(benchmarks: readonly Benchmark[], only: string | undefined): readonly Benchmark[] {
+  if (only === undefined) return benchmarks;
   const numbers = only.split(",").map(Number);
-  const found = lines.filter(({ number }) => numbers.includes(number));
+  const found = benchmarks.filter(({ number }) => numbers.includes(number));
   if (found.length === 0)
-    throw new Error(`--only takes some of ${lines.map(({ number }) => number).join(",")}`);
+    throw new Error(`--only takes some of ${benchmarks.map(({ number }) => number).join(",")}`);
   return found;
 }

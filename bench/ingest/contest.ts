@@ -1,8 +1,8 @@
 import { connect } from "nats";
 import { type NatsOptions, startNats } from "../../test/support/servers/nats.ts";
-import type { LineOptions, Size, Table } from "../support/line.ts";
+import type { BenchmarkOptions, Size, Table } from "../support/benchmark.ts";
 import { startLoadGenerator } from "../support/load.ts";
-import { type Arm, type ArmName, startArms, stopArms } from "./arms.ts";
+import { type Contestant, type ContestantName, startContestants, stopContestants } from "./contestants.ts";
 import { measureRounds, medianOf, type Runs } from "./rounds.ts";
 
 const SIZES: Record<Size, { readonly rounds: number; readonly roundMs: number }> = {
@@ -11,7 +11,7 @@ const SIZES: Record<Size, { readonly rounds: number; readonly roundMs: number }>
   smoke: { rounds: 1, roundMs: 200 },
 };
 
-export const NAMES: Record<ArmName, string> = {
+export const NAMES: Record<ContestantName, string> = {
   service: "this service",
   before: "this service, as built in --before",
   jwt: "this service, AUTH=jwt",
@@ -24,45 +24,45 @@ export const NAMES: Record<ArmName, string> = {
 /** What each arm did at one number of connections. */
 export interface Contest {
   readonly connections: number;
-  of(arm: ArmName): Runs;
+  of(contestant: ContestantName): Runs;
   readonly all: readonly Runs[];
 }
 
-/** Starts NATS and the arms, and measures those named at each number of connections. */
+/** Starts NATS and the contestants, and measures those named at each number of connections. */
 export async function runContests(
   natsOptions: NatsOptions,
-  contests: readonly { readonly connections: number; readonly arms: readonly ArmName[] }[],
-  { size, say, profileDirectory, beforeDirectory }: LineOptions,
+  contests: readonly { readonly connections: number; readonly contestants: readonly ContestantName[] }[],
+  { size, say, profileDirectory, beforeDirectory }: BenchmarkOptions,
 ): Promise<Contest[]> {
   const nats = await startNats(natsOptions);
   const generator = await startLoadGenerator();
   const connection = await connect({ servers: nats.servers });
-  let started: Arm[] = [];
+  let started: Contestant[] = [];
   try {
-    started = await startArms({
+    started = await startContestants({
       natsServers: nats.servers,
       replicas: nats.nodes.length,
-      names: [...new Set(contests.flatMap(({ arms }) => arms))],
+      names: [...new Set(contests.flatMap(({ contestants }) => contestants))],
       profileDirectory,
       beforeDirectory,
     });
     const found: Contest[] = [];
-    for (const { connections, arms } of contests) {
-      const taking = started.filter(({ name }) => name === "before" || arms.includes(name));
+    for (const { connections, contestants } of contests) {
+      const taking = started.filter(({ name }) => name === "before" || contestants.includes(name));
       say(`${connections} connections: ${taking.map(({ name }) => name).join(", ")}`);
       const all = await measureRounds({
-        arms: taking,
+        contestants: taking,
         connections,
         ...SIZES[size],
         generator,
         manager: await connection.jetstreamManager(),
         natsPids: nats.nodes.map(({ pid }) => pid),
       });
-      found.push({ connections, all, of: (arm) => runsOf(all, arm) });
+      found.push({ connections, all, of: (contestant) => runsOf(all, contestant) });
     }
     return found;
   } finally {
-    await stopArms(started);
+    await stopContestants(started);
     generator.stop();
     await connection.close();
     await nats.stop();
@@ -75,7 +75,7 @@ export function tableOf({ connections, all }: Contest): Table {
     title: connections === 1 ? "1 connection" : `${connections} connections`,
     rows: Object.fromEntries(
       all.map((runs) => [
-        NAMES[runs.arm],
+        NAMES[runs.contestant],
         {
           "mutations/s": medianOf(runs, "perSecond"),
           "p50 ms": medianOf(runs, "p50Ms"),
@@ -89,8 +89,8 @@ export function tableOf({ connections, all }: Contest): Table {
   };
 }
 
-function runsOf(all: readonly Runs[], arm: ArmName): Runs {
-  const found = all.find((runs) => runs.arm === arm);
-  if (found === undefined) throw new Error(`${arm} was not measured`);
+function runsOf(all: readonly Runs[], contestant: ContestantName): Runs {
+  const found = all.find((runs) => runs.contestant === contestant);
+  if (found === undefined) throw new Error(`${contestant} was not measured`);
   return found;
 }

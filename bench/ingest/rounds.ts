@@ -4,7 +4,7 @@ import type { LoadGenerator, LoadRequest } from "../support/load.ts";
 import { IMPRESSIONS_PER_MUTATION, mutationBody } from "../support/mutations.ts";
 import { cpuMsOf } from "../support/process-usage.ts";
 import { median } from "../support/statistics.ts";
-import type { Arm, ArmName } from "./arms.ts";
+import type { Contestant, ContestantName } from "./contestants.ts";
 
 /** What an arm did in one round. */
 interface Round {
@@ -18,7 +18,7 @@ interface Round {
 
 /** All rounds of an arm at one number of connections, the warm-up left out. */
 export interface Runs {
-  readonly arm: ArmName;
+  readonly contestant: ContestantName;
   readonly rounds: readonly Round[];
 }
 
@@ -31,9 +31,9 @@ const POSTS = 5_000;
  */
 const REST_MS = 700;
 
-/** Lets the arms take turns: in each round every arm once, each time another one first. */
+/** Lets the contestants take turns: in each round every arm once, each time another one first. */
 export async function measureRounds(options: {
-  readonly arms: readonly Arm[];
+  readonly contestants: readonly Contestant[];
   readonly connections: number;
   readonly rounds: number;
   readonly roundMs: number;
@@ -42,32 +42,32 @@ export async function measureRounds(options: {
   /** Of the nodes; their CPU counts together. */
   readonly natsPids: readonly number[];
 }): Promise<Runs[]> {
-  const { arms, connections, rounds, roundMs, generator, manager, natsPids } = options;
+  const { contestants, connections, rounds, roundMs, generator, manager, natsPids } = options;
   const nowMs = Date.now();
-  const requests = new Map<ArmName, readonly LoadRequest[]>();
-  for (const arm of arms) requests.set(arm.name, await requestsFor(arm, nowMs));
-  const measured = new Map<ArmName, Round[]>(arms.map(({ name }) => [name, []]));
+  const requests = new Map<ContestantName, readonly LoadRequest[]>();
+  for (const contestant of contestants) requests.set(contestant.name, await requestsFor(contestant, nowMs));
+  const measured = new Map<ContestantName, Round[]>(contestants.map(({ name }) => [name, []]));
   // The first round warms up, and is not counted.
   for (let round = 0; round <= rounds; round++) {
-    for (let turn = 0; turn < arms.length; turn++) {
-      const arm = arms[(turn + round) % arms.length] as Arm;
-      const before = [cpuMsOf(arm.pid), cpuMsOfAll(natsPids)] as const;
+    for (let turn = 0; turn < contestants.length; turn++) {
+      const contestant = contestants[(turn + round) % contestants.length] as Contestant;
+      const before = [cpuMsOf(contestant.pid), cpuMsOfAll(natsPids)] as const;
       const result = await generator.run({
-        url: `${arm.url}/graphql`,
-        requests: requests.get(arm.name) ?? [],
+        url: `${contestant.url}/graphql`,
+        requests: requests.get(contestant.name) ?? [],
         expected: `"accepted":${IMPRESSIONS_PER_MUTATION}`,
         connections,
         durationMs: roundMs,
       });
       const answered = (result.perSecond * roundMs) / 1_000;
-      const serverCpuUs = ((cpuMsOf(arm.pid) - before[0]) * 1_000) / answered;
+      const serverCpuUs = ((cpuMsOf(contestant.pid) - before[0]) * 1_000) / answered;
       const natsCpuUs = ((cpuMsOfAll(natsPids) - before[1]) * 1_000) / answered;
-      await manager.streams.purge(arm.stream);
+      await manager.streams.purge(contestant.stream);
       await sleep(REST_MS);
-      if (round > 0) measured.get(arm.name)?.push({ ...result, serverCpuUs, natsCpuUs });
+      if (round > 0) measured.get(contestant.name)?.push({ ...result, serverCpuUs, natsCpuUs });
     }
   }
-  return [...measured].map(([arm, rounds]) => ({ arm, rounds }));
+  return [...measured].map(([contestant, rounds]) => ({ contestant, rounds }));
 }
 
 function cpuMsOfAll(pids: readonly number[]): number {
@@ -89,7 +89,7 @@ export function ratioOf(ours: Runs, theirs: Runs, figure: keyof Round): number {
   );
 }
 
-function requestsFor(arm: Arm, nowMs: number): Promise<LoadRequest[]> {
+function requestsFor(contestant: Contestant, nowMs: number): Promise<LoadRequest[]> {
   return Promise.all(
     Array.from({ length: BODIES }, async (_, index) => {
       const userId = `user-${String(index).padStart(7, "0")}`;
@@ -99,7 +99,7 @@ function requestsFor(arm: Arm, nowMs: number): Promise<LoadRequest[]> {
       );
       return {
         body: mutationBody({ userId, postIds, lastViewMs: nowMs - index }),
-        headers: await arm.headersOf(userId),
+        headers: await contestant.headersOf(userId),
       };
     }),
   );

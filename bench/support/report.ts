@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Benchmark, Measured, Size, Table } from "./benchmark.ts";
 import { drawCharts } from "./chart.ts";
 import { type Environment, environmentLine } from "./environment.ts";
 import { rounded, verdictOn } from "./goals.ts";
-import type { Line, Measured, Size, Table } from "./line.ts";
 
 /** A table as text, its columns aligned. */
 export function tableLines({ title, rows }: Table): string[] {
@@ -26,18 +26,18 @@ export function tableLines({ title, rows }: Table): string[] {
 export async function writeResult(
   directory: string,
   found: {
-    readonly line: Line;
+    readonly benchmark: Benchmark;
     readonly size: Size;
     readonly environment: Environment;
     readonly measured: Measured;
   },
 ): Promise<void> {
-  const { line, size, environment, measured } = found;
+  const { benchmark, size, environment, measured } = found;
   const { goals, tables, charts, servers } = measured;
   await mkdir(directory, { recursive: true });
   const report = {
-    line: line.number,
-    title: line.title,
+    line: benchmark.number,
+    title: benchmark.title,
     size,
     environment: { ...environment, servers },
     goals: goals.map((goal) => ({
@@ -47,10 +47,10 @@ export async function writeResult(
     })),
     tables: tables.map(({ title, rows }) => ({ title, rows: mapCells(rows) })),
   };
-  await writeFile(join(directory, `${line.name}.json`), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(join(directory, `${benchmark.name}.json`), `${JSON.stringify(report, null, 2)}\n`);
   if (charts.length === 0) return;
-  const svg = drawCharts(line.title, charts, environmentLine(environment));
-  await writeFile(join(directory, `${line.name}.svg`), svg);
+  const svg = drawCharts(benchmark.title, charts, environmentLine(environment));
+  await writeFile(join(directory, `${benchmark.name}.svg`), svg);
 }
 
 function mapCells(rows: Table["rows"]): Table["rows"] {

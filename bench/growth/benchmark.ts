@@ -1,7 +1,7 @@
 import { freeBasePort } from "../../test/support/servers/ports.ts";
 import { drainQueue } from "../drain/cluster-rounds.ts";
 import { type ClusterBench, openClusterBench } from "../drain/installations.ts";
-import type { Line, LineOptions, Size, Table } from "../support/line.ts";
+import type { Benchmark, BenchmarkOptions, Size, Table } from "../support/benchmark.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { tableLines } from "../support/report.ts";
 import { jmxOption, nodetool, storedBytes } from "./nodetool.ts";
@@ -56,7 +56,7 @@ const VIEWS_PER_USER = 100;
 const FIRST_MUTATION = 1_000_000;
 
 /** What more data, nodes and workers do to speed and to disk. There is no goal: docs/capacity.md says what follows. */
-export const growth: Line = {
+export const growth: Benchmark = {
   number: 6,
   name: "growth",
   title: "How cost grows: data, nodes, workers, bytes",
@@ -97,7 +97,7 @@ async function growData(
   bench: ClusterBench,
   jmxPort: number,
   { base, factors, questions }: GrowthSize,
-  { say }: LineOptions,
+  { say }: BenchmarkOptions,
 ): Promise<Table[]> {
   const { installation } = bench;
   const { keyspace, cassandra } = installation;
@@ -152,7 +152,7 @@ async function growData(
 async function growWorkers(
   bench: ClusterBench,
   { workers, drained }: GrowthSize,
-  { say }: LineOptions,
+  { say }: BenchmarkOptions,
 ): Promise<Table> {
   const rows: Record<string, Record<string, number>> = {};
   let first = FIRST_MUTATION;
@@ -180,7 +180,7 @@ async function growWorkers(
 }
 
 /** The same on more nodes, each of which has all of the data. */
-async function growNodes({ nodes, drained }: GrowthSize, { say }: LineOptions): Promise<Table> {
+async function growNodes({ nodes, drained }: GrowthSize, { say }: BenchmarkOptions): Promise<Table> {
   const rows: Record<string, Record<string, number>> = {};
   for (const count of nodes) {
     say(`${count} Cassandra nodes`);

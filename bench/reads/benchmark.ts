@@ -6,8 +6,8 @@ import { createTemporaryDirectory } from "../../test/support/directory.ts";
 import { startCassandra } from "../../test/support/servers/cassandra.ts";
 import { startNats } from "../../test/support/servers/nats.ts";
 import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/support/servers/toolchain.ts";
+import type { Benchmark, Size, Table } from "../support/benchmark.ts";
 import type { Goal } from "../support/goals.ts";
-import type { Line, Size, Table } from "../support/line.ts";
 
 const SIZES: Record<
   Size,
@@ -38,7 +38,7 @@ interface Report {
 }
 
 /** What a recommender waits for: run.ts on servers of its own, with less data. */
-export const reads: Line = {
+export const reads: Benchmark = {
   number: 5,
   name: "recommender-reads",
   title: "Reads: the recommender's questions, times the same CQL with the bare driver",

@@ -4,9 +4,9 @@ import { promisify } from "node:util";
 import type { ServiceProcess } from "../../test/support/service-process.ts";
 import { VIEWS_PER_USER } from "../reads/dataset.ts";
 import { startApiAndWorker } from "../support/api-and-worker.ts";
+import type { Benchmark, Measured, Size } from "../support/benchmark.ts";
 import { type ChildServer, startChildServer } from "../support/child-server.ts";
 import { type BenchInstallation, openInstallation } from "../support/installation.ts";
-import type { Line, Measured, Size } from "../support/line.ts";
 import { type OpenLoad, startOpenLoad } from "../support/load.ts";
 import { median } from "../support/statistics.ts";
 import {
@@ -59,7 +59,7 @@ const FIRST_MUTATION = 100_000;
 const STEADY_PER_SECOND_DEFAULT = 60;
 
 /** A notification brings everyone into the app: the same load on the service, and on a route that inserts into MariaDB. */
-export const campaign: Line = {
+export const campaign: Benchmark = {
   number: 2,
   name: "campaign",
   title: "A campaign: steady load, a burst of ten times as much, steady load again",

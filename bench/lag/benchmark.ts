@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineDocument } from "../../src/generated/operations.ts";
 import { query } from "../../test/support/graphql-request.ts";
 import { startApiAndWorker } from "../support/api-and-worker.ts";
+import type { Benchmark, Measured, Size } from "../support/benchmark.ts";
 import { openInstallation } from "../support/installation.ts";
-import type { Line, Measured, Size } from "../support/line.ts";
 import { type LoadSecond, startOpenLoad } from "../support/load.ts";
 import { median, percentile } from "../support/statistics.ts";
 import { type Sample, sampleLag } from "./sampler.ts";
@@ -47,7 +47,7 @@ interface Stage {
 }
 
 /** From the acknowledgement until a recommender can know: everything on this machine, for as long as it takes to see growth. */
-export const lag: Line = {
+export const lag: Benchmark = {
   number: 4,
   name: "lag",
   title: "End to end: API, workers, NATS and Cassandra on one machine",

@@ -1,13 +1,13 @@
 import { NATS_VERSION } from "../../test/support/servers/toolchain.ts";
+import type { Benchmark } from "../support/benchmark.ts";
 import type { Chart } from "../support/chart.ts";
 import type { Goal } from "../support/goals.ts";
-import type { Line } from "../support/line.ts";
-import type { ArmName } from "./arms.ts";
 import { type Contest, NAMES, runContests, tableOf } from "./contest.ts";
+import type { ContestantName } from "./contestants.ts";
 import { medianOf, ratioOf } from "./rounds.ts";
 
 /** How fast `recordImpressions` is acknowledged, against what people would write by hand. */
-export const ingest: Line = {
+export const ingest: Benchmark = {
   number: 1,
   name: "ingest",
   title: "Ingest: recordImpressions of 10 impressions, acknowledged by JetStream",
@@ -15,9 +15,9 @@ export const ingest: Line = {
     const [at64, at8, at1] = (await runContests(
       {},
       [
-        { connections: 64, arms: ["service", "jwt", "bare", "yoga", "mercurius", "grouped"] },
-        { connections: 8, arms: ["service", "bare", "grouped"] },
-        { connections: 1, arms: ["service", "bare", "grouped"] },
+        { connections: 64, contestants: ["service", "jwt", "bare", "yoga", "mercurius", "grouped"] },
+        { connections: 8, contestants: ["service", "bare", "grouped"] },
+        { connections: 1, contestants: ["service", "bare", "grouped"] },
       ],
       options,
     )) as [Contest, Contest, Contest];
@@ -45,14 +45,14 @@ export const ingest: Line = {
 };
 
 /** The same where an acknowledgement says most: three replicas, each of which has synced its disk. */
-export const replicatedIngest: Line = {
+export const replicatedIngest: Benchmark = {
   number: 1,
   name: "ingest-r3",
   title: "Ingest on three NATS nodes, every message synced on a majority (sync_interval: always)",
   async measure(options) {
     const [at64] = (await runContests(
       { nodes: 3, config: { syncAlways: true } },
-      [{ connections: 64, arms: ["service", "bare", "grouped"] }],
+      [{ connections: 64, contestants: ["service", "bare", "grouped"] }],
       options,
     )) as [Contest];
     return {
@@ -64,7 +64,7 @@ export const replicatedIngest: Line = {
   },
 };
 
-function times(contest: Contest, against: ArmName, atLeast: number): Goal {
+function times(contest: Contest, against: ContestantName, atLeast: number): Goal {
   return {
     what: `${connections(contest)}: rate, times ${NAMES[against]}`,
     unit: "x",
@@ -96,6 +96,6 @@ function chartsOf({ all }: Contest): Chart[] {
   ).map(([title, figure]) => ({
     kind: "bars",
     title,
-    bars: all.map((runs) => ({ name: NAMES[runs.arm], value: medianOf(runs, figure) })),
+    bars: all.map((runs) => ({ name: NAMES[runs.contestant], value: medianOf(runs, figure) })),
   }));
 }

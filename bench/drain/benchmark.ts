@@ -1,5 +1,5 @@
+import type { Benchmark, BenchmarkOptions, Measured, Size } from "../support/benchmark.ts";
 import { NODE_OPTIONS_OF_THE_IMAGE } from "../support/image.ts";
-import type { Line, LineOptions, Measured, Size } from "../support/line.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { median } from "../support/statistics.ts";
 import { type DrainRounds, measureDrain, ratioOf, startContestants } from "./cluster-rounds.ts";
@@ -15,7 +15,7 @@ const SIZES: Record<Size, { readonly rounds: number; readonly cluster: number; r
   };
 
 /** How fast workers empty a full queue. */
-export const drain: Line = {
+export const drain: Benchmark = {
   number: 3,
   name: "drain",
   title: "Drain: from a full queue into the store",
@@ -76,7 +76,7 @@ export const drain: Line = {
   },
 };
 
-async function measureCluster({ size, say, profileDirectory, beforeDirectory }: LineOptions): Promise<{
+async function measureCluster({ size, say, profileDirectory, beforeDirectory }: BenchmarkOptions): Promise<{
   readonly uniform: DrainRounds;
   readonly campaign: DrainRounds;
   readonly servers: Measured["servers"];
@@ -105,7 +105,7 @@ async function measureCluster({ size, say, profileDirectory, beforeDirectory }: 
   }
 }
 
-async function measureEmbedded({ size, say }: LineOptions): Promise<EmbeddedRound[]> {
+async function measureEmbedded({ size, say }: BenchmarkOptions): Promise<EmbeddedRound[]> {
   const { rounds, embedded } = SIZES[size];
   say(`embedded: ${rounds} rounds of ${embedded} impressions`);
   const measured: EmbeddedRound[] = [];

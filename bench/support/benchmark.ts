@@ -5,17 +5,17 @@ import type { Goal } from "./goals.ts";
 export type Size = "full" | "quick" | "smoke";
 
 /** One line of the bench's table: a question about the service's speed, size or growth, with goals of its own. */
-export interface Line {
+export interface Benchmark {
   /** As in the table, and for `--only`. */
   readonly number: number;
   /** Of its files in bench/results/. */
   readonly name: string;
   readonly title: string;
   /** Starts what it needs, measures, stops it again. */
-  measure(options: LineOptions): Promise<Measured>;
+  measure(options: BenchmarkOptions): Promise<Measured>;
 }
 
-export interface LineOptions {
+export interface BenchmarkOptions {
   readonly size: Size;
   /** Says how far it is; a measurement takes minutes. */
   readonly say: (text: string) => void;

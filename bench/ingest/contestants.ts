@@ -4,14 +4,14 @@ import { AUDIENCE, createTokenIssuer, ISSUER } from "../../test/support/tokens.t
 import { type ChildServer, startChildServer } from "../support/child-server.ts";
 
 /** A server that answers the same mutation, with a stream of its own on the same NATS. */
-export interface Arm extends ChildServer {
-  readonly name: ArmName;
+export interface Contestant extends ChildServer {
+  readonly name: ContestantName;
   readonly stream: string;
   /** What a client of that user sends beside the mutation. */
   headersOf(userId: string): Promise<Readonly<Record<string, string>>>;
 }
 
-export type ArmName = "service" | "before" | "jwt" | "bare" | "yoga" | "mercurius" | "grouped";
+export type ContestantName = "service" | "before" | "jwt" | "bare" | "yoga" | "mercurius" | "grouped";
 
 const BASELINES = ["bare", "yoga", "mercurius", "grouped"] as const;
 /** Room for what is published in one round; it is purged after each. */
@@ -21,14 +21,14 @@ const QUEUE_MAX_BYTES = "4GiB";
  * Starts what is named of the service's API (without authentication, the same from another checkout, with tokens signed by
  * RS256) and of the four baselines, each a process; none has a store to write to.
  */
-export async function startArms(options: {
+export async function startContestants(options: {
   readonly natsServers: readonly string[];
   readonly replicas: number;
-  readonly names: readonly ArmName[];
+  readonly names: readonly ContestantName[];
   readonly profileDirectory: string | null;
   readonly beforeDirectory: string | null;
-}): Promise<Arm[]> {
-  const environmentOf = (name: ArmName) => ({
+}): Promise<Contestant[]> {
+  const environmentOf = (name: ContestantName) => ({
     NODE_ENV: "production",
     ENGINE: "cluster",
     NATS_SERVERS: options.natsServers.join(","),
@@ -53,11 +53,11 @@ export async function startArms(options: {
     options.profileDirectory === null
       ? {}
       : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profileDirectory}` };
-  const started: Arm[] = [];
+  const started: Contestant[] = [];
   async function startApi(
     name: "service" | "before" | "jwt",
     more: Readonly<Record<string, string>>,
-    headersOf: Arm["headersOf"],
+    headersOf: Contestant["headersOf"],
     root?: string,
   ): Promise<void> {
     const service = await startServiceProcess({ ...environmentOf(name), ...more }, "api", root);
@@ -79,12 +79,12 @@ export async function startArms(options: {
     }
     return started;
   } catch (error) {
-    await stopArms(started);
+    await stopContestants(started);
     throw error;
   }
 }
 
-function streamOf(name: ArmName): string {
+function streamOf(name: ContestantName): string {
   return name.toUpperCase();
 }
 
@@ -92,6 +92,6 @@ async function withoutHeaders(): Promise<Readonly<Record<string, string>>> {
   return {};
 }
 
-export async function stopArms(arms: readonly Arm[]): Promise<void> {
-  await Promise.all(arms.map((arm) => arm.stop()));
+export async function stopContestants(contestants: readonly Contestant[]): Promise<void> {
+  await Promise.all(contestants.map((contestant) => contestant.stop()));
 }

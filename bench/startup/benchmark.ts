@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createTemporaryDirectory } from "../../test/support/directory.ts";
-import type { Line, Size } from "../support/line.ts";
+import type { Benchmark, Size } from "../support/benchmark.ts";
 import { mutationBody } from "../support/mutations.ts";
 import { memoryOf } from "../support/process-usage.ts";
 import { median } from "../support/statistics.ts";
@@ -25,7 +25,7 @@ interface Start {
 }
 
 /** What it takes to have the service: time, memory, disk. */
-export const startup: Line = {
+export const startup: Benchmark = {
   number: 7,
   name: "startup",
   title: "Start-up and size, on the embedded engine",
