@@ -1,6 +1,6 @@
 import { attempt, Unanswered } from "./bounded.ts";
+import { decodeChunk, KEY_PREFIX, type OutboxChunk } from "./outbox-chunk.ts";
 import type { ImpressionStorage, MaybePromise, OwnerLocks } from "./platform.ts";
-import { decodeSegment, KEY_PREFIX, type Segment } from "./segment.ts";
 
 type Release = () => void;
 
@@ -8,10 +8,10 @@ type Release = () => void;
 export interface Adoption {
   /** Null where another one has the name, and where nobody says so in time. */
   acquire(owner: string): Promise<Release | null>;
-  /** The segments of dead owners, and their names, which are held from now on. */
+  /** The chunks of dead owners, and their names, which are held from now on. */
   takeOver(
     own: string,
-  ): Promise<{ readonly segments: readonly Segment[]; readonly releases: readonly Release[] }>;
+  ): Promise<{ readonly chunks: readonly OutboxChunk[]; readonly releases: readonly Release[] }>;
   /** Removes all that the storage has of this account, whoever wrote it, but what is still wanted. */
   removeAll(isWanted: (key: string) => boolean): Promise<void>;
 }
@@ -45,18 +45,18 @@ export function createAdoption(deps: {
   }
 
   async function adoptFrom(keys: readonly string[], release: Release) {
-    const segments: Segment[] = [];
+    const chunks: OutboxChunk[] = [];
     /** Another account's, or not readable now: another instance has to be able to take it over. */
     let left = false;
     for (const key of keys) {
       const text = await read(key);
       const found = typeof text === "string" ? decode(key, text) : text;
       if (found === undefined) left = true;
-      else if (found !== null && found.views.length > 0) segments.push(found);
+      else if (found !== null && found.views.length > 0) chunks.push(found);
       else if (found !== null) await remove(key);
     }
     if (left) attempt(release);
-    return { segments, releases: left ? [] : [release] };
+    return { chunks, releases: left ? [] : [release] };
   }
 
   /** Undefined where the storage does not tell, null where it has nothing. */
@@ -71,10 +71,10 @@ export function createAdoption(deps: {
   }
 
   /** What can be read of it; undefined where it is not this account's. */
-  function decode(key: string, text: string): Segment | undefined {
-    const { segment, damage } = decodeSegment(key, text, account);
+  function decode(key: string, text: string): OutboxChunk | undefined {
+    const { chunk, damage } = decodeChunk(key, text, account);
     if (damage !== null) onFailure(new Error(`${key}: ${damage}`));
-    return segment;
+    return chunk;
   }
 
   async function remove(key: string): Promise<void> {
@@ -94,14 +94,14 @@ export function createAdoption(deps: {
         const owner = key.split("/")[1] ?? "";
         if (owner !== own) keysOf.set(owner, [...(keysOf.get(owner) ?? []), key]);
       }
-      const segments: Segment[] = [];
+      const chunks: OutboxChunk[] = [];
       const releases: Release[] = [];
       for (const [owner, keys] of keysOf) {
         const release = await acquire(owner);
         if (release === null) continue;
         try {
           const found = await adoptFrom(keys, release);
-          segments.push(...found.segments);
+          chunks.push(...found.chunks);
           releases.push(...found.releases);
         } catch (error) {
           attempt(release);
@@ -109,13 +109,13 @@ export function createAdoption(deps: {
           break;
         }
       }
-      return { segments, releases };
+      return { chunks, releases };
     },
     async removeAll(isWanted) {
       for (const key of await ourKeys()) {
         const text = await read(key);
         if (isWanted(key)) continue;
-        if (typeof text === "string" && decodeSegment(key, text, account).segment !== undefined)
+        if (typeof text === "string" && decodeChunk(key, text, account).chunk !== undefined)
           await remove(key);
       }
     },

@@ -1,13 +1,13 @@
 import { attempt, bounded } from "./bounded.ts";
 import { createClearMark } from "./clear-mark.ts";
 import { createServerClock } from "./clock.ts";
-import { createExchange } from "./exchange.ts";
 import { type ViewDetails, viewProblem } from "./impression.ts";
-import { createJournal } from "./journal.ts";
 import { type CoreOptions, type Dropped, type ImpressionsError, readTuning } from "./options.ts";
+import { createOutbox } from "./outbox.ts";
+import { type WaitingView, withoutEmpty } from "./outbox-chunk.ts";
 import type { MaybePromise, Platform } from "./platform.ts";
-import { type WaitingView, withoutEmpty } from "./segment.ts";
 import { createSender } from "./sender.ts";
+import { createTransport } from "./transport.ts";
 
 /** Records what a user has seen, and brings it to the server. */
 export interface Impressions {
@@ -66,7 +66,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   const uniqueName = () =>
     `${platform.wallMs().toString(36)}-${Math.floor(platform.random() * 2 ** 52).toString(36)}`;
 
-  const journal = createJournal({
+  const outbox = createOutbox({
     storage: platform.storage,
     locks: platform.locks,
     clock,
@@ -81,7 +81,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     account: options.userId ?? "",
     onFailure: onStorageFailure,
   });
-  const exchange = createExchange({
+  const transport = createTransport({
     platform,
     clock,
     userId: options.userId,
@@ -92,10 +92,10 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     platform,
     tuning,
     clock,
-    journal,
-    exchange,
+    outbox,
+    transport,
     report,
-    beforeSending: () => mark.look(journal.forget),
+    beforeSending: () => mark.look(outbox.forget),
     onAcknowledged(count) {
       acknowledged += count;
     },
@@ -103,19 +103,19 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   });
 
   function drop(views: readonly WaitingView[], reason: Dropped["reason"]): void {
-    journal.settle(new Set(views));
+    outbox.settle(new Set(views));
     dropped += views.length;
     const lost = { impressions: views.map(withoutEmpty), reason, total: dropped };
     attempt(() => options.onDropped?.(lost));
   }
 
   function keepBound(): void {
-    const over = journal.waiting.length - tuning.waitingMax;
+    const over = outbox.waiting.length - tuning.waitingMax;
     // What is on its way may have arrived; dropping it would save nothing.
-    if (over > 0) drop(journal.waiting.filter((view) => !sender.isOnItsWay(view)).slice(0, over), "BOUND");
+    if (over > 0) drop(outbox.waiting.filter((view) => !sender.isOnItsWay(view)).slice(0, over), "BOUND");
   }
 
-  const status = (): Status => ({ waiting: journal.waiting.length, acknowledged, dropped });
+  const status = (): Status => ({ waiting: outbox.waiting.length, acknowledged, dropped });
 
   let stopListening: () => void = () => undefined;
   const onPlatformFault = (error: unknown) => report({ code: "PLATFORM", message: String(error) });
@@ -123,12 +123,12 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     stopListening = platform.listen({
       background: () => sender.sendAll(),
       exit() {
-        attempt(journal.save);
+        attempt(outbox.save);
         sender.sendLast();
-        journal.park();
+        outbox.suspend();
       },
       awake() {
-        attempt(journal.unpark, onStorageFailure);
+        attempt(outbox.resume, onStorageFailure);
         sender.awake();
       },
     });
@@ -138,7 +138,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     if (known != null) clock.assume(known);
   }
   async function adopt(): Promise<void> {
-    await journal.adopt();
+    await outbox.adopt();
     keepBound();
   }
   const told = (work: () => Promise<void>) => work().catch(onStorageFailure);
@@ -163,7 +163,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     const ageMs = platform.wallMs() - atMs;
     if (resumedMs !== undefined && ageMs > platform.monotonicMs() - resumedMs + 1) return;
     const stamp = clock.stamp(atMs);
-    journal.add(
+    outbox.add(
       withoutEmpty({
         postId,
         viewedAtMs: stamp.viewedAtMs,
@@ -196,7 +196,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
         attempt(stopListening, onPlatformFault);
         await within(platform, tuning.closeTimeoutMs, sender.flush());
         sender.stop();
-        await within(platform, tuning.closeTimeoutMs, journal.release());
+        await within(platform, tuning.closeTimeoutMs, outbox.release());
         return status();
       })();
       return closing;
@@ -211,7 +211,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
       sender.resume();
     },
     async clear() {
-      const forget = told(journal.clear);
+      const forget = told(outbox.clear);
       sender.giveUp();
       await told(async () => mark.set(uniqueName()));
       // What an earlier run left may be on its way into memory.

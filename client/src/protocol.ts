@@ -1,6 +1,6 @@
 import { INSTANT_MS_MAX } from "./impression.ts";
+import type { WaitingView } from "./outbox-chunk.ts";
 import type { HttpAnswer } from "./platform.ts";
-import type { WaitingView } from "./segment.ts";
 
 /** The documented operation, without what a server need not parse. */
 const DOCUMENT =

@@ -1,11 +1,11 @@
 import { attempt } from "./bounded.ts";
 import type { ServerClock } from "./clock.ts";
-import { type Exchange, nextBatch } from "./exchange.ts";
-import type { Journal } from "./journal.ts";
 import type { ImpressionsError, Tuning } from "./options.ts";
+import type { Outbox } from "./outbox.ts";
+import type { WaitingView } from "./outbox-chunk.ts";
 import type { MaybePromise, Platform } from "./platform.ts";
 import type { Verdict } from "./protocol.ts";
-import type { WaitingView } from "./segment.ts";
+import { nextBatch, type Transport } from "./transport.ts";
 
 /**
  * Decides when to send, and sends: one request at a time, so that a slow network is not filled with copies.
@@ -41,10 +41,10 @@ export interface SenderDependencies {
   readonly platform: Platform;
   readonly tuning: Tuning;
   readonly clock: ServerClock;
-  readonly journal: Journal;
-  readonly exchange: Exchange;
+  readonly outbox: Outbox;
+  readonly transport: Transport;
   readonly report: (error: ImpressionsError) => void;
-  /** Asked before each request; may take views out of the journal. */
+  /** Asked before each request; may take views out of the outbox. */
   readonly beforeSending: () => MaybePromise<void>;
   readonly onAcknowledged: (count: number) => void;
   readonly onRefused: (views: readonly WaitingView[]) => void;
@@ -68,7 +68,7 @@ interface Flight {
 }
 
 export function createSender(deps: SenderDependencies): Sender {
-  const { platform, tuning, clock, journal, exchange, report } = deps;
+  const { platform, tuning, clock, outbox, transport, report } = deps;
   let phase: "starting" | "running" | "stopped" = "starting";
   let paused = false;
   let flight: Flight | undefined;
@@ -97,7 +97,7 @@ export function createSender(deps: SenderDependencies): Sender {
     cancelTimer = undefined;
     if (paused || phase === "stopped") endPass();
     if (paused || phase !== "running" || flight !== undefined) return;
-    const { length } = journal.waiting;
+    const { length } = outbox.waiting;
     if (length === 0) {
       waitingSinceMs = undefined;
       endPass();
@@ -144,7 +144,7 @@ export function createSender(deps: SenderDependencies): Sender {
     const over = () => flight !== sending;
     attempt(
       async () => {
-        const verdict = await exchangeNext(sending, controller.signal, over);
+        const verdict = await sendNext(sending, controller.signal, over);
         if (over()) return;
         cancelTimeout();
         if (verdict !== undefined) settle([...sending.views], verdict);
@@ -158,7 +158,7 @@ export function createSender(deps: SenderDependencies): Sender {
   }
 
   /** Undefined: it is over, or there is nothing left to send. */
-  async function exchangeNext(
+  async function sendNext(
     sending: Flight,
     signal: AbortSignal,
     over: () => boolean,
@@ -166,7 +166,7 @@ export function createSender(deps: SenderDependencies): Sender {
     const looked = deps.beforeSending();
     if (looked !== undefined) await looked;
     if (over()) return;
-    if (journal.waiting.length === 0) {
+    if (outbox.waiting.length === 0) {
       giveUp();
       step();
       return;
@@ -174,15 +174,15 @@ export function createSender(deps: SenderDependencies): Sender {
     // First the storage: what goes on the wire must have the same times after a kill. A storage that answers at once lets
     // the request leave in this same instant, which may be a page's last.
     const viewsMax = clock.isKnown() || leaving ? batchMax : UNKNOWN_CLOCK_BATCH_MAX;
-    const chosen = choose(journal.waiting, viewsMax);
+    const chosen = choose(outbox.waiting, viewsMax);
     sending.views = new Set(chosen);
-    const saving = journal.save();
+    const saving = outbox.save();
     if (saving !== undefined) await saving;
     if (over()) return;
     // Times that could not be saved are what they were.
     const views = nextBatch(chosen, chosen.length, platform.bodyBytesMax);
     sending.views = new Set(views);
-    return exchange.send(views, signal, over);
+    return transport.send(views, signal, over);
   }
 
   function giveUp(): void {
@@ -192,9 +192,9 @@ export function createSender(deps: SenderDependencies): Sender {
 
   /** The oldest that may go together, in the times that they will have for ever. */
   function choose(from: readonly WaitingView[], viewsMax: number): readonly WaitingView[] {
-    journal.correct();
+    outbox.correct();
     const views = nextBatch(from, viewsMax, platform.bodyBytesMax);
-    journal.seal(views);
+    outbox.freeze(views);
     return views;
   }
 
@@ -208,9 +208,9 @@ export function createSender(deps: SenderDependencies): Sender {
         backoffUntilMs = 0;
         serverWishMs = nowMs + verdict.flushAfterMs;
         batchMax = Math.min(batchMaxEver, batchMax * 2);
-        journal.settle(new Set(views));
+        outbox.settle(new Set(views));
         listLeft = Math.max(0, listLeft - views.length);
-        journal.correct();
+        outbox.correct();
         waitingSinceMs = undefined;
         deps.onAcknowledged(views.length);
         break;
@@ -252,7 +252,7 @@ export function createSender(deps: SenderDependencies): Sender {
     // before it, does not take, smaller lists find it. It is kept, behind those that it would keep back.
     if ((code === "TIMEOUT" || code === "BAD_USER_INPUT") && views.length > 1)
       batchMax = Math.floor(views.length / 2);
-    if (kind === "blocked" && views.length === 1) journal.defer(views);
+    if (kind === "blocked" && views.length === 1) outbox.defer(views);
     report({ code, message, retryAfterMs: Math.ceil(Math.max(backoffUntilMs, serverWishMs) - nowMs) });
     endPass();
   }
@@ -283,15 +283,15 @@ export function createSender(deps: SenderDependencies): Sender {
     },
     sendLast() {
       if (paused || phase === "stopped" || serverWishMs > platform.monotonicMs()) return;
-      const left = journal.waiting.filter((view) => !flight?.views.has(view));
+      const left = outbox.waiting.filter((view) => !flight?.views.has(view));
       if (left.length === 0) return;
       const views = choose(left, batchMax);
       // Provisional times must not be corrected by a next run once they were sent; corrected ones stay anyhow.
-      if (journal.save() !== undefined && views[0]?.segment.frame !== null) return;
-      exchange.sendBlind(views);
+      if (outbox.save() !== undefined && views[0]?.chunk.frame !== null) return;
+      transport.sendBlind(views);
     },
     awake() {
-      if (journal.waiting.length === 0) return;
+      if (outbox.waiting.length === 0) return;
       failures = 0;
       backoffUntilMs = platform.monotonicMs() + platform.random() * AWAKE_SPREAD_MS;
       step();

@@ -279,7 +279,7 @@ describe("never throws", () => {
     },
   );
 
-  test("damaged segments: what can be read of them arrives, and nothing else is sent", async () => {
+  test("damaged chunks: what can be read of them arrives, and nothing else is sent", async () => {
     const phone = createPhone();
     const { world, device } = phone;
     const { values } = device.disk;

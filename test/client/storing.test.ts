@@ -25,7 +25,7 @@ describe("the storage", () => {
     const tenThousand = await bytesFor(10_000);
     console.info(`bytes written for a view: ${thousand / 1_000} of 1,000, ${tenThousand / 10_000} of 10,000`);
     expect(tenThousand / thousand).toBeLessThan(11);
-    // A view is about 45 bytes and is written ten times on average, with the 40 bytes around its segment.
+    // A view is about 45 bytes and is written ten times on average, with the 40 bytes around its chunk.
     expect(tenThousand / 10_000).toBeLessThan(700);
   });
 

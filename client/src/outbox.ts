@@ -1,25 +1,25 @@
 import { createAdoption } from "./adoption.ts";
 import { attempt } from "./bounded.ts";
+import { createChunkWriter } from "./chunk-writer.ts";
 import type { Correction, Framed, ServerClock } from "./clock.ts";
 import type { Impression } from "./impression.ts";
+import { KEY_PREFIX, type OutboxChunk, type WaitingView } from "./outbox-chunk.ts";
 import type { ImpressionStorage, MaybePromise, OwnerLocks } from "./platform.ts";
-import { KEY_PREFIX, type Segment, type WaitingView } from "./segment.ts";
-import { createSegmentWriter } from "./segment-writer.ts";
 
 /**
  * The views that no server has acknowledged, in memory and in the storage.
  *
- * Written in segments: a write replaces the newest segment while that is small, or starts another, so that a view is
+ * Written in chunks: a write replaces the newest chunk while that is small, or starts another, so that a view is
  * written a bounded number of times however many wait. Views that come while a write is on its way go with the next one.
- * A segment is removed when its last view is settled; one that is settled in part stays whole in the storage, and a killed
+ * A chunk is removed when its last view is settled; one that is settled in part stays whole in the storage, and a killed
  * app sends those again, which changes nothing on the server.
  */
-export interface Journal {
+export interface Outbox {
   /** Oldest first. */
   readonly waiting: readonly WaitingView[];
   add(view: Impression, framed: Framed): void;
   /** These are about to go on the wire, after the next `save`: from now on their times stay as they are. */
-  seal(views: readonly WaitingView[]): void;
+  freeze(views: readonly WaitingView[]): void;
   /** Moves provisional times that never were on the wire into corrected time, where that is known. Undone where it cannot be saved. */
   correct(): void;
   /** These go after all others, as long as this run lasts. */
@@ -34,9 +34,9 @@ export interface Journal {
    * The page ends, or sleeps: all times are final and the names are given up, so that the next page may take over. (A page
    * that holds a Web Lock is also not kept for the back button.)
    */
-  park(): void;
+  suspend(): void;
   /** The page is back after all: it goes on under a new name. What others took over meanwhile is sent twice, harmlessly. */
-  unpark(): Promise<void>;
+  resume(): Promise<void>;
   /** Forgets all that this instance has. */
   forget(): void;
   /** Forgets all, in memory now, and in the storage whatever any instance has written for this account. */
@@ -45,10 +45,10 @@ export interface Journal {
   release(): Promise<void>;
 }
 
-/** Twice the default threshold: while the app is online one request empties about one segment. A view is then written ten times on average where they come one by one. */
-const SEGMENT_VIEWS_MAX = 20;
+/** Twice the default threshold: while the app is online one request empties about one chunk. A view is then written ten times on average where they come one by one. */
+const CHUNK_VIEWS_MAX = 20;
 
-export function createJournal(deps: {
+export function createOutbox(deps: {
   readonly storage: ImpressionStorage;
   readonly locks: OwnerLocks;
   readonly clock: ServerClock;
@@ -58,100 +58,100 @@ export function createJournal(deps: {
   /** A name that no other instance ever had; another one each time. */
   readonly newOwner: () => string;
   readonly onFailure: (error: unknown) => void;
-}): Journal {
+}): Outbox {
   const { clock, newOwner } = deps;
-  const writer = createSegmentWriter({ ...deps, onUnsaved: uncorrect });
+  const writer = createChunkWriter({ ...deps, onUnsaved: uncorrect });
   const adoption = createAdoption(deps);
   const { touch, save } = writer;
   let owner = newOwner();
-  let parked = false;
+  let suspended = false;
   let waiting: WaitingView[] = [];
-  const segments = new Set<Segment>();
+  const chunks = new Set<OutboxChunk>();
   const releases: (() => void)[] = [];
-  let newest: Segment | undefined;
+  let newest: OutboxChunk | undefined;
   let nextNumber = 0;
   let clears = 0;
   /** How many of them are not done yet. */
   let clearing = 0;
 
-  function begin({ frame, epoch }: Framed): Segment {
+  function begin({ frame, epoch }: Framed): OutboxChunk {
     const key = `${KEY_PREFIX}${owner}/${(nextNumber++).toString(36).padStart(5, "0")}`;
-    const segment = { key, views: [], frame, epoch, sealed: false, stored: false, writing: false };
-    segments.add(segment);
-    return segment;
+    const chunk = { key, views: [], frame, epoch, frozen: false, stored: false, writing: false };
+    chunks.add(chunk);
+    return chunk;
   }
 
-  function move(segment: Segment, { byMs, frame, epoch }: Correction): void {
-    for (const view of segment.views) view.viewedAtMs += byMs;
-    segment.frame = frame;
-    segment.epoch = epoch;
+  function move(chunk: OutboxChunk, { byMs, frame, epoch }: Correction): void {
+    for (const view of chunk.views) view.viewedAtMs += byMs;
+    chunk.frame = frame;
+    chunk.epoch = epoch;
   }
 
   /** False where there is nothing to correct, or nobody knows what the storage has. */
-  function correct(segment: Segment): boolean {
-    const { views, frame, epoch } = segment;
-    if (writer.isHanging(segment) || views.length === 0) return false;
+  function correct(chunk: OutboxChunk): boolean {
+    const { views, frame, epoch } = chunk;
+    if (writer.isHanging(chunk) || views.length === 0) return false;
     const newestMs = Math.max(...views.map(({ viewedAtMs }) => viewedAtMs));
     const correction = clock.correction({ frame, epoch, newestMs });
     if (correction.byMs === 0 && correction.frame === frame) return false;
-    move(segment, correction);
-    segment.uncorrected = { byMs: -correction.byMs, frame, epoch };
+    move(chunk, correction);
+    chunk.uncorrected = { byMs: -correction.byMs, frame, epoch };
     return true;
   }
 
   /** The storage still has the times from before, and a next run would send those: they stand. */
-  function uncorrect(segment: Segment): void {
-    if (segment.uncorrected === undefined) return;
-    if (segment.stored) {
-      move(segment, segment.uncorrected);
-      segment.sealed = true;
+  function uncorrect(chunk: OutboxChunk): void {
+    if (chunk.uncorrected === undefined) return;
+    if (chunk.stored) {
+      move(chunk, chunk.uncorrected);
+      chunk.frozen = true;
     }
-    segment.uncorrected = undefined;
+    chunk.uncorrected = undefined;
   }
 
-  function seal(views: readonly WaitingView[]): void {
-    const sealed = new Set(views);
-    for (const segment of new Set(views.map((view) => view.segment))) {
-      if (segment.sealed) continue;
-      segment.sealed = true;
+  function freeze(views: readonly WaitingView[]): void {
+    const frozen = new Set(views);
+    for (const chunk of new Set(views.map((view) => view.chunk))) {
+      if (chunk.frozen) continue;
+      chunk.frozen = true;
       // Corrected times are final anyhow.
-      if (segment.frame === null) continue;
-      const rest = segment.views.filter((view) => !sealed.has(view));
+      if (chunk.frame === null) continue;
+      const rest = chunk.views.filter((view) => !frozen.has(view));
       if (rest.length > 0) {
         // The others can still be corrected. They are saved elsewhere before they go from here.
-        const other = begin(segment);
+        const other = begin(chunk);
         other.views = rest;
-        for (const view of rest) view.segment = other;
-        segment.views = segment.views.filter((view) => sealed.has(view));
-        segment.after = other;
+        for (const view of rest) view.chunk = other;
+        chunk.views = chunk.views.filter((view) => frozen.has(view));
+        chunk.after = other;
         touch(other);
       }
-      correct(segment);
-      touch(segment);
+      correct(chunk);
+      touch(chunk);
     }
   }
 
   function forget(): void {
     clears++;
     waiting = [];
-    for (const segment of segments) {
-      segment.views = [];
-      touch(segment);
+    for (const chunk of chunks) {
+      chunk.views = [];
+      touch(chunk);
     }
-    segments.clear();
+    chunks.clear();
   }
 
-  /** A run that ended while it parted a segment left some views twice; of these the ones that may have been sent count. */
-  function withoutTwins(found: readonly Segment[]): WaitingView[] {
+  /** A run that ended while it parted a chunk left some views twice; of these the ones that may have been sent count. */
+  function withoutTwins(found: readonly OutboxChunk[]): WaitingView[] {
     const views: WaitingView[] = [];
     const known = new Set<string>();
-    for (const segment of [...found].sort((a, b) => Number(b.sealed) - Number(a.sealed))) {
-      const kept = segment.views.filter(
+    for (const chunk of [...found].sort((a, b) => Number(b.frozen) - Number(a.frozen))) {
+      const kept = chunk.views.filter(
         ({ postId, viewedAtMs }) => known.size < known.add(`${viewedAtMs} ${postId}`).size,
       );
-      if (kept.length < segment.views.length) touch(segment);
-      segment.views = kept;
-      if (kept.length > 0) segments.add(segment);
+      if (kept.length < chunk.views.length) touch(chunk);
+      chunk.views = kept;
+      if (kept.length > 0) chunks.add(chunk);
       views.push(...kept);
     }
     return views;
@@ -173,37 +173,36 @@ export function createJournal(deps: {
     add(view, framed) {
       if (
         newest === undefined ||
-        newest.sealed ||
+        newest.frozen ||
         newest.writing ||
         newest.frame !== framed.frame ||
         newest.epoch !== framed.epoch ||
-        newest.views.length >= SEGMENT_VIEWS_MAX ||
-        !segments.has(newest)
+        newest.views.length >= CHUNK_VIEWS_MAX ||
+        !chunks.has(newest)
       )
         newest = begin(framed);
-      const added = { ...view, segment: newest };
+      const added = { ...view, chunk: newest };
       newest.views.push(added);
       waiting.push(added);
       touch(newest);
     },
-    seal,
+    freeze,
     correct() {
       if (!clock.isSure()) return;
-      for (const segment of segments)
-        if (!segment.sealed && segment.frame !== null && correct(segment)) touch(segment);
+      for (const chunk of chunks) if (!chunk.frozen && chunk.frame !== null && correct(chunk)) touch(chunk);
     },
     defer(views) {
       waiting = [...waiting.filter((view) => !views.includes(view)), ...views];
     },
     settle(views) {
       waiting = waiting.filter((view) => !views.has(view));
-      const touched = new Set<Segment>();
-      for (const { segment } of views) touched.add(segment);
-      for (const segment of touched) {
-        segment.views = segment.views.filter((view) => !views.has(view));
-        if (segment.views.length > 0) continue;
-        segments.delete(segment);
-        touch(segment);
+      const touched = new Set<OutboxChunk>();
+      for (const { chunk } of views) touched.add(chunk);
+      for (const chunk of touched) {
+        chunk.views = chunk.views.filter((view) => !views.has(view));
+        if (chunk.views.length > 0) continue;
+        chunks.delete(chunk);
+        touch(chunk);
       }
     },
     save,
@@ -214,25 +213,25 @@ export function createJournal(deps: {
       releases.push(...found.releases);
       // Cleared meanwhile: what was read is to be forgotten, too.
       if (clears !== clearsBefore) {
-        for (const segment of found.segments) {
-          segment.views = [];
-          touch(segment);
+        for (const chunk of found.chunks) {
+          chunk.views = [];
+          touch(chunk);
         }
         return;
       }
       // Before what this run has seen itself.
-      waiting = [...withoutTwins(found.segments).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
+      waiting = [...withoutTwins(found.chunks).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
     },
-    park() {
-      parked = true;
-      seal(waiting);
+    suspend() {
+      suspended = true;
+      freeze(waiting);
       const saved = save();
       if (saved === undefined) giveBack();
       else void saved.then(giveBack);
     },
-    async unpark() {
-      if (!parked) return;
-      parked = false;
+    async resume() {
+      if (!suspended) return;
+      suspended = false;
       owner = newOwner();
       await acquireOwn();
     },
@@ -242,7 +241,7 @@ export function createJournal(deps: {
       forget();
       try {
         await save();
-        await adoption.removeAll((key) => [...segments].some((segment) => segment.key === key));
+        await adoption.removeAll((key) => [...chunks].some((chunk) => chunk.key === key));
       } finally {
         clearing--;
       }

@@ -1,40 +1,40 @@
 import { isPromise, Unanswered } from "./bounded.ts";
+import { encodeChunk, type OutboxChunk } from "./outbox-chunk.ts";
 import type { ImpressionStorage, MaybePromise } from "./platform.ts";
-import { encodeSegment, type Segment } from "./segment.ts";
 
-/** Brings what segments are now into the storage, one write of a segment at a time. */
-export interface SegmentWriter {
+/** Brings what chunks are now into the storage, one write of a chunk at a time. */
+export interface ChunkWriter {
   /** The storage is to have this one as it is now, or nothing where it is empty. Written with what else changes now. */
-  touch(segment: Segment): void;
+  touch(chunk: OutboxChunk): void;
   /** Writes all that is touched; ends, or resolves, when it is. Never fails: `onUnsaved` is told. */
   save(): MaybePromise<void>;
   /** A write of it has not ended in time, so that nobody knows what the storage has of it. */
-  isHanging(segment: Segment): boolean;
+  isHanging(chunk: OutboxChunk): boolean;
 }
 
-export function createSegmentWriter(deps: {
+export function createChunkWriter(deps: {
   readonly storage: ImpressionStorage;
   /** What the storage answers is waited for so long. */
   readonly bound: <Value>(value: MaybePromise<Value>) => MaybePromise<Value>;
   readonly account: string;
   /** This one is not saved as it is. It is tried again with the next save, whatever that is for. */
-  readonly onUnsaved: (segment: Segment) => void;
+  readonly onUnsaved: (chunk: OutboxChunk) => void;
   /** Told once for each time that the storage begins to fail: a full one fails at every view. */
   readonly onFailure: (error: unknown) => void;
-}): SegmentWriter {
+}): ChunkWriter {
   const { storage, bound, account, onUnsaved, onFailure } = deps;
   /** What the storage has of these is not what it should have. */
-  const dirty = new Set<Segment>();
-  const failed = new Set<Segment>();
+  const dirty = new Set<OutboxChunk>();
+  const failed = new Set<OutboxChunk>();
   /** Their write is on its way. */
-  const pending = new Map<Segment, Promise<void>>();
+  const pending = new Map<OutboxChunk, Promise<void>>();
   /** Not waited for any more; no other write of these is begun before that one has ended. */
-  const hanging = new Set<Segment>();
+  const hanging = new Set<OutboxChunk>();
   let saveSoon = false;
   let failing = false;
 
-  function touch(segment: Segment): void {
-    dirty.add(segment);
+  function touch(chunk: OutboxChunk): void {
+    dirty.add(chunk);
     if (saveSoon) return;
     saveSoon = true;
     void Promise.resolve().then(() => {
@@ -44,17 +44,17 @@ export function createSegmentWriter(deps: {
   }
 
   function save(): MaybePromise<void> {
-    for (const segment of failed) dirty.add(segment);
+    for (const chunk of failed) dirty.add(chunk);
     failed.clear();
     const wanted = [...dirty, ...pending.keys()];
     drain();
-    if (hanging.size === 0 && wanted.some((segment) => pending.has(segment))) return settled(wanted);
+    if (hanging.size === 0 && wanted.some((chunk) => pending.has(chunk))) return settled(wanted);
   }
 
   /** Each write that ends begins those that waited for it, before this looks again. */
-  async function settled(wanted: readonly Segment[]): Promise<void> {
+  async function settled(wanted: readonly OutboxChunk[]): Promise<void> {
     for (;;) {
-      const writes = wanted.flatMap((segment) => pending.get(segment) ?? []);
+      const writes = wanted.flatMap((chunk) => pending.get(chunk) ?? []);
       if (writes.length === 0) return;
       await Promise.all(writes);
     }
@@ -65,69 +65,67 @@ export function createSegmentWriter(deps: {
     let left: number;
     do {
       left = dirty.size;
-      for (const segment of dirty) {
-        const { writing, after } = segment;
+      for (const chunk of dirty) {
+        const { writing, after } = chunk;
         if (writing || (after !== undefined && after.views.length > 0 && !after.stored)) continue;
-        dirty.delete(segment);
-        write(segment);
+        dirty.delete(chunk);
+        write(chunk);
       }
     } while (dirty.size < left);
   }
 
-  function write(segment: Segment): void {
-    const empty = segment.views.length === 0;
-    if (empty && !segment.stored) return;
+  function write(chunk: OutboxChunk): void {
+    const empty = chunk.views.length === 0;
+    if (empty && !chunk.stored) return;
     try {
-      const done = empty
-        ? storage.remove(segment.key)
-        : storage.set(segment.key, encodeSegment(segment, account));
+      const done = empty ? storage.remove(chunk.key) : storage.set(chunk.key, encodeChunk(chunk, account));
       if (!isPromise(done)) {
-        saved(segment);
+        saved(chunk);
         return;
       }
-      segment.writing = true;
+      chunk.writing = true;
       const ended = done.then(
-        () => end(segment, () => saved(segment)),
-        (error: unknown) => end(segment, () => fail(segment, error)),
+        () => end(chunk, () => saved(chunk)),
+        (error: unknown) => end(chunk, () => fail(chunk, error)),
       );
       pending.set(
-        segment,
-        Promise.resolve(bound(ended)).catch((error: unknown) => hang(segment, error)),
+        chunk,
+        Promise.resolve(bound(ended)).catch((error: unknown) => hang(chunk, error)),
       );
     } catch (error) {
-      fail(segment, error);
+      fail(chunk, error);
     }
   }
 
-  function end(segment: Segment, settle: () => void): void {
-    segment.writing = false;
-    pending.delete(segment);
+  function end(chunk: OutboxChunk, settle: () => void): void {
+    chunk.writing = false;
+    pending.delete(chunk);
     settle();
     // What it wrote may be older than what is known now.
-    if (hanging.delete(segment)) dirty.add(segment);
+    if (hanging.delete(chunk)) dirty.add(chunk);
     drain();
   }
 
-  function saved(segment: Segment): void {
+  function saved(chunk: OutboxChunk): void {
     failing = false;
-    segment.stored = true;
-    if (!dirty.has(segment)) segment.uncorrected = undefined;
+    chunk.stored = true;
+    if (!dirty.has(chunk)) chunk.uncorrected = undefined;
   }
 
-  function hang(segment: Segment, error: unknown): void {
+  function hang(chunk: OutboxChunk, error: unknown): void {
     if (!(error instanceof Unanswered)) return;
-    pending.delete(segment);
-    hanging.add(segment);
-    segment.stored = true;
-    fail(segment, error);
+    pending.delete(chunk);
+    hanging.add(chunk);
+    chunk.stored = true;
+    fail(chunk, error);
   }
 
-  function fail(segment: Segment, error: unknown): void {
-    failed.add(segment);
-    onUnsaved(segment);
+  function fail(chunk: OutboxChunk, error: unknown): void {
+    failed.add(chunk);
+    onUnsaved(chunk);
     if (!failing) onFailure(error);
     failing = true;
   }
 
-  return { touch, save, isHanging: (segment) => hanging.has(segment) };
+  return { touch, save, isHanging: (chunk) => hanging.has(chunk) };
 }

@@ -1,12 +1,12 @@
 import { attempt } from "./bounded.ts";
 import type { ServerClock } from "./clock.ts";
 import type { GetToken } from "./options.ts";
+import type { WaitingView } from "./outbox-chunk.ts";
 import type { Platform } from "./platform.ts";
 import { BODY_FRAME_BYTES_MAX, bodyOf, utf8Bytes, type Verdict, verdictOf, viewJson } from "./protocol.ts";
-import type { WaitingView } from "./segment.ts";
 
 /** One request and its answer. */
-export interface Exchange {
+export interface Transport {
   /**
    * Sends, a second time where the token was refused. Never rejects.
    * Undefined: `over` said that nobody looks at it any more.
@@ -23,10 +23,10 @@ export function nextBatch(
   bytesMax: number,
 ): WaitingView[] {
   const views: WaitingView[] = [];
-  const first = waiting[0]?.segment;
+  const first = waiting[0]?.chunk;
   let bytes = BODY_FRAME_BYTES_MAX;
   for (const view of waiting) {
-    const { frame, epoch } = view.segment;
+    const { frame, epoch } = view.chunk;
     bytes += utf8Bytes(viewJson(view)) + 1;
     if (views.length === viewsMax || frame !== first?.frame || (frame !== null && epoch !== first.epoch))
       break;
@@ -36,14 +36,14 @@ export function nextBatch(
   return views;
 }
 
-export function createExchange(deps: {
+export function createTransport(deps: {
   readonly platform: Platform;
   readonly clock: ServerClock;
   readonly userId: string | undefined;
   readonly getToken: GetToken | undefined;
   /** What is known of the clock has changed. */
   readonly onClock: () => void;
-}): Exchange {
+}): Transport {
   const { platform, clock, userId, getToken } = deps;
   /** The last one: at the end of a page there is no time to ask for another. */
   let token: string | undefined;
@@ -51,7 +51,7 @@ export function createExchange(deps: {
   function request(views: readonly WaitingView[]): { body: string; headers: Record<string, string> } {
     const headers: Record<string, string> = { "content-type": "application/json" };
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
-    const sentAtMs = views[0] === undefined ? null : clock.sentAtMs(views[0].segment);
+    const sentAtMs = views[0] === undefined ? null : clock.sentAtMs(views[0].chunk);
     return { body: bodyOf(views.map(viewJson), sentAtMs, userId), headers };
   }
 

@@ -2,7 +2,7 @@ import { type Correction, type Epoch, isOffset } from "./clock.ts";
 import { type Impression, viewProblem } from "./impression.ts";
 
 /** Views that are saved together under one key, and go together when the last of them is settled. */
-export interface Segment {
+export interface OutboxChunk {
   readonly key: string;
   /** Not settled yet, oldest first. */
   views: WaitingView[];
@@ -11,13 +11,13 @@ export interface Segment {
   /** In which the frame holds; undefined: in an earlier run. */
   epoch?: Epoch | undefined;
   /** Takes no more views, and its times are final: it is on the wire, or may have been in an earlier run. */
-  sealed: boolean;
+  frozen: boolean;
   /** Its times were corrected, which is not saved yet: what undoes it. */
   uncorrected?: Correction | undefined;
   /** The storage has something under its key, or may have. */
   stored: boolean;
   /** Written only when this one is stored, which has taken over some of its views. */
-  after?: Segment;
+  after?: OutboxChunk;
   /** A write is on its way; the next one waits for it. */
   writing: boolean;
 }
@@ -25,7 +25,7 @@ export interface Segment {
 /** A view that was not settled yet. It is known by being this very object, never by its place in a list. */
 export interface WaitingView extends Impression {
   viewedAtMs: number;
-  segment: Segment;
+  chunk: OutboxChunk;
 }
 
 type Row = readonly [
@@ -42,7 +42,7 @@ export const KEY_PREFIX = "impressions/";
 const VERSION = 1;
 
 /** As JSON: `v` version, `u` whose views, `f` frame (absent: corrected), `n` 1 (provisional, never sent), `i` the views. */
-export function encodeSegment({ views, frame, sealed }: Segment, account: string): string {
+export function encodeChunk({ views, frame, frozen }: OutboxChunk, account: string): string {
   const rows = views.map(({ postId, viewedAtMs, surface = null, position = null, dwellMs = null }): Row => {
     if (dwellMs !== null) return [postId, viewedAtMs, surface, position, dwellMs];
     if (position !== null) return [postId, viewedAtMs, surface, position];
@@ -51,37 +51,37 @@ export function encodeSegment({ views, frame, sealed }: Segment, account: string
   return JSON.stringify({
     v: VERSION,
     u: account,
-    ...(frame === null ? {} : { f: frame, ...(sealed ? {} : { n: 1 }) }),
+    ...(frame === null ? {} : { f: frame, ...(frozen ? {} : { n: 1 }) }),
     i: rows,
   });
 }
 
 /**
- * A segment that an earlier run saved: what can be read of it, perhaps nothing, and what is damaged; undefined where it is
+ * A chunk that an earlier run saved: what can be read of it, perhaps nothing, and what is damaged; undefined where it is
  * another account's or another version's. Where nobody knows whether its views were sent, their times are final.
  */
-export function decodeSegment(
+export function decodeChunk(
   key: string,
   text: string,
   account: string,
-): { readonly segment?: Segment; readonly damage: string | null } {
-  const segment: Segment = { key, views: [], frame: null, sealed: true, stored: true, writing: false };
+): { readonly chunk?: OutboxChunk; readonly damage: string | null } {
+  const chunk: OutboxChunk = { key, views: [], frame: null, frozen: true, stored: true, writing: false };
   try {
     const { v, u, f = null, n, i } = JSON.parse(text) as Record<string, unknown>;
     if ((v !== undefined && v !== VERSION) || (u !== undefined && u !== account)) return { damage: null };
-    if (!Array.isArray(i) || !(f === null || isOffset(f))) throw new SyntaxError("not a segment");
-    segment.frame = f;
-    segment.sealed = n !== 1;
+    if (!Array.isArray(i) || !(f === null || isOffset(f))) throw new SyntaxError("not an outbox chunk");
+    chunk.frame = f;
+    chunk.frozen = n !== 1;
     for (const row of i as unknown[]) {
       if (!Array.isArray(row)) continue;
       const [postId, viewedAtMs, surface, position, dwellMs] = row as unknown as Row;
       const view = withoutEmpty({ postId, viewedAtMs, surface, position, dwellMs });
-      if (viewProblem(postId, view, viewedAtMs) === null) segment.views.push({ ...view, segment });
+      if (viewProblem(postId, view, viewedAtMs) === null) chunk.views.push({ ...view, chunk });
     }
-    const damaged = i.length - segment.views.length;
-    return { segment, damage: damaged > 0 ? `${damaged} damaged views are left out` : null };
+    const damaged = i.length - chunk.views.length;
+    return { chunk, damage: damaged > 0 ? `${damaged} damaged views are left out` : null };
   } catch (error) {
-    return { segment, damage: `damaged, and removed: ${error}` };
+    return { chunk, damage: `damaged, and removed: ${error}` };
   }
 }
 
