@@ -18,17 +18,17 @@ export interface Leases {
   /** Holds on, if this delivery still holds the message. */
   extend(held: HeldDelivery, untilMs: number): void;
   /** Gives a message back for later, if this delivery still holds it. */
-  giveBack(held: HeldDelivery, dueMs: number): void;
+  nak(held: HeldDelivery, dueMs: number): void;
   /** Forgets a held message: it is settled. One that was returned is forgotten when somebody reserves it. */
   settle(sequence: number): void;
   /** The oldest returned message whose delay is over; it stays until `takeReturned`. Null where there is none. */
-  peekReturned(nowMs: number): QueuedMessage | null;
+  peekNacked(nowMs: number): QueuedMessage | null;
   /** Reserves what `peekReturned` showed. */
-  takeReturned(): void;
+  takeNacked(): void;
   /** When the next message is returned, or its delay is over; null where none will be by itself. */
-  nextReturnMs(): number | null;
+  nextDueMs(): number | null;
   /** Messages that nobody holds and somebody has had. */
-  returnedCount(): number;
+  nackedCount(): number;
   /** Messages that somebody holds, or that are reserved. */
   heldCount(nowMs: number): number;
 }
@@ -116,7 +116,7 @@ export function createLeases(): Leases {
       if (entry !== null) holdUntil(entry, untilMs);
     },
 
-    giveBack(delivery, dueMs) {
+    nak(delivery, dueMs) {
       const entry = heldBy(delivery);
       if (entry === null) return;
       held.delete(entry.sequence);
@@ -127,22 +127,22 @@ export function createLeases(): Leases {
       held.delete(sequence);
     },
 
-    peekReturned(nowMs) {
+    peekNacked(nowMs) {
       refresh(nowMs);
       return due.peek() ?? null;
     },
 
-    takeReturned() {
+    takeNacked() {
       const message = due.pop();
       if (message !== undefined) reserve(message);
     },
 
-    nextReturnMs() {
+    nextDueMs() {
       const nextMs = Math.min(noneEndsBeforeMs, delayed.peek()?.dueMs ?? Number.POSITIVE_INFINITY);
       return nextMs === Number.POSITIVE_INFINITY ? null : nextMs;
     },
 
-    returnedCount: () => delayed.size() + due.size(),
+    nackedCount: () => delayed.size() + due.size(),
 
     heldCount(nowMs) {
       refresh(nowMs);

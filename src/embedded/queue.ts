@@ -144,7 +144,7 @@ function createEmbeddedQueue(
     return deliveries;
   }
 
-  function giveBackAll(deliveries: readonly Delivery[]): void {
+  function nakAll(deliveries: readonly Delivery[]): void {
     for (const { sequence } of deliveries) leases.release(sequence);
     wakeUp.all();
   }
@@ -216,13 +216,13 @@ function createEmbeddedQueue(
         const reserved = read(() => reservations.next(request));
         if (reserved.length > 0) {
           const deliveries = await deliver(reserved);
-          if (request.signal.aborted) giveBackAll(deliveries);
+          if (request.signal.aborted) nakAll(deliveries);
           else if (deliveries.length > 0) return deliveries;
           continue;
         }
         const nowMs = clock.monotonicMs();
         if (nowMs >= deadlineMs) return [];
-        const nextMs = Math.min(deadlineMs, leases.nextReturnMs() ?? deadlineMs);
+        const nextMs = Math.min(deadlineMs, leases.nextDueMs() ?? deadlineMs);
         await wakeUp.wait(nextMs - nowMs, request.signal);
       }
     },
@@ -239,7 +239,7 @@ function createEmbeddedQueue(
     async nak(deliveries, delayMs) {
       assertOpen();
       const dueMs = clock.monotonicMs() + delayMs;
-      for (const delivery of deliveries) leases.giveBack(delivery, dueMs);
+      for (const delivery of deliveries) leases.nak(delivery, dueMs);
       wakeUp.all();
     },
 

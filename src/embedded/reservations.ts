@@ -13,7 +13,7 @@ const IN_FLIGHT_MESSAGES_MAX = 10_000;
  * Messages that were given back and wait. They live in the table; here each takes a place in a heap, 80 bytes, so that
  * so many take 20 MB. From here on nothing new is taken before some of them are settled.
  */
-const RETURNED_MESSAGES_MAX_DEFAULT = 250_000;
+const NACKED_MESSAGES_MAX_DEFAULT = 250_000;
 
 /** Which messages are taken next. */
 export interface Reservations {
@@ -39,7 +39,7 @@ export function createReservations(deps: {
   /** RETURNED_MESSAGES_MAX_DEFAULT unless given. */
   readonly returnedMessagesMax?: number | undefined;
 }): Reservations {
-  const { leases, clock, returnedMessagesMax = RETURNED_MESSAGES_MAX_DEFAULT } = deps;
+  const { leases, clock, returnedMessagesMax = NACKED_MESSAGES_MAX_DEFAULT } = deps;
   const untouched = deps.reader.prepare(
     "SELECT sequence, bytes FROM messages WHERE sequence > ? ORDER BY sequence LIMIT ?",
   );
@@ -50,14 +50,14 @@ export function createReservations(deps: {
     next({ maxMessages, maxBytes }) {
       const nowMs = clock.monotonicMs();
       const room = Math.min(maxMessages, IN_FLIGHT_MESSAGES_MAX - leases.heldCount(nowMs));
-      const newRoom = Math.max(0, Math.min(room, returnedMessagesMax - leases.returnedCount()));
+      const newRoom = Math.max(0, Math.min(room, returnedMessagesMax - leases.nackedCount()));
       const reserved: QueuedMessage[] = [];
       let bytes = 0;
       const rows = untouched.iterate(frontier, newRoom);
       try {
         let fresh = queuedMessage(rows.next());
         while (reserved.length < room) {
-          const returned = leases.peekReturned(nowMs);
+          const returned = leases.peekNacked(nowMs);
           const takesFresh = fresh !== null && (returned === null || isTurnOfUntouched);
           const message = takesFresh ? fresh : returned;
           if (message === null) break;
@@ -70,7 +70,7 @@ export function createReservations(deps: {
             frontier = message.sequence;
             fresh = queuedMessage(rows.next());
           } else {
-            leases.takeReturned();
+            leases.takeNacked();
           }
         }
       } catch (error) {

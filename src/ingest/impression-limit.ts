@@ -26,7 +26,7 @@ export interface ImpressionLimit {
 export interface Reservation {
   /** They were enqueued, and count from now on. */
   use(): void;
-  giveBack(): void;
+  cancel(): void;
 }
 
 /** Each 0 for no limit, or at least as many as one list may hold: else such a list would never pass. */
@@ -66,7 +66,7 @@ function createImpressionLimit(windows: readonly Buckets[]): ImpressionLimit {
         else reserved.delete(sender);
         if (isUsed) for (const buckets of windows) buckets.add(sender, impressions);
       }
-      return { use: () => settle(true), giveBack: () => settle(false) };
+      return { use: () => settle(true), cancel: () => settle(false) };
     },
   };
 }

@@ -19,7 +19,7 @@ export interface Deliveries {
   nak(deliveries: readonly Delivery[], delayMs: number): Promise<void>;
   extend(deliveries: readonly Delivery[]): Promise<void>;
   /** Gives back what nobody waits for any more. Does not wait: if the server does not hear it, ackWait ends the hold. */
-  giveBack(message: Msg): void;
+  nakUnwanted(message: Msg): void;
 }
 
 /** A delivery's private side. */
@@ -83,7 +83,7 @@ export function createDeliveries(connection: Connection, ackWaitMs: number): Del
       for (const hold of held) hold.untilMs = untilMs;
     },
 
-    giveBack(message) {
+    nakUnwanted(message) {
       if (connection.outage() === null) message.respond(NAK);
     },
   };

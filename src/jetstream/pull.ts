@@ -41,7 +41,7 @@ export interface PullOptions {
   /** Any of them ends the wait. */
   readonly signals: readonly AbortSignal[];
   /** Called with each message that arrives when nobody waits for it any more. */
-  readonly giveBack: (message: Msg) => void;
+  readonly nakUnwanted: (message: Msg) => void;
   /** Called with a promise that resolves when nothing can arrive any more. */
   readonly onLinger: (gone: Promise<void>) => void;
 }
@@ -69,7 +69,7 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
       else if (message.subject === inbox) heed(message);
       else {
         received++;
-        if (resolved) options.giveBack(message);
+        if (resolved) options.nakUnwanted(message);
         else arrivals.push({ message, atMs: connection.clock.monotonicMs() });
         if (received >= expected) finish(end);
       }
@@ -114,7 +114,7 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
    * a cluster, where another server delivers, one message for every fifteen aborts under traffic.
    */
   function abort(): void {
-    for (const { message } of arrivals.splice(0)) options.giveBack(message);
+    for (const { message } of arrivals.splice(0)) options.nakUnwanted(message);
     answer("aborted");
     options.onLinger(over.promise);
   }

@@ -166,7 +166,7 @@ export function createJetStreamQueue(
           ...limits,
           expiresMs: Math.min(PULL_REQUEST_MS_MAX, Math.ceil(leftMs)),
           signals: [signal, closed.signal],
-          giveBack: deliveries.giveBack,
+          nakUnwanted: deliveries.nakUnwanted,
           onLinger: linger,
         });
         if (arrivals.length > 0) return arrivals.map(deliveries.take);

@@ -63,7 +63,7 @@ export async function recordImpressions(
     room.use();
     return result;
   } finally {
-    room.giveBack();
+    room.cancel();
   }
 }
 

@@ -6,7 +6,7 @@ import type { PlannedBatch, PlannedView } from "./plan.ts";
  * partition in trouble: such a post must not hide the user's other views. It is looked for this often. (Not waiting for
  * those that only wait their turn would make many small writes of one, just when the store is slow already.)
  */
-const TROUBLE_CHECK_MS = 1_000;
+const HEALTH_CHECK_MS = 1_000;
 
 /** Gathers what may be committed together, while the viewers rows of a pull are written. */
 export interface HistoryGroups {
@@ -20,7 +20,7 @@ interface Group {
   /** Those whose viewers rows have ended, until they are handed over. */
   ended: Ended[];
   /** What was waited for has been handed over already: the rest goes view by view. */
-  isApart: boolean;
+  isSplit: boolean;
 }
 
 /** A view whose viewers row is written, or will not be. */
@@ -37,7 +37,7 @@ export interface Ended {
 export function createHistoryGroups(
   batches: readonly PlannedBatch[],
   options: {
-    readonly isInTrouble: (planned: PlannedView) => boolean;
+    readonly isUnhealthy: (planned: PlannedView) => boolean;
     readonly commit: (owner: string, ended: readonly Ended[]) => void;
   },
 ): HistoryGroups {
@@ -45,11 +45,11 @@ export function createHistoryGroups(
   const groupOf = new Map<PlannedView, Group>();
   const together = new Set<Group>();
   for (const { owner, views } of batches) {
-    const group: Group = { owner, waiting: new Set(views), ended: [], isApart: false };
+    const group: Group = { owner, waiting: new Set(views), ended: [], isSplit: false };
     together.add(group);
     for (const planned of views) groupOf.set(planned, group);
   }
-  const checking = setInterval(check, TROUBLE_CHECK_MS);
+  const checking = setInterval(check, HEALTH_CHECK_MS);
   checking.unref();
   if (together.size === 0) clearInterval(checking);
 
@@ -58,16 +58,16 @@ export function createHistoryGroups(
     if (together.size === 0) clearInterval(checking);
     const { owner, ended } = group;
     group.ended = [];
-    group.isApart = true;
+    group.isSplit = true;
     options.commit(owner, ended);
   }
 
   function check(): void {
-    for (const group of together) if (!waitsItsTurn(group)) handOver(group);
+    for (const group of together) if (!waitsForHealthy(group)) handOver(group);
   }
 
-  function waitsItsTurn({ waiting }: Group): boolean {
-    for (const planned of waiting) if (!options.isInTrouble(planned)) return true;
+  function waitsForHealthy({ waiting }: Group): boolean {
+    for (const planned of waiting) if (!options.isUnhealthy(planned)) return true;
     return false;
   }
 
@@ -78,7 +78,7 @@ export function createHistoryGroups(
       groupOf.delete(planned);
       group.waiting.delete(planned);
       group.ended.push({ planned, outcome });
-      if (group.isApart || group.waiting.size === 0) handOver(group);
+      if (group.isSplit || group.waiting.size === 0) handOver(group);
     },
   };
 }

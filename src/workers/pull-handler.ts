@@ -180,11 +180,11 @@ export async function handlePull(
    * Starts everything that the plan says; the settlement learns how each part ends. Nothing keeps the plan as a whole:
    * a few messages that have to wait must not hold the memory of all.
    */
-  function carryOut({ deadLetters: letters, viewerBatches, historyBatches, expired, stored }: Plan): void {
+  function carryOut({ deadLetters: planned, viewerBatches, historyBatches, expired, stored }: Plan): void {
     pull.expired = expired.length;
     for (const delivery of expired) messageCounters.expired(delivery);
     for (const delivery of stored) messageCounters.stored(delivery);
-    const admitted = letters.flatMap((planned) => deps.deadLetterBudget.admit(planned) ?? omit(planned));
+    const admitted = planned.flatMap((planned) => deps.deadLetterBudget.admit(planned) ?? omit(planned));
     for (const { delivery } of admitted) {
       acks.expect(delivery);
       unstored.set(delivery, 0);
@@ -199,7 +199,7 @@ export async function handlePull(
     }
     void addLetters(admitted);
     const groups = createHistoryGroups(historyBatches, {
-      isInTrouble: ({ view }) => deps.isUnhealthy(partitionOf("viewers", view.postId)),
+      isUnhealthy: ({ view }) => deps.isUnhealthy(partitionOf("viewers", view.postId)),
       commit,
     });
     for (const batch of viewerBatches) deps.writeViewers(batch, ranks.viewers, groups.ended);

@@ -21,7 +21,7 @@ function groupsOf(...sizes: readonly number[]) {
   const commits: string[] = [];
   const troubled = new Set<string>();
   const groups = createHistoryGroups(batches, {
-    isInTrouble: ({ view }) => troubled.has(view.postId),
+    isUnhealthy: ({ view }) => troubled.has(view.postId),
     commit: (owner, ended) =>
       commits.push(
         `${owner}: ${ended.map(({ planned, outcome }) => `${planned.view.postId} ${outcome.kind}`).join(", ")}`,

@@ -53,7 +53,7 @@ describe("the limit of impressions", () => {
 
   test("counts what was used, and nothing that was given back", () => {
     const { limit, waitMs } = limitAt();
-    for (let list = 0; list < 10; list++) limit.reserve("maria", 500).giveBack();
+    for (let list = 0; list < 10; list++) limit.reserve("maria", 500).cancel();
     expect([waitMs("maria", 600), waitMs("maria", 1)]).toEqual([0, 100]);
   });
 
@@ -61,7 +61,7 @@ describe("the limit of impressions", () => {
     const { limit, waitMs } = limitAt();
     const [first, second] = [limit.reserve("maria", 300), limit.reserve("maria", 300)];
     expect(waitMs("maria", 1)).toBe(100);
-    first.giveBack();
+    first.cancel();
     second.use();
     expect([waitMs("maria", 301), waitMs("maria", 300), waitMs("maria", 1)]).toEqual([100, 0, 100]);
   });
@@ -71,7 +71,7 @@ describe("the limit of impressions", () => {
     const used = limit.reserve("maria", 300);
     used.use();
     used.use();
-    used.giveBack();
+    used.cancel();
     expect([waitMs("maria", 301), waitMs("maria", 300)]).toEqual([100, 0]);
   });
 
@@ -93,7 +93,7 @@ describe("the limit of impressions", () => {
           if (ended !== undefined && ends % 2 === 0) {
             ended.room.use();
             level += ended.impressions;
-          } else ended?.room.giveBack();
+          } else ended?.room.cancel();
           expect(level).toBeLessThanOrEqual(600 + 1e-6);
           const over = level + waiting.reduce((sum, one) => sum + one.impressions, 0) + impressions - 600;
           if (over > 1e-6) expect(() => limit.reserve("maria", impressions)).toThrow(RateLimitedError);
@@ -162,7 +162,7 @@ describe("the limit of impressions", () => {
     expect(waitMs("maria", 600)).toBe(0);
     for (let attempt = 0; attempt < 10; attempt++) expect(waitMs("maria", 600)).toBe(60_000);
     time.ms += 60_000;
-    for (let attempt = 0; attempt < 10; attempt++) limit.reserve("maria", 600).giveBack();
+    for (let attempt = 0; attempt < 10; attempt++) limit.reserve("maria", 600).cancel();
     expect([waitMs("maria", 600), waitMs("maria", 1)]).toEqual([0, 100]);
   });
 
