@@ -50,7 +50,7 @@ export type UnjudgedImpression = { readonly [field in keyof Impression]?: unknow
 
 /**
  * Judges one impression by the rules of docs/semantics.md, against the instant at which it was received (not against
- * now: a backlog changes no verdict).
+ * now: a backlog changes no result).
  */
 export function judge(
   userId: unknown,

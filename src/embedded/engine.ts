@@ -20,7 +20,7 @@ export interface EmbeddedEngineOptions {
   readonly deadLetterDays: number;
   readonly retentionMs: number;
   readonly ackWaitMs?: number;
-  /** See RETURNED_MESSAGES_MAX_DEFAULT. */
+  /** See NACKED_MESSAGES_MAX_DEFAULT. */
   readonly returnedMessagesMax?: number;
   readonly clock: Clock;
   /**

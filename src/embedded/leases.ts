@@ -1,31 +1,30 @@
 import { createHeap } from "./heap.ts";
 
 /**
- * Who holds which message, in memory: one process opens the queue, and after its death nobody holds anything. Times
- * are monotonic milliseconds, so that a clock that is set does not end a lease.
+ * The leases on messages, in memory: one process opens the queue, and its death ends all leases. Times are monotonic
+ * milliseconds, so that a clock that is set does not end a lease.
  *
- * A message that somebody has had is either held, or returned: given back, or lost by a holder who let his time pass.
- * Returned ones may be many (whatever no worker can settle is given back again and again), so that nothing here walks
- * over all of them.
+ * A message that was delivered is either leased, or nacked (a lease that ran out counts as a nak). Nacked messages may be many
+ * (a message that no worker can complete is nacked again and again), so nothing here walks over all of them.
  */
 export interface Leases {
-  /** Takes a message out of everybody's reach until `lease` or `release`. */
+  /** Takes a message out of every pull's reach until `lease` or `release`. */
   reserve(message: QueuedMessage): void;
-  /** Holds a reserved message for whoever got this delivery of it. */
+  /** Leases a reserved message to the receiver of this delivery. */
   lease(held: HeldDelivery, untilMs: number): void;
-  /** Gives a reserved message back at once. */
+  /** Ends a reservation: the message can be delivered at once. */
   release(sequence: number): void;
-  /** Holds on, if this delivery still holds the message. */
+  /** Prolongs the lease, if this delivery still has it. */
   extend(held: HeldDelivery, untilMs: number): void;
-  /** Gives a message back for later, if this delivery still holds it. */
+  /** Ends the lease and delays the next delivery, if this delivery still has it. */
   nak(held: HeldDelivery, dueMs: number): void;
-  /** Forgets a held message: it is settled. One that was returned is forgotten when somebody reserves it. */
+  /** Forgets a leased message: it is acked. A nacked one is forgotten at its reservation. */
   settle(sequence: number): void;
-  /** The oldest returned message whose delay is over; it stays until `takeReturned`. Null where there is none. */
+  /** The oldest nacked message whose delay is over; it stays until `takeNacked`. Null where there is none. */
   peekNacked(nowMs: number): QueuedMessage | null;
-  /** Reserves what `peekReturned` showed. */
+  /** Reserves the message that `peekNacked` showed. */
   takeNacked(): void;
-  /** When the next message is returned, or its delay is over; null where none will be by itself. */
+  /** When the next lease runs out or the next delay is over; null where neither will happen. */
   nextDueMs(): number | null;
   /** Messages that nobody holds and somebody has had. */
   nackedCount(): number;

@@ -35,7 +35,7 @@ export interface EmbeddedQueueOptions {
   readonly deadLetterMaxBytes: number;
   readonly deadLetterDays: number;
   readonly ackWaitMs: number;
-  /** Messages given back that may wait before nothing new is taken; RETURNED_MESSAGES_MAX_DEFAULT unless given. */
+  /** Nacked messages that may wait before no new one is delivered; NACKED_MESSAGES_MAX_DEFAULT unless given. */
   readonly returnedMessagesMax?: number | undefined;
   readonly clock: Clock;
   /** One for all reads of the process. */

@@ -4,14 +4,14 @@ import type { PullRequest } from "../ports/impression-queue.ts";
 import type { Leases, QueuedMessage } from "./leases.ts";
 
 /**
- * Messages in the hands of workers. Pulls stop there, as they do on JetStream (`max_ack_pending`): it bounds what one
- * outage of the store can take out of the queue into this process. What was given back does not count: messages that
- * no worker can settle (say, while the dead letters are full) must not keep the others waiting.
+ * In-flight messages. Pulls stop there, as they do on JetStream (`max_ack_pending`): it bounds what one outage of the store can
+ * take out of the queue into this process. Nacked messages do not count: messages that no worker can complete (say, while the
+ * dead letters are full) must not keep the others waiting.
  */
 const IN_FLIGHT_MESSAGES_MAX = 10_000;
 /**
- * Messages that were given back and wait. They live in the table; here each takes a place in a heap, 80 bytes, so that
- * so many take 20 MB. From here on nothing new is taken before some of them are settled.
+ * Nacked messages that wait. They live in the table; here each takes a place in a heap, 80 bytes, so that so many take 20 MB.
+ * Above it no new message is delivered before some of them are acked.
  */
 const NACKED_MESSAGES_MAX_DEFAULT = 250_000;
 
@@ -36,7 +36,7 @@ export function createReservations(deps: {
   readonly reader: DatabaseSync;
   readonly leases: Leases;
   readonly clock: Pick<Clock, "monotonicMs">;
-  /** RETURNED_MESSAGES_MAX_DEFAULT unless given. */
+  /** NACKED_MESSAGES_MAX_DEFAULT unless given. */
   readonly returnedMessagesMax?: number | undefined;
 }): Reservations {
   const { leases, clock, returnedMessagesMax = NACKED_MESSAGES_MAX_DEFAULT } = deps;
@@ -57,14 +57,14 @@ export function createReservations(deps: {
       try {
         let fresh = queuedMessage(rows.next());
         while (reserved.length < room) {
-          const returned = leases.peekNacked(nowMs);
-          const takesFresh = fresh !== null && (returned === null || isTurnOfUntouched);
-          const message = takesFresh ? fresh : returned;
+          const nacked = leases.peekNacked(nowMs);
+          const takesFresh = fresh !== null && (nacked === null || isTurnOfUntouched);
+          const message = takesFresh ? fresh : nacked;
           if (message === null) break;
           bytes += message.bytes;
           if (reserved.length > 0 && bytes > maxBytes) break;
           reserved.push(message);
-          if (fresh !== null && returned !== null) isTurnOfUntouched = !isTurnOfUntouched;
+          if (fresh !== null && nacked !== null) isTurnOfUntouched = !isTurnOfUntouched;
           if (takesFresh) {
             leases.reserve(message);
             frontier = message.sequence;

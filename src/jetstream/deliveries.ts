@@ -18,7 +18,7 @@ export interface Deliveries {
   ack(deliveries: readonly Delivery[]): Promise<void>;
   nak(deliveries: readonly Delivery[], delayMs: number): Promise<void>;
   extend(deliveries: readonly Delivery[]): Promise<void>;
-  /** Gives back what nobody waits for any more. Does not wait: if the server does not hear it, ackWait ends the hold. */
+  /** Naks a message that no pull waits for any more. Does not wait: if the nak is lost, ackWait ends the lease. */
   nakUnwanted(message: Msg): void;
 }
 

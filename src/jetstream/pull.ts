@@ -109,7 +109,7 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
   }
 
   /**
-   * Resolves at once, and gives back what has come and what still comes, until the server says that the request is
+   * Resolves at once, and naks what has come and what still comes, until the server says that the request is
    * over. Taking the subscription away instead loses what is on its way to it, and that then waits for its ackWait: on
    * a cluster, where another server delivers, one message for every fifteen aborts under traffic.
    */

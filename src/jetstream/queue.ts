@@ -185,7 +185,7 @@ export function createJetStreamQueue(
     },
 
     ack: (settled) => telling(settled, deliveries.ack),
-    nak: (returned, delayMs) => telling(returned, (held) => deliveries.nak(held, delayMs)),
+    nak: (nacked, delayMs) => telling(nacked, (held) => deliveries.nak(held, delayMs)),
     extend: (held) => telling(held, deliveries.extend),
 
     async identity() {

@@ -85,11 +85,11 @@ export function createMembership(database: Reads): Membership {
         rowsMax: isAnyLong ? Math.min(minViews, VIEWS_COUNT_MAX) : VIEWS_COUNT_MAX,
         parametersFor: (ids) => [userId, ids, timestampOf(sinceMs)],
       };
-      const verdicts = await rowsOf(postIds, question, (postId, _newest, rows) => ({
+      const answers = await rowsOf(postIds, question, (postId, _newest, rows) => ({
         postId,
         isSeen: rows.filter(counts).length >= minViews,
       }));
-      return new Set(verdicts.filter(({ isSeen }) => isSeen).map(({ postId }) => postId));
+      return new Set(answers.filter(({ isSeen }) => isSeen).map(({ postId }) => postId));
     },
   };
 

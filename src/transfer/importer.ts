@@ -96,9 +96,9 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
     if (line.text === null) return line.rejection;
     const decoded = decodeLine(line.text);
     if (decoded.kind === "rejected") return decoded.rejection;
-    const verdict = builder.add(decoded.record, lineBytes);
-    if (verdict.kind === "rejected") return verdict.rejection;
-    if (verdict.kind === "accepted") counts.accepted++;
+    const added = builder.add(decoded.record, lineBytes);
+    if (added.kind === "rejected") return added.rejection;
+    if (added.kind === "accepted") counts.accepted++;
     else counts.old++;
     return null;
   }

@@ -1,21 +1,25 @@
 import type { Delivery } from "../ports/impression-queue.ts";
 
 /**
- * Counts, for each message in flight, what must still be stored or dead-lettered, and settles the message as soon as
- * the last part is through: it does not wait for the rest of the pull.
+ * Counts, for each message of a pull, the parts that must still be stored or dead-lettered, and acks or naks the message as soon
+ * as its last part has ended: it does not wait for the rest of the pull.
+ *
+ *   open ----> every part succeeded ----> acked
+ *     |
+ *     +------> a part failed, or `nakOpen` ----> nacked
  */
 export interface AckTracker {
   /** One more part of this message is on its way. Expect all parts before the first one ends. */
   expect(delivery: Delivery): void;
   succeeded(delivery: Delivery): void;
   failed(delivery: Delivery): void;
-  /** Settles the messages that have no part at all. Call once, when every part is expected. */
+  /** Acks the messages without any part. Call once, when every part is expected. */
   begin(): void;
-  /** Messages that are not settled yet, for the queue's `extend`. */
+  /** Messages neither acked nor nacked yet, for the queue's `extend`. */
   open(): readonly Delivery[];
-  /** Gives back everything that is not settled yet, whatever may still become of its parts. */
+  /** Naks every open message, whatever becomes of its parts. */
   nakOpen(): void;
-  /** Resolves when every message is settled and the queue has been told. */
+  /** Resolves when no message is open and the queue has taken every ack and nak. */
   drained(): Promise<void>;
 }
 
@@ -38,7 +42,7 @@ export function createAckTracker(
     (failed ? nacked : acked).push(delivery);
     if (flushScheduled) return;
     flushScheduled = true;
-    // Messages that end in the same turn are settled in one call.
+    // Messages that end in the same turn share one call.
     setImmediate(flush);
   }
 

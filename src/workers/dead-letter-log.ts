@@ -11,7 +11,7 @@ export interface DeadLetterCounters {
   readonly deadLettered: number;
   /** Of these, those that are counted and have no dead letter of their own. */
   readonly omitted: number;
-  /** Messages returned to the queue. */
+  /** Messages nacked. */
   readonly nacked: number;
   readonly reasons: Readonly<Partial<Record<DeadLetterReason, number>>>;
   /** Messages with something dead-lettered in them, by their place in the stream. */

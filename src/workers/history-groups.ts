@@ -2,9 +2,9 @@ import type { Outcome } from "./partition-queues.ts";
 import type { PlannedBatch, PlannedView } from "./plan.ts";
 
 /**
- * The views of a user wait for each other's viewers rows, to be committed in one write, but not for those that wait for a
- * partition in trouble: such a post must not hide the user's other views. It is looked for this often. (Not waiting for
- * those that only wait their turn would make many small writes of one, just when the store is slow already.)
+ * The views of a user wait for each other's viewers rows, to be committed in one write, but not for rows of an unhealthy
+ * partition: such a post must not hide the user's other views. Groups are checked this often. (Not waiting for rows that only
+ * wait their turn would make many small writes of one, just when the store is slow already.)
  */
 const HEALTH_CHECK_MS = 1_000;
 
@@ -31,7 +31,7 @@ export interface Ended {
 
 /**
  * @param batches the history batches of a pull; each view stands in one of them.
- * @param options.isInTrouble whether the partition of the view's post is in trouble.
+ * @param options.isUnhealthy whether the partition of the view's post is unhealthy.
  * @param options.commit takes over views of one user, with what became of their viewers rows. Must not throw.
  */
 export function createHistoryGroups(

@@ -1,8 +1,8 @@
 import type { Delivery } from "../ports/impression-queue.ts";
 
 /**
- * Unsettled messages in the hands of one process. Under half of what the queue hands out to all processes together
- * (10,000), so that one process in trouble does not take everything.
+ * In-flight messages of one process. Under half of what the queue delivers to all processes together (10,000), so that one
+ * process with problems does not take everything.
  */
 const MESSAGES_MAX = 4_000;
 /**
@@ -20,13 +20,13 @@ export interface Room {
   readonly maxBytes: number;
 }
 
-/** Counts what the process has in flight, and lets a loop pull only while there is room. */
+/** Counts the messages in flight in this process, and admits a pull only while there is room. */
 export interface InFlightBuffer {
   /** Waits for room and reserves it, for one `take`. @returns null where the worker stops first. */
   reserve(): Promise<Room | null>;
   /** What the pull that had the room has brought. */
   take(room: Room, deliveries: readonly Delivery[]): void;
-  /** These are settled. */
+  /** These are acked or nacked. */
   release(deliveries: readonly Delivery[]): void;
   messages(): number;
 }
@@ -36,8 +36,8 @@ export function createInFlightBuffer(options: {
   readonly messagesPerPull: number;
   readonly stopping: AbortSignal;
   /**
-   * Called when a loop has to wait because earlier pulls have left so much in flight: what waits for a partition in
-   * trouble can be given back.
+   * Called when a loop has to wait because earlier pulls left so much in flight: messages that wait for unhealthy partitions
+   * can be nacked.
    */
   readonly onFull: () => void;
 }): InFlightBuffer {

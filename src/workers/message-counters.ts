@@ -3,8 +3,8 @@ import type { Delivery } from "../ports/impression-queue.ts";
 import type { WorkerCounters } from "./counters.ts";
 
 /**
- * What became of the impressions of a pull, message by message, kept back until the message is acknowledged. One that is
- * given back comes again with another pull, and its impressions count then.
+ * Counts the impressions of a pull by message, and adds them to the worker's counters when the message is acked. A nacked message
+ * comes again with another pull, and its impressions count then.
  */
 export interface MessageCounters {
   stored(delivery: Delivery): void;

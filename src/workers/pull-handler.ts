@@ -23,7 +23,7 @@ import type { StoredParts } from "./stored-parts.ts";
 
 /** Planning lets the event loop go on after this: mutations of the same process wait no longer for it. */
 const PLAN_SLICE_MS = 5;
-/** The queue hears of what is still in flight three times in its ackWait: two words may be lost. */
+/** In-flight messages are extended three times per ackWait, so two lost extensions are tolerated. */
 export const EXTENSIONS_PER_ACK_WAIT = 3;
 
 /** What the pulls of a process share. */
@@ -39,20 +39,20 @@ export interface PullHandlerDeps {
   readonly deadLetterBudget: DeadLetterBudget;
   readonly deadLetterLog: DeadLetterLog;
   readonly storedParts: StoredParts;
-  /** Around what is done with messages beside the store writes, which their writer lets through. */
+  /** Held shared around all work on messages but the store writes, whose writer holds it itself. */
   readonly lock: Pick<SharedLock, "shared">;
   readonly clock: WallClock;
   readonly expiryClock: Pick<ExpiryClock, "nowMs">;
   readonly monotonicMs: () => number;
   readonly retentionMs: number;
   readonly random: () => number;
-  /** How long a message that is given back stays away, before the jitter. */
+  /** The nak delay of a message, before the jitter. */
   readonly nakDelayMs: (delivery: Delivery) => number;
   readonly counters: WorkerCounters;
-  /** An impression is stored, so long after it was received; one that is stored again is told again. */
+  /** Called for each stored impression with the time since its receipt; again for one that is stored again. */
   readonly onStored: (lagMs: number) => void;
   readonly onReleased: (deliveries: readonly Delivery[]) => void;
-  /** Aborts when what is not settled by then is given back, whatever may still become of its writes. */
+  /** Aborts when all open messages are to be nacked, whatever becomes of their writes. */
   readonly abandon: AbortSignal;
   readonly logger: Logger;
 }
@@ -80,7 +80,7 @@ export interface PullCounters {
   /** Of these, those that are counted and have no dead letter of their own. */
   omitted: number;
   expired: number;
-  /** Messages returned to the queue. */
+  /** Messages nacked. */
   nacked: number;
   /** Of `deadLettered`, by reason. */
   readonly reasons: Partial<Record<DeadLetterReason, number>>;
@@ -96,13 +96,13 @@ function nothingYet(): PullCounters {
 }
 
 /**
- * Stores a pull and settles each of its messages by itself: acknowledged when all of its impressions are stored or
- * dead-lettered, given back otherwise. What cannot even be settled is delivered again by the queue.
+ * Stores a pull and ends each of its messages by itself: acked when all of its impressions are stored or dead-lettered,
+ * nacked otherwise. The queue delivers a message again that can be neither acked nor nacked.
  *
  * The order inside the pull is the store model's: a post's viewers first, then, for each user, the history that makes
  * the views visible. A history batch waits only for the viewers of its own views.
  *
- * @returns when every message is settled. Never throws.
+ * @returns when every message is acked or nacked. Never throws.
  */
 export async function handlePull(
   deliveries: readonly Delivery[],
@@ -143,7 +143,7 @@ export async function handlePull(
       counters.nacked += failed.length;
       pull.nacked += failed.length;
       for (const delivery of failed) if (unstored.get(delivery) === 0) deps.storedParts.remember(delivery);
-      await quietly("give back", () => nak(failed));
+      await quietly("nak", () => nak(failed));
       deps.onReleased(failed);
     },
   });
@@ -177,8 +177,8 @@ export async function handlePull(
   }
 
   /**
-   * Starts everything that the plan says; the settlement learns how each part ends. Nothing keeps the plan as a whole:
-   * a few messages that have to wait must not hold the memory of all.
+   * Starts everything in the plan; the ack tracker learns how each part ends. Nothing keeps the plan as a whole: a few
+   * messages that have to wait must not hold the memory of all.
    */
   function carryOut({ deadLetters: planned, viewerBatches, historyBatches, expired, stored }: Plan): void {
     pull.expired = expired.length;

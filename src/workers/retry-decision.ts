@@ -1,16 +1,16 @@
-/** How long a write is tried while its messages are in flight; after that they go back to the queue. */
+/** How long a write is retried while its messages are in flight; after that they are nacked. */
 const RETRIED_MS_MAX = 20_000;
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 5_000;
 const NAK_DELAY_MS_MIN = 5_000;
 const NAK_DELAY_MS_MAX = 300_000;
 
-/** What a failed write calls for. RETRY: the same write again, soon. NAK: its messages return to the queue. */
+/** What follows a failed write. RETRY: the same write again, soon. NAK: the queue delivers its messages again later. */
 export type RetryDecision = "RETRY" | "NAK";
 
 /**
- * Pure: a write that failed is tried again and then given back, however long that lasts. (Rows that the store refuses for
- * what they are did not fail: they are dead-lettered, see `batch-writer.ts`.)
+ * Pure: a failed write is retried and then nacked, as often as it takes. (Rows that the store refuses for what they are did not
+ * fail: they are dead-lettered, see `batch-writer.ts`.)
  *
  * @param triedMs since the write was first asked for.
  * @param storeIsDown whether the breaker is open: further tries would only add load.
@@ -29,8 +29,7 @@ export function backoffMs(attempt: number, random: number): number {
 }
 
 /**
- * How long a message that is given back stays away: 5 s, doubling with each delivery up to 5 minutes. The caller adds
- * the jitter.
+ * How long a nacked message stays away: 5 s, doubling with each delivery up to 5 minutes. The caller adds the jitter.
  *
  * @param deliveries how often it has been delivered.
  */

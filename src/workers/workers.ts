@@ -33,12 +33,12 @@ import { createStoredParts } from "./stored-parts.ts";
  *     v                                                                              stored; it comes again later
  *   poison candidate (delivered more than 5 times) ----> isolated attempt ----> one of the two, or dead-lettered as CRASHED_WORKER
  *
- * Each message is settled by itself. A loop pulls again when what it pulled is settled, or after a second if no write
- * waits for a slot: what is left then waits for a partition in trouble or for a retry, and stays in flight beside the next
- * pulls. All loops share one in-flight buffer, which bounds the messages and bytes that are unsettled; where it is full, what waits
- * for unhealthy partitions is given back first. They share the partition queues, the concurrency limit and the breaker as well.
+ * Each message is acked or nacked by itself. A loop pulls again when its last pull is complete, or after a second if no write
+ * waits for a slot: the rest of that pull then waits for an unhealthy partition or for a retry, and stays in flight beside the
+ * next pulls. All loops share one in-flight buffer, which bounds messages and bytes; where it is full, messages that wait for
+ * unhealthy partitions are nacked first. The loops also share the partition queues, the concurrency limit and the breaker.
  *
- * While the store is down (the breaker is open) nothing is pulled, and what is in flight goes back to the queue.
+ * While the store is down (the breaker is open) nothing is pulled, and the messages in flight are nacked.
  */
 
 /** How long a loop waits for what it pulled before it pulls beside it. */
@@ -51,8 +51,8 @@ const PULL_RETRY_DELAY_MS_MAX = 10_000;
 /** The nak delay while stopping: another worker may have the message soon. */
 const STOP_DELAY_MS = 1_000;
 /**
- * Of drainTimeoutMs, after it: for what is being written at that moment. Given back, it would be stored a moment later and
- * delivered again all the same.
+ * Of drainTimeoutMs, after it: for the writes that run at that moment. Nacked, their messages would be stored a moment later
+ * and delivered again all the same.
  */
 const LAST_WRITES_SHARE = 1 / 4;
 
@@ -74,8 +74,8 @@ export interface WorkersOptions {
   /** A store write that has not answered by then counts as failed; longer than any timeout of the store's own. */
   readonly writeTimeoutMs: number;
   /**
-   * How long `stop` goes on storing; then what is not being written is given back, and what is has a quarter of this to
-   * end.
+   * How long `stop` goes on storing; then messages without a running write are nacked, and running writes have a quarter of
+   * this to end.
    */
   readonly drainTimeoutMs: number;
   /** See PullHandlerDeps. */
@@ -97,9 +97,8 @@ export interface Workers {
   counts(): Readonly<WorkerCounters>;
   state(): WorkersState;
   /**
-   * Stops pulling, ends all retries, and resolves when everything in flight is settled: what can be stored is stored and
-   * acknowledged, the rest is given back, at the latest after drainTimeoutMs and a quarter. Repeated calls wait for the
-   * first.
+   * Stops pulling, ends all retries, and resolves when no message is in flight: stored ones are acked, the rest are
+   * nacked, at the latest after drainTimeoutMs and a quarter. Repeated calls wait for the first.
    */
   stop(): Promise<void>;
 }

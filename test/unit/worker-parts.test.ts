@@ -35,60 +35,60 @@ describe("verdict", () => {
   });
 });
 
-describe("settlement", () => {
-  function settlementOf(deliveries: Delivery[]) {
+describe("tracker", () => {
+  function trackerOf(deliveries: Delivery[]) {
     const acked: number[] = [];
-    const returned: number[] = [];
-    const settlement = createAckTracker(deliveries, {
+    const nacked: number[] = [];
+    const tracker = createAckTracker(deliveries, {
       ack: async (done) => void acked.push(...done.map(({ sequence }) => sequence)),
-      nak: async (failed) => void returned.push(...failed.map(({ sequence }) => sequence)),
+      nak: async (failed) => void nacked.push(...failed.map(({ sequence }) => sequence)),
     });
-    return { acked, returned, settlement };
+    return { acked, nacked, tracker };
   }
 
   test("a message is acknowledged with its last part, without waiting for the others", async () => {
     const [one, two] = [delivery(1), delivery(2)];
-    const { acked, settlement } = settlementOf([one, two]);
-    for (const part of [one, one, two]) settlement.expect(part);
-    settlement.begin();
-    settlement.succeeded(one);
-    settlement.succeeded(one);
+    const { acked, tracker } = trackerOf([one, two]);
+    for (const part of [one, one, two]) tracker.expect(part);
+    tracker.begin();
+    tracker.succeeded(one);
+    tracker.succeeded(one);
     await expect.poll(() => acked).toEqual([1]);
-    expect(settlement.open()).toEqual([two]);
-    settlement.succeeded(two);
-    await settlement.drained();
+    expect(tracker.open()).toEqual([two]);
+    tracker.succeeded(two);
+    await tracker.drained();
     expect(acked).toEqual([1, 2]);
   });
 
   test("one failed part gives the whole message back, once all parts have ended", async () => {
     const one = delivery(1);
-    const { acked, returned, settlement } = settlementOf([one]);
-    settlement.expect(one);
-    settlement.expect(one);
-    settlement.begin();
-    settlement.failed(one);
-    expect(settlement.open()).toEqual([one]);
-    settlement.succeeded(one);
-    await settlement.drained();
-    expect([acked, returned]).toEqual([[], [1]]);
+    const { acked, nacked, tracker } = trackerOf([one]);
+    tracker.expect(one);
+    tracker.expect(one);
+    tracker.begin();
+    tracker.failed(one);
+    expect(tracker.open()).toEqual([one]);
+    tracker.succeeded(one);
+    await tracker.drained();
+    expect([acked, nacked]).toEqual([[], [1]]);
   });
 
   test("what is abandoned goes back once, whatever becomes of its parts afterwards", async () => {
     const [one, two] = [delivery(1), delivery(2)];
-    const { acked, returned, settlement } = settlementOf([one, two]);
-    for (const part of [one, two]) settlement.expect(part);
-    settlement.begin();
-    settlement.succeeded(one);
-    settlement.nakOpen();
-    settlement.succeeded(two);
-    await settlement.drained();
-    expect([acked, returned]).toEqual([[1], [2]]);
+    const { acked, nacked, tracker } = trackerOf([one, two]);
+    for (const part of [one, two]) tracker.expect(part);
+    tracker.begin();
+    tracker.succeeded(one);
+    tracker.nakOpen();
+    tracker.succeeded(two);
+    await tracker.drained();
+    expect([acked, nacked]).toEqual([[1], [2]]);
   });
 
   test("a message with nothing to store is acknowledged at once", async () => {
-    const { acked, settlement } = settlementOf([delivery(9)]);
-    settlement.begin();
-    await settlement.drained();
+    const { acked, tracker } = trackerOf([delivery(9)]);
+    tracker.begin();
+    await tracker.drained();
     expect(acked).toEqual([9]);
   });
 });
