@@ -33,7 +33,7 @@ export function createAdoption(deps: {
       return await bound(acquiring);
     } catch (error) {
       onFailure(error);
-      // One that comes later is given back.
+      // One that comes later is released.
       if (error instanceof Unanswered) attempt(async () => (await acquiring)?.());
       return null;
     }

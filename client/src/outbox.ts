@@ -162,7 +162,7 @@ export function createOutbox(deps: {
     if (own !== null) releases.push(own);
   }
 
-  function giveBack(): void {
+  function releaseNames(): void {
     for (const release of releases.splice(0)) attempt(release);
   }
 
@@ -226,8 +226,8 @@ export function createOutbox(deps: {
       suspended = true;
       freeze(waiting);
       const saved = save();
-      if (saved === undefined) giveBack();
-      else void saved.then(giveBack);
+      if (saved === undefined) releaseNames();
+      else void saved.then(releaseNames);
     },
     async resume() {
       if (!suspended) return;
@@ -248,7 +248,7 @@ export function createOutbox(deps: {
     },
     async release() {
       await save();
-      giveBack();
+      releaseNames();
     },
   };
 }

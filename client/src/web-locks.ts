@@ -9,11 +9,11 @@ export const webLocks: OwnerLocks = {
   acquire(owner) {
     const own = processLocks.acquire(owner);
     if (own === null || own instanceof Promise) return own;
-    if (navigator.locks === undefined) return isOwnOrOld(owner) ? own : giveBack(own);
+    if (navigator.locks === undefined) return isOwnOrOld(owner) ? own : released(own);
     return new Promise((resolve, reject) => {
       const held = navigator.locks.request(`impressions/${owner}`, { ifAvailable: true }, (lock) => {
         if (lock === null) {
-          resolve(giveBack(own));
+          resolve(released(own));
           return;
         }
         return new Promise<void>((release) => {
@@ -28,7 +28,7 @@ export const webLocks: OwnerLocks = {
   },
 };
 
-function giveBack(release: () => void): null {
+function released(release: () => void): null {
   release();
   return null;
 }

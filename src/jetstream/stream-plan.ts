@@ -128,7 +128,7 @@ export function attemptsOf({ names, replicas }: Pick<TopologyOptions, "names" | 
       duplicate_window: nanos(DUPLICATE_WINDOW_MS),
       max_age: nanos(ATTEMPTS_DAYS * DAY_MS),
     },
-    initial: { description: "Messages that are tried alone", allow_rollup_hdrs: true },
+    initial: { description: "Attempt records of poison candidates", allow_rollup_hdrs: true },
     sizedBy: "QUEUE_MAX_BYTES or DEAD_LETTER_MAX_BYTES, and QUEUE_REPLICAS",
   };
 }

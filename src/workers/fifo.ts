@@ -9,7 +9,7 @@ export interface Fifo<Item> {
   size(): number;
 }
 
-/** So many places that were taken are given back together. */
+/** So many taken places are freed together. */
 const TAKEN_MAX = 1_024;
 
 export function createFifo<Item>(): Fifo<Item> {
