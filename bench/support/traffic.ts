@@ -13,7 +13,7 @@ export interface Users {
   readonly count: number;
 }
 
-export const EVERYBODY: Users = { first: 0, count: 20_000 };
+const EVERYBODY: Users = { first: 0, count: 20_000 };
 const POSTS = 5_000;
 const CAMPAIGN_SHARE = 0.6;
 

@@ -13,7 +13,7 @@ import { earlierVersions } from "./versions.ts";
  * expect any content: the reader below refuses only what it cannot walk through, and leaves each impression to
  * `judge`.
  */
-export const MESSAGE_VERSION = 1;
+const MESSAGE_VERSION = 1;
 
 const HEAD = `{"v":${MESSAGE_VERSION},"submissions":[`;
 const TAIL = "]}";

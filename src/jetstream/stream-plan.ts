@@ -141,12 +141,7 @@ export const CONSUMER_FIXED = {
 } as const satisfies Partial<ConsumerConfig>;
 
 /** It is pulled from by whoever asks, and gets everything. The client's types know no priority groups. */
-export const CONSUMER_UNSET = [
-  "deliver_subject",
-  "filter_subject",
-  "filter_subjects",
-  "priority_groups",
-] as const;
+const CONSUMER_UNSET = ["deliver_subject", "filter_subject", "filter_subjects", "priority_groups"] as const;
 /** A stream with one of these takes nothing, confirms nothing, or holds what was not published to it. */
 const STREAM_UNSET = ["sealed", "no_ack", "mirror", "sources", "subject_transform"] as const;
 /** Messages in the hands of workers, over all processes: what one outage of the store can take out of the queue. */

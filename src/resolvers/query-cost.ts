@@ -33,7 +33,7 @@ import { checkCandidateCount, checkNodeCount } from "./arguments.ts";
  */
 export const READ_COST = 300;
 /** A candidate of more bytes counts once for each so many of them: the answer repeats it, for each user. A UUID has 36. */
-export const CANDIDATE_BYTES = 64;
+const CANDIDATE_BYTES = 64;
 /** Lists whose length no argument says are short: workers. */
 export const UNSIZED_LIST_LENGTH = 64;
 /** Lists of the schema itself: types, fields, arguments. */

@@ -5,7 +5,7 @@ import type { Database } from "./database.ts";
 import { timestampOf } from "./rows.ts";
 
 /** How much longer a marker lives than the last row that its slice can hold. */
-export const MARKER_SLACK_MS = DAY_MS;
+const MARKER_SLACK_MS = DAY_MS;
 /** How long a marker counts as written: well under its slack, whatever clocks and settings other processes have. */
 const MARKER_REMEMBERED_MS = DAY_MS / 4;
 /** Markers remembered at once: about 20 MB. */

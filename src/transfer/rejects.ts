@@ -27,7 +27,7 @@ export interface Rejects {
  * A rejected line as a line of the rejects file. `text` is the line itself, to be repaired and imported again; where
  * its bytes are not text they stand in `base64`.
  */
-export function encodeReject({ line, rejection }: RejectedLine): string {
+function encodeReject({ line, rejection }: RejectedLine): string {
   const { reason, detail } = rejection;
   const entry = { line: line.number, reason, detail };
   if (line.text !== null) return JSON.stringify({ ...entry, text: line.text });

@@ -26,7 +26,7 @@ export function recordLog(): RecordedLog {
 let namespaces = 0;
 
 /** Names that no other test has, on a server that they share. */
-export function newNamespace(): string {
+function newNamespace(): string {
   return `test_${process.pid}_${Date.now().toString(36)}_${++namespaces}`;
 }
 

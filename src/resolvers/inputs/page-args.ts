@@ -7,7 +7,7 @@ import { DeadLetterReason } from "../types/dead-letter.ts";
 
 /** The arguments of every connection. */
 @ArgsType()
-export class PageArgs {
+class PageArgs {
   @Field(() => Int, {
     defaultValue: PAGE_SIZE_DEFAULT,
     description: "At most this many edges: 1 to 500. A page costs 300, and 1 for each (docs/query-cost.md)",

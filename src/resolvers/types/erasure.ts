@@ -8,7 +8,7 @@ import { DateTime } from "../scalars/date-time.ts";
 import { ID, Int } from "../scalars/json-numbers.ts";
 
 /** The statuses as an enum object: what type-graphql makes GraphQL enums of. */
-export const ErasureStatus = Object.fromEntries(ERASURE_STATUSES.map((status) => [status, status])) as {
+const ErasureStatus = Object.fromEntries(ERASURE_STATUSES.map((status) => [status, status])) as {
   readonly [S in Status]: S;
 };
 

@@ -8,7 +8,7 @@ import { pull } from "./pull.ts";
 import { settle } from "./settle.ts";
 import { stats } from "./stats.ts";
 
-export type { OpenedQueue, QueueContract, QueueLimits } from "./fixture.ts";
+export type { QueueContract } from "./fixture.ts";
 
 /** Everything that ports/impression-queue, ports/dead-letters and ports/attempts promise, for any adapter. */
 export function queueContract(contract: QueueContract): void {

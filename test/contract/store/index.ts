@@ -9,7 +9,7 @@ import { seenAmong } from "./seen-among.ts";
 import { seenPosts } from "./seen-posts.ts";
 import { write } from "./write.ts";
 
-export type { OpenedStore, StoreContract, StoreOptions } from "./fixture.ts";
+export type { StoreContract } from "./fixture.ts";
 
 /** Everything that ports/impression-store promises, for any adapter. */
 export function storeContract(contract: StoreContract): void {
