@@ -42,12 +42,18 @@ const COUNTERS = {
     "Messages delivered to the workers that had been delivered before.",
   ],
   acknowledged: ["impressions_worker_acknowledged_messages_total", "Messages that are settled for good."],
-  nacked: ["impressions_worker_returned_messages_total", "Messages nacked, to be tried again."],
+  nacked: ["impressions_worker_nacked_messages_total", "Messages nacked, to be tried again."],
   isolatedAttempts: [
-    "impressions_worker_lone_tries_total",
+    "impressions_worker_isolated_attempts_total",
     "Isolated attempts at messages that had been delivered often.",
   ],
 } as const satisfies Record<Exclude<keyof WorkerCounters, "deadLettered">, readonly [string, string]>;
+
+/** The names that these had before; they go with the next release. */
+const FORMER_COUNTERS = {
+  impressions_worker_returned_messages_total: "nacked",
+  impressions_worker_lone_tries_total: "isolatedAttempts",
+} as const satisfies Record<string, keyof typeof COUNTERS>;
 
 export function createWorkMetrics(registers: Registry[]): WorkMetrics {
   const lag = new Histogram({
@@ -56,6 +62,18 @@ export function createWorkMetrics(registers: Registry[]): WorkMetrics {
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 43_200],
     registers,
   });
+
+  function counter(name: string, help: string, value: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  }
 
   function gauge(name: string, help: string, value: () => number): void {
     new Gauge({
@@ -72,17 +90,10 @@ export function createWorkMetrics(registers: Registry[]): WorkMetrics {
     onStored: (lagMs) => lag.observe(Math.max(0, lagMs) / 1_000),
 
     watchWorkers(workers) {
-      for (const [count, [name, help]] of Object.entries(COUNTERS)) {
-        new Counter({
-          name,
-          help,
-          registers,
-          collect() {
-            this.reset();
-            this.inc(workers.counts()[count as keyof typeof COUNTERS]);
-          },
-        });
-      }
+      for (const [count, [name, help]] of Object.entries(COUNTERS))
+        counter(name, help, () => workers.counts()[count as keyof typeof COUNTERS]);
+      for (const [name, count] of Object.entries(FORMER_COUNTERS))
+        counter(name, `Deprecated: ${COUNTERS[count][0]}.`, () => workers.counts()[count]);
       new Counter({
         name: "impressions_dead_lettered_total",
         help: "Impressions settled as dead letters, by reason; a message that could not be read counts as one.",
@@ -100,8 +111,13 @@ export function createWorkMetrics(registers: Registry[]): WorkMetrics {
         () => workers.state().loops,
       );
       gauge(
+        "impressions_worker_messages_in_flight",
+        "Messages that this process has pulled, and neither acked nor nacked.",
+        () => workers.state().messagesInFlight,
+      );
+      gauge(
         "impressions_worker_messages_in_hand",
-        "Messages that this process has pulled and not settled.",
+        "Deprecated: impressions_worker_messages_in_flight.",
         () => workers.state().messagesInFlight,
       );
       gauge(

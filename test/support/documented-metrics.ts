@@ -9,17 +9,20 @@ interface DocumentedMetric {
   readonly labels: readonly string[];
   /** all, api or worker. */
   readonly roles: string;
+  /** A former name, which goes with the next release. */
+  readonly isDeprecated: boolean;
 }
 
-const ROW = /^\| `(impressions_\w+)` \| (\w+) \| ([\w, ]*) \| (all|api|worker) \| .+ \|$/gm;
+const ROW = /^\| `(impressions_\w+)` \| (\w+) \| ([\w, ]*) \| (all|api|worker) \| (.+) \|$/gm;
 
 export function documentedMetrics(): DocumentedMetric[] {
   const page = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
-  return [...page.matchAll(ROW)].map(([, name = "", type = "", labels = "", roles = ""]) => ({
+  return [...page.matchAll(ROW)].map(([, name = "", type = "", labels = "", roles = "", help = ""]) => ({
     name,
     type,
     labels: labels.split(", ").filter((label) => label !== ""),
     roles,
+    isDeprecated: help.startsWith("Deprecated:"),
   }));
 }
 

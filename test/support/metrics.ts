@@ -83,7 +83,7 @@ export async function expectAgreement(
         metricValue(back, "impressions_dead_lettered_total");
       return {
         pending: metricValue(front, "impressions_queue_messages"),
-        inFlight: metricValue(back, "impressions_worker_messages_in_hand"),
+        inFlight: metricValue(back, "impressions_worker_messages_in_flight"),
         unsettled: metricValue(front, "impressions_accepted_total") + others.published - settled,
       };
     }, PATIENCE)
