@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { TokenSettings } from "./access/authenticator.ts";
 import { ConfigError, isLoopback, secret, text } from "./config-values.ts";
 
-/** The settings that say which tokens are taken, a part of config.ts. */
+/** The settings that say which tokens are taken, a part of settings.ts and config.ts. */
 
 /** RFC 7518, section 3.2: a key for HS256 is no shorter than its hash. */
 const JWT_SECRET_BYTES_MIN = 32;
@@ -20,33 +20,45 @@ const list = z
 
 const areFree = (names: readonly string[]) => names.every((name) => !REGISTERED_CLAIMS.has(name));
 
-/** By name, as `SETTINGS` of config.ts has them. */
+/** By name, a part of `SETTINGS` in settings.ts. */
 export const TOKEN_SETTINGS = {
   JWT_JWKS_URL: z
     .url({ protocol: /^https?$/, error: "must be an http or https address" })
     .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), "must hold no user and no password")
-    .optional(),
-  JWT_PUBLIC_KEY: z.string().optional(),
+    .optional()
+    .describe(
+      "address of the key set; AUTH=jwt needs this, JWT_PUBLIC_KEY or JWT_SECRET, and only one of them",
+    ),
+  JWT_PUBLIC_KEY: z.string().optional().describe("public key, as PEM text or the path of a PEM file"),
   JWT_SECRET: secret
     .refine(
       (text) => Buffer.byteLength(text) >= JWT_SECRET_BYTES_MIN,
       `must have at least ${JWT_SECRET_BYTES_MIN} bytes`,
     )
-    .optional(),
-  JWT_ISSUER: z.string().optional(),
-  JWT_AUDIENCE: list.optional(),
-  JWT_AUDIENCE_CLAIM: text("aud").refine(
-    (name) => name === "aud" || areFree([name]),
-    "must be aud, or another claim that says whom a token is for, such as client_id",
-  ),
+    .optional()
+    .describe(`secret that tokens are signed with, at least ${JWT_SECRET_BYTES_MIN} bytes`),
+  JWT_ISSUER: z.string().optional().describe("what `iss` must be; required with AUTH=jwt"),
+  JWT_AUDIENCE: list
+    .optional()
+    .describe(
+      "what `aud` must be; required with AUTH=jwt. Of several, with commas between them, one is enough",
+    ),
+  JWT_AUDIENCE_CLAIM: text("aud")
+    .refine(
+      (name) => name === "aud" || areFree([name]),
+      "must be aud, or another claim that says whom a token is for, such as client_id",
+    )
+    .describe("claim that names the audience, for [your provider](access.md#identity-providers)"),
   JWT_SCOPE_CLAIMS: list
     .refine(areFree, "must be claims that hold scopes, such as scope, scp, permissions or roles")
-    .prefault("scope,scp"),
+    .prefault("scope,scp")
+    .describe("claims that hold the scopes, for [your provider](access.md#identity-providers)"),
   JWT_SCOPE_PREFIX: z
     .string()
     .regex(/^\S+$/, "must be what stands in front of scopes, without white space")
-    .optional(),
-  JWT_USER_CLAIM: text("sub"),
+    .optional()
+    .describe("prefix of a scope in these claims, such as `shop/`"),
+  JWT_USER_CLAIM: text("sub").describe("claim that names the user"),
 } as const;
 
 /** What `readTokenSettings` looks at. */

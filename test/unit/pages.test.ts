@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { settingsPage, withFirstSettings } from "../../scripts/settings-page.ts";
 import { describeConfig, readConfig } from "../../src/config.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -59,10 +60,23 @@ describe("the front page", () => {
     expect(read("README.md").trimEnd().split("\n").length).toBeLessThanOrEqual(README_LINES_MAX);
   });
 
-  test("tells of each setting that `impressions config` prints", () => {
-    const [, section = ""] = read("README.md").match(/^## Configuration$(.+?)^## /ms) ?? [];
+  test("has the settings of a newcomer as src/settings.ts describes them", () => {
+    const readme = read("README.md");
+    expect(readme).toMatch(/^\| ENGINE \|/m);
+    expect(withFirstSettings(readme), "npm run settings:emit").toBe(readme);
+  });
+});
+
+describe("the page of settings", () => {
+  test("is what src/settings.ts describes", () => {
+    expect(settingsPage(), "npm run settings:emit").toBe(read("docs/settings.md"));
+  });
+
+  test("has one row for each setting that `impressions config` prints, in its order", () => {
     const names = describeConfig(readConfig({})).map((line) => line.slice(0, line.indexOf("=")));
     expect(names.length).toBeGreaterThan(50);
-    expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(section))).toEqual([]);
+    expect([...read("docs/settings.md").matchAll(/^\| ([A-Z_]+) \|/gm)].map(([, name]) => name)).toEqual(
+      names,
+    );
   });
 });
