@@ -170,7 +170,9 @@ const API = {
   SHUTDOWN_DELAY_MS: integer(0, 0, 120_000).describe(
     "time that a stopping API still takes requests, so that a [load balancer](operations.md#stopping) notices",
   ),
-  SHUTDOWN_TIMEOUT_MS: integer(20_000, 1_000, 600_000).describe("time that a stop may take after that"),
+  SHUTDOWN_TIMEOUT_MS: integer(20_000, 1_000, 600_000).describe(
+    "time that a stop may take after SHUTDOWN_DELAY_MS",
+  ),
 };
 
 const QUERIES = {
@@ -221,7 +223,7 @@ const EXPOSURE = {
     "origins whose web pages may call the API, such as `https://shop.example`, `https://*.shop.example` or `capacitor://localhost`, with commas between them",
   ),
   CORS_HEADERS: headerNames(ADDED_HEADERS).describe(
-    "headers that such a page may send, beside [those that the API reads](access.md#web-pages); the default are those of tracing and Apollo Client",
+    "headers that a page of CORS_ORIGINS may send, beside [those that the API reads](access.md#web-pages); the default are those of tracing and Apollo Client",
   ),
   ALLOW_INSECURE: flag
     .default(false)
@@ -261,7 +263,7 @@ const TELEMETRY = {
     .min(SECRET_CHARACTERS_MIN, SECRET_TOO_SHORT)
     .optional()
     .describe(
-      `key of these hashes, at least ${SECRET_CHARACTERS_MIN} characters; unless set, each process makes its own`,
+      `key of the hashes of user ids, at least ${SECRET_CHARACTERS_MIN} characters; unless set, each process makes its own`,
     ),
   LOG_LEVEL: z
     .enum(

@@ -57,7 +57,7 @@ export const TOKEN_SETTINGS = {
     .string()
     .regex(/^\S+$/, "must be what stands in front of scopes, without white space")
     .optional()
-    .describe("prefix of a scope in these claims, such as `shop/`"),
+    .describe("prefix of a scope in JWT_SCOPE_CLAIMS, such as `shop/`"),
   JWT_USER_CLAIM: text("sub").describe("claim that names the user"),
 } as const;
 
