@@ -25,7 +25,7 @@ export interface PlanRules {
   readonly stream: string;
   readonly retentionMs: number;
   readonly nowMs: number;
-  /** Whether the valid views of this message are stored already; see stored-parts.ts. */
+  /** Whether the valid views of this message are stored already; see StoredParts. */
   readonly isStored?: (delivery: Delivery) => boolean;
   /** The time by which views are over (domain/guarded-clock.ts). */
   readonly expiryMs: number;

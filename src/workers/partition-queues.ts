@@ -1,11 +1,9 @@
 import { StoreRefusedError } from "../ports/errors.ts";
 import type { WriteOptions } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { Breaker } from "./breaker.ts";
-import { type ConcurrencyLimit, NotBegunError } from "./concurrency.ts";
-import { partitionFields } from "./partition.ts";
-import { backoffMs, isOverdue, retryDecisionOf } from "./retry-decision.ts";
-import { within } from "./within.ts";
+import { type AdaptiveLimit, NotBegunError } from "./adaptive-limit.ts";
+import type { CircuitBreaker } from "./circuit-breaker.ts";
+import { backoffMs, isOverdue, retryDecisionOf, within } from "./retry-decision.ts";
 
 /**
  * One queue of writes for each partition of the store, so that an unhealthy partition delays no other messages than its own.
@@ -32,7 +30,7 @@ export interface PartitionQueues {
    *
    * @param partition names the partition among all tables.
    * @param write is told not to be coalesced where the partition is unhealthy.
-   * @param rank see ConcurrencyLimit.run.
+   * @param rank see AdaptiveLimit.run.
    */
   write(partition: string, write: (options: WriteOptions) => Promise<void>, rank: number): Promise<Outcome>;
   /** Whether the partition's newest write failed or was slow, and that is not long ago. */
@@ -90,8 +88,8 @@ interface PartitionQueue {
 }
 
 export interface PartitionQueuesDeps {
-  readonly limit: ConcurrencyLimit;
-  readonly breaker: Pick<Breaker, "failed" | "isOpen">;
+  readonly limit: AdaptiveLimit;
+  readonly breaker: Pick<CircuitBreaker, "failed" | "isOpen">;
   /** A write that has not answered by then is given up; longer than any timeout of the store's own. */
   readonly writeTimeoutMs: number;
   readonly monotonicMs: () => number;
@@ -259,3 +257,19 @@ export function createPartitionQueues(deps: PartitionQueuesDeps): PartitionQueue
 const NOT_WANTED = new NotBegunError("not wanted any more");
 /** The queue became unhealthy while this waited for its slot, and another write of it still runs. */
 const OTHERS_RUN = new NotBegunError("other writes of the unhealthy queue still run");
+
+/** The tables whose partitions are written: a post's viewers, a user's history. */
+export type Table = "viewers" | "history";
+
+/** Names a partition among all tables. */
+export function partitionOf(table: Table, owner: string): string {
+  return `${table} ${owner}`;
+}
+
+/** The partition as a log line names it: the logger knows what to do with a `userId`. */
+export function partitionFields(
+  partition: string,
+): { readonly userId: string } | { readonly postId: string } {
+  const [table, owner] = [partition.split(" ", 1)[0], partition.slice(partition.indexOf(" ") + 1)];
+  return table === ("history" satisfies Table) ? { userId: owner } : { postId: owner };
+}

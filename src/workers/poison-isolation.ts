@@ -1,15 +1,157 @@
+import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { Delivery } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
-import type { Breaker } from "./breaker.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { type AdaptiveLimit, createAdaptiveLimit } from "./adaptive-limit.ts";
 import { createCandidateQueue } from "./candidate-queue.ts";
-import { createConcurrencyLimit } from "./concurrency.ts";
-import { createIsolatedAttempt } from "./isolated-attempt.ts";
-import { createIsolatedWrites } from "./isolated-writes.ts";
-import { isPoisonCandidate } from "./isolation-step.ts";
-import type { PartitionQueues } from "./partition-queues.ts";
-import { createStoreWriters, EXTENSIONS_PER_ACK_WAIT, type PullHandlerDeps } from "./pull-handler.ts";
-import { nakDelayMs } from "./retry-decision.ts";
+import type { CircuitBreaker } from "./circuit-breaker.ts";
+import {
+  type Outcome,
+  type PartitionQueues,
+  partitionFields,
+  STORED,
+  UNAVAILABLE,
+} from "./partition-queues.ts";
+import { createCrashPlanner } from "./plan.ts";
+import {
+  createStoreWriters,
+  EXTENSIONS_PER_ACK_WAIT,
+  handlePull,
+  type PullHandlerDeps,
+} from "./pull-handler.ts";
+import { nakDelayMs, within } from "./retry-decision.ts";
 import type { SharedLock } from "./shared-lock.ts";
+
+/**
+ * Pure: what to do with a message that may kill its worker (docs/semantics.md, "Messages that kill workers").
+ *
+ * A high delivery count does not prove that a message is poison: it also rises when a worker crashes with other messages in
+ * flight, after naks, and in outages. It makes the message a candidate, which is then attempted with nothing else in flight,
+ * after a durable record that the attempt has begun. A worker that survives the attempt deletes the record. A record that is
+ * found at the next delivery therefore proves that a worker died, or hung, with no other message in flight.
+ */
+
+/** Deliveries of a message in the common flow; from the next one on its attempts are isolated. */
+const SHARED_DELIVERIES_MAX = 5;
+/** Isolated attempts that ended with their worker, after which the message is dead-lettered. */
+const ISOLATED_DEATHS_MAX = 3;
+
+export function isPoisonCandidate({ deliveries }: Pick<Delivery, "deliveries">): boolean {
+  return deliveries > SHARED_DELIVERIES_MAX;
+}
+
+/**
+ * TRY: store it. DEAD_LETTER_EACH: a dead letter for each of its impressions. DEAD_LETTER_WHOLE: one dead letter of its
+ * bytes, unread, because reading it is what kills.
+ */
+export type IsolationStep = "TRY" | "DEAD_LETTER_EACH" | "DEAD_LETTER_WHOLE";
+
+/**
+ * @param attempts the workers in the attempt record: they began an attempt and did not end it.
+ * @param self the worker that asks. It lives, so its own entry (one that it could not delete) is no death.
+ */
+export function isolationStepOf(attempts: readonly string[], self: string): IsolationStep {
+  const deaths = othersIn(attempts, self).length;
+  if (deaths < ISOLATED_DEATHS_MAX) return "TRY";
+  return deaths === ISOLATED_DEATHS_MAX ? "DEAD_LETTER_EACH" : "DEAD_LETTER_WHOLE";
+}
+
+function othersIn(attempts: readonly string[], self: string): readonly string[] {
+  return attempts.filter((worker) => worker !== self);
+}
+
+/**
+ * How the rows of an isolated attempt are written: each once, and none to an unhealthy partition. All other messages wait
+ * meanwhile, so a message whose writes do not succeed at once is nacked.
+ */
+export function createIsolatedWrites(deps: {
+  /** Its own: the shared one starts no write now. */
+  readonly limit: Pick<AdaptiveLimit, "run">;
+  readonly isUnhealthy: PartitionQueues["isUnhealthy"];
+  readonly breaker: Pick<CircuitBreaker, "failed">;
+  readonly writeTimeoutMs: number;
+  readonly logger: Logger;
+}): Pick<PartitionQueues, "write"> {
+  return {
+    async write(partition, write): Promise<Outcome> {
+      if (deps.isUnhealthy(partition)) return UNAVAILABLE;
+      try {
+        await deps.limit.run(() => within(deps.writeTimeoutMs, () => write({ uncoalesced: true })));
+        return STORED;
+      } catch (error) {
+        if (error instanceof StoreRefusedError) return { kind: "refused", detail: error.message };
+        if (error instanceof StoreUnavailableError) deps.breaker.failed(error);
+        deps.logger.debug(
+          { err: error, ...partitionFields(partition) },
+          "a store write of an isolated attempt failed",
+        );
+        return UNAVAILABLE;
+      }
+    },
+  };
+}
+
+/** Attempts one poison candidate, after a durable record that the attempt has begun. Never throws. */
+export type IsolatedAttempt = (delivery: Delivery) => Promise<void>;
+
+/**
+ * @param deps.pull how a message is stored with no other in flight.
+ * @param deps.self names this worker process among all that ever were.
+ */
+function createIsolatedAttempt(deps: {
+  readonly pull: PullHandlerDeps;
+  readonly self: string;
+  /** Never throws. */
+  readonly nak: (delivery: Delivery) => Promise<void>;
+}): IsolatedAttempt {
+  const { self } = deps;
+  const { queue, logger } = deps.pull;
+  const { attempts } = queue;
+
+  return async function tryAlone(delivery) {
+    const { sequence } = delivery;
+    let others: readonly string[];
+    let step: IsolationStep;
+    try {
+      const begun = await attempts.read(sequence);
+      others = othersIn(begun, self);
+      step = isolationStepOf(begun, self);
+      await attempts.write(sequence, [...others, self]);
+    } catch (error) {
+      // Without the record a poison message would never be recognised.
+      logger.warn(
+        { err: error, sequence },
+        "the attempt at a poison candidate could not be recorded: it is not made now",
+      );
+      await deps.nak(delivery);
+      return;
+    }
+    deps.pull.counters.isolatedAttempts++;
+    if (step === "TRY") {
+      await handlePull([delivery], deps.pull);
+      await record(sequence, []);
+      return;
+    }
+    const { nacked } = await handlePull([delivery], {
+      ...deps.pull,
+      newPlanner: (rules) => createCrashPlanner(rules, step, others),
+    });
+    // A message that could not be dead-lettered (they may be full) keeps its record: it must not kill again.
+    await record(sequence, nacked === 0 ? [] : others);
+    if (nacked === 0) logger.error({ sequence, workers: others }, POISON_FOUND);
+  };
+
+  /** Replaces the message's attempt record; an empty list deletes it. A stale record of this worker counts only after its death. */
+  async function record(sequence: number, workers: readonly string[]): Promise<void> {
+    try {
+      await attempts.write(sequence, workers);
+    } catch (error) {
+      logger.warn({ err: error, sequence }, "an attempt record could not be replaced");
+    }
+  }
+}
+
+const POISON_FOUND = `a message has ended ${ISOLATED_DEATHS_MAX} workers in isolated attempts: it is dead-lettered as CRASHED_WORKER`;
 
 /** Writes of one candidate's rows at once. */
 const CONCURRENCY = 16;
@@ -32,7 +174,7 @@ export function createPoisonIsolation(deps: {
   readonly pull: PullHandlerDeps;
   readonly store: ImpressionStore;
   readonly lock: SharedLock;
-  readonly breaker: Breaker;
+  readonly breaker: CircuitBreaker;
   readonly isUnhealthy: PartitionQueues["isUnhealthy"];
   readonly instanceId: string;
   readonly writeTimeoutMs: number;
@@ -44,7 +186,7 @@ export function createPoisonIsolation(deps: {
 
   // The shared limit starts no write while the lock is held exclusively.
   const lock: Pick<SharedLock, "shared"> = { shared: (work) => work() };
-  const limit = createConcurrencyLimit({ min: CONCURRENCY, max: CONCURRENCY, monotonicMs, lock });
+  const limit = createAdaptiveLimit({ min: CONCURRENCY, max: CONCURRENCY, monotonicMs, lock });
   const writes = createIsolatedWrites({ ...deps, limit, logger });
   const attempt = createIsolatedAttempt({
     pull: { ...pull, ...createStoreWriters(writes, deps.store, breaker), lock },

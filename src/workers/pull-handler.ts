@@ -6,20 +6,19 @@ import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createAckTracker } from "./ack-tracker.ts";
-import { type BatchWriter, createBatchWriter } from "./batch-writer.ts";
-import type { Breaker } from "./breaker.ts";
-import type { WorkerCounters } from "./counters.ts";
-import type { DeadLetterBudget } from "./dead-letter-budget.ts";
-import type { DeadLetterLog } from "./dead-letter-log.ts";
-import { writeDeadLetters } from "./dead-letter-writer.ts";
+import type { CircuitBreaker } from "./circuit-breaker.ts";
+import { type BatchWriter, createBatchWriter, createHistoryGroups, type Ended } from "./commit-groups.ts";
+import { createMessageCounters, type WorkerCounters } from "./counters.ts";
+import {
+  type DeadLetterBudget,
+  type DeadLetterLog,
+  type StoredParts,
+  writeDeadLetters,
+} from "./dead-letter-writer.ts";
 import { type PlannedDeadLetter, type PlanRules, refusedDeadLetter } from "./dead-letters.ts";
-import { createHistoryGroups, type Ended } from "./history-groups.ts";
-import { createMessageCounters } from "./message-counters.ts";
-import { partitionOf } from "./partition.ts";
-import type { Outcome, PartitionQueues } from "./partition-queues.ts";
+import { type Outcome, type PartitionQueues, partitionOf } from "./partition-queues.ts";
 import type { Plan, PlannedView, Planner } from "./plan.ts";
 import type { SharedLock } from "./shared-lock.ts";
-import type { StoredParts } from "./stored-parts.ts";
 
 /** Planning lets the event loop go on after this: mutations of the same process wait no longer for it. */
 const PLAN_SLICE_MS = 5;
@@ -61,7 +60,7 @@ export interface PullHandlerDeps {
 export function createStoreWriters(
   writes: Pick<PartitionQueues, "write">,
   store: Pick<ImpressionStore, "writeViewers" | "writeHistory">,
-  breaker: Pick<Breaker, "succeeded">,
+  breaker: Pick<CircuitBreaker, "succeeded">,
 ): Pick<PullHandlerDeps, "writeViewers" | "writeHistory"> {
   return {
     writeViewers: createBatchWriter(writes, "viewers", store.writeViewers),

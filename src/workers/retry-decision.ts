@@ -1,3 +1,5 @@
+import { StoreUnavailableError } from "../ports/errors.ts";
+
 /** How long a write is retried while its messages are in flight; after that they are nacked. */
 const RETRIED_MS_MAX = 20_000;
 const BACKOFF_MS_MIN = 100;
@@ -10,7 +12,7 @@ export type RetryDecision = "RETRY" | "NAK";
 
 /**
  * Pure: a failed write is retried and then nacked, as often as it takes. (Rows that the store refuses for what they are did not
- * fail: they are dead-lettered, see `batch-writer.ts`.)
+ * fail: they are dead-lettered, see `commit-groups.ts`.)
  *
  * @param triedMs since the write was first asked for.
  * @param storeIsDown whether the breaker is open: further tries would only add load.
@@ -35,4 +37,23 @@ export function backoffMs(attempt: number, random: number): number {
  */
 export function nakDelayMs(deliveries: number): number {
   return Math.min(NAK_DELAY_MS_MAX, NAK_DELAY_MS_MIN * 2 ** Math.min(deliveries - 1, 16));
+}
+
+/**
+ * Waits for a store write, but not for ever: one that is never answered must not keep its slot, its queue and its
+ * messages.
+ *
+ * @throws StoreUnavailableError it has not ended in time; it may still be carried out.
+ */
+export async function within(timeoutMs: number, write: () => Promise<void>): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new StoreUnavailableError(`no answer to a write within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+  try {
+    await Promise.race([write(), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -9,11 +9,10 @@ import {
   type WorkerReport,
 } from "../ports/worker-registry.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { createBreaker } from "./breaker.ts";
-import { createConcurrencyLimit } from "./concurrency.ts";
+import { createAdaptiveLimit } from "./adaptive-limit.ts";
+import { createCircuitBreaker } from "./circuit-breaker.ts";
 import { createWorkerCounters, sumOf, type WorkerCounters } from "./counters.ts";
-import { createDeadLetterBudget } from "./dead-letter-budget.ts";
-import { createDeadLetterLog } from "./dead-letter-log.ts";
+import { createDeadLetterBudget, createDeadLetterLog, createStoredParts } from "./dead-letter-writer.ts";
 import { createInFlightBuffer, type Room } from "./in-flight-buffer.ts";
 import { createPartitionQueues } from "./partition-queues.ts";
 import { createPlanner } from "./plan.ts";
@@ -21,7 +20,6 @@ import { createPoisonIsolation } from "./poison-isolation.ts";
 import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
 import { nakDelayMs } from "./retry-decision.ts";
 import { createSharedLock } from "./shared-lock.ts";
-import { createStoredParts } from "./stored-parts.ts";
 
 /**
  * The worker loops of a process. The states of a message in flight:
@@ -110,7 +108,7 @@ export function startWorkers(options: WorkersOptions): Workers {
   const stopping = stop.signal;
   const sleep = (delayMs: number) => sleepUntilAborted(delayMs, stopping);
 
-  const breaker = createBreaker({
+  const breaker = createCircuitBreaker({
     probe: async () => (await store.health()).healthy,
     sleep: sleepUntilAborted,
     random,
@@ -123,7 +121,7 @@ export function startWorkers(options: WorkersOptions): Workers {
   });
   const lock = createSharedLock();
   const bounds = { min: Math.min(CONCURRENCY_MIN, options.concurrencyMax), max: options.concurrencyMax };
-  const limit = createConcurrencyLimit({ ...bounds, monotonicMs, lock });
+  const limit = createAdaptiveLimit({ ...bounds, monotonicMs, lock });
   const partitionQueues = createPartitionQueues({ ...options, limit, breaker });
   const inFlight = createInFlightBuffer({ ...options, stopping, onFull: partitionQueues.shed });
   const states = Array.from({ length: options.loops }, () => ({

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import type { Engine } from "../../src/engine.ts";
 import { DeadLettersFullError, StoreUnavailableError } from "../../src/ports/errors.ts";
-import { DEAD_LETTERS_PER_USER_MAX } from "../../src/workers/dead-letter-budget.ts";
+import { DEAD_LETTERS_PER_USER_MAX } from "../../src/workers/dead-letter-writer.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { openEngineOf, startWorkersOn } from "../support/open-engine.ts";

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createLogger, type LoggerOptions } from "../../src/telemetry/logger.ts";
-import { partitionFields, partitionOf } from "../../src/workers/partition.ts";
+import { partitionFields, partitionOf } from "../../src/workers/partition-queues.ts";
 
 function logging(options: LoggerOptions = {}) {
   const lines: string[] = [];

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { StoreUnavailableError } from "../../src/ports/errors.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
+import { createAdaptiveLimit } from "../../src/workers/adaptive-limit.ts";
 import { createPartitionQueues } from "../../src/workers/partition-queues.ts";
 import { createSharedLock } from "../../src/workers/shared-lock.ts";
 
@@ -17,7 +17,7 @@ afterEach(() => void vi.useRealTimers());
 function openQueue(options: { readonly slots: number }) {
   const monotonicMs = () => Date.now();
   const lock = createSharedLock();
-  const limit = createConcurrencyLimit({ min: options.slots, max: options.slots, monotonicMs, lock });
+  const limit = createAdaptiveLimit({ min: options.slots, max: options.slots, monotonicMs, lock });
   const queues = createPartitionQueues({
     limit,
     breaker: { failed: () => undefined, isOpen: () => false },

@@ -3,10 +3,13 @@ import type { DeadLetterReason } from "../../src/domain/dead-letter.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import type { Logger } from "../../src/telemetry/logger.ts";
-import { createDeadLetterBudget, DEAD_LETTERS_PER_USER_MAX } from "../../src/workers/dead-letter-budget.ts";
-import { createDeadLetterLog } from "../../src/workers/dead-letter-log.ts";
+import {
+  createDeadLetterBudget,
+  createDeadLetterLog,
+  createStoredParts,
+  DEAD_LETTERS_PER_USER_MAX,
+} from "../../src/workers/dead-letter-writer.ts";
 import type { PlannedDeadLetter } from "../../src/workers/dead-letters.ts";
-import { createStoredParts } from "../../src/workers/stored-parts.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 
 const planned = (userId: string | null, reason: DeadLetterReason = "INVALID_POST_ID"): PlannedDeadLetter => ({

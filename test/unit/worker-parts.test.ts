@@ -5,11 +5,13 @@ import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createAckTracker } from "../../src/workers/ack-tracker.ts";
-import { createBreaker } from "../../src/workers/breaker.ts";
-import { createConcurrencyLimit } from "../../src/workers/concurrency.ts";
-import { createFifo } from "../../src/workers/fifo.ts";
-import { createIsolatedWrites } from "../../src/workers/isolated-writes.ts";
-import { createRankedQueue } from "../../src/workers/ranked-queue.ts";
+import { createAdaptiveLimit, createFifo, createRankedQueue } from "../../src/workers/adaptive-limit.ts";
+import { createCircuitBreaker } from "../../src/workers/circuit-breaker.ts";
+import {
+  createIsolatedWrites,
+  isolationStepOf,
+  isPoisonCandidate,
+} from "../../src/workers/poison-isolation.ts";
 import { backoffMs, nakDelayMs, retryDecisionOf } from "../../src/workers/retry-decision.ts";
 import { createSharedLock } from "../../src/workers/shared-lock.ts";
 
@@ -97,7 +99,7 @@ describe("concurrency limit", () => {
   const settings = { min: 2, max: 64, lock: createSharedLock() };
 
   test("never runs more than its limit at once and starts in order", async () => {
-    const limit = createConcurrencyLimit({
+    const limit = createAdaptiveLimit({
       min: 1,
       max: 3,
       monotonicMs: () => 0,
@@ -121,7 +123,7 @@ describe("concurrency limit", () => {
   });
 
   test("gives slots to the lowest rank that waits, and among equals in order", async () => {
-    const limit = createConcurrencyLimit({ ...settings, min: 1, max: 1, monotonicMs: () => 0 });
+    const limit = createAdaptiveLimit({ ...settings, min: 1, max: 1, monotonicMs: () => 0 });
     const started: string[] = [];
     const run = (name: string, rank?: number) => limit.run(async () => void started.push(name), rank);
     expect(limit.isBusy()).toBe(false);
@@ -133,7 +135,7 @@ describe("concurrency limit", () => {
   });
 
   test("grows by one after a full round of fast writes, up to the maximum", async () => {
-    const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => 0 });
+    const limit = createAdaptiveLimit({ ...settings, monotonicMs: () => 0 });
     const round = () =>
       Promise.all(Array.from({ length: 2 * limit.current() }, () => limit.run(async () => undefined)));
     const before = limit.current();
@@ -144,14 +146,14 @@ describe("concurrency limit", () => {
   });
 
   test("does not grow while slots are idle", async () => {
-    const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => 0 });
+    const limit = createAdaptiveLimit({ ...settings, monotonicMs: () => 0 });
     const before = limit.current();
     for (let writes = 0; writes < 500; writes++) await limit.run(async () => undefined);
     expect(limit.current()).toBe(before);
   });
 
   test("a row that the store refuses says nothing about its load", async () => {
-    const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => 0 });
+    const limit = createAdaptiveLimit({ ...settings, monotonicMs: () => 0 });
     const before = limit.current();
     await limit.run(() => Promise.reject(new StoreRefusedError("row"))).catch(() => undefined);
     expect(limit.current()).toBe(before);
@@ -159,7 +161,7 @@ describe("concurrency limit", () => {
 
   test("a slow or failed write cuts it by 30 %, once in half a second, down to the minimum", async () => {
     let nowMs = 0;
-    const limit = createConcurrencyLimit({ ...settings, monotonicMs: () => nowMs });
+    const limit = createAdaptiveLimit({ ...settings, monotonicMs: () => nowMs });
     const fail = () => limit.run(() => Promise.reject(new Error("slow"))).catch(() => undefined);
     await Promise.all([fail(), fail(), fail()]);
     expect(limit.current()).toBe(22);
@@ -181,7 +183,7 @@ describe("breaker", () => {
     const probes = [false, false, true];
     const delays: number[] = [];
     const changes: boolean[] = [];
-    const breaker = createBreaker({
+    const breaker = createCircuitBreaker({
       probe: async () => probes.shift() ?? true,
       sleep: async (delayMs) => void delays.push(delayMs),
       random: () => 1,
@@ -202,7 +204,7 @@ describe("breaker", () => {
   });
 
   test("counts a failed request once, however many writes it was made of", () => {
-    const breaker = createBreaker({
+    const breaker = createCircuitBreaker({
       probe: async () => true,
       sleep: async () => undefined,
       random: () => 1,
@@ -215,6 +217,27 @@ describe("breaker", () => {
     expect(breaker.isOpen()).toBe(false);
     breaker.failed(new StoreUnavailableError("timed out"));
     expect(breaker.isOpen()).toBe(true);
+  });
+});
+
+describe("poison-message isolation", () => {
+  test("begins with the sixth delivery", () => {
+    expect([1, 5, 6, 100].map((deliveries) => isPoisonCandidate({ deliveries }))).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+  });
+
+  test("attempts a message until three other workers died of it, then dead-letters it, unread if that kills, too", () => {
+    const steps = [[], ["a"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"]].map((deaths) =>
+      isolationStepOf(deaths, "self"),
+    );
+    expect(steps).toEqual(["TRY", "TRY", "TRY", "DEAD_LETTER_EACH", "DEAD_LETTER_WHOLE"]);
+    // A worker that asks is alive.
+    expect(isolationStepOf(["a", "self", "b"], "self")).toBe("TRY");
+    expect(isolationStepOf(["a", "self", "b", "c"], "self")).toBe("DEAD_LETTER_EACH");
   });
 });
 

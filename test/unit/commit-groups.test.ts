@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createHistoryGroups } from "../../src/workers/history-groups.ts";
+import { createHistoryGroups } from "../../src/workers/commit-groups.ts";
 import { STORED, UNAVAILABLE } from "../../src/workers/partition-queues.ts";
 import type { PlannedView } from "../../src/workers/plan.ts";
 import { viewOf } from "../support/views.ts";

@@ -7,7 +7,7 @@ const PROBE_DELAY_MS_MAX = 15_000;
  * Stops the workers from pulling while the store is down, so that the backlog waits in the queue instead of in
  * memory. It opens after a run of failed requests and closes when a probe finds the store healthy.
  */
-export interface Breaker {
+export interface CircuitBreaker {
   succeeded(): void;
   /** @param error a failure that several writes share, since they were one request, is told by each and counts once. */
   failed(error: unknown): void;
@@ -16,13 +16,13 @@ export interface Breaker {
   closed(signal: AbortSignal): Promise<void>;
 }
 
-export function createBreaker(deps: {
+export function createCircuitBreaker(deps: {
   /** Whether the store answers now. */
   readonly probe: () => Promise<boolean>;
   readonly sleep: (delayMs: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
   readonly onChange: (open: boolean) => void;
-}): Breaker {
+}): CircuitBreaker {
   let failures = 0;
   const counted = new WeakSet<object>();
   let open = false;
