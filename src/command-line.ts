@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { diagnoseEngine, migrate, openEngine } from "./app.ts";
+import { diagnoseEngine, migrate, openEngine } from "./app/open-engine.ts";
+import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./app/service.ts";
 import { localAdminApi } from "./cli/admin-api.ts";
 import type { CliDependencies } from "./cli/dependencies.ts";
 import { explainFailure } from "./cli/failure.ts";
@@ -8,7 +9,6 @@ import { type Config, logSettingsOf, readConfig } from "./config.ts";
 import { createGuardedClock } from "./domain/guarded-clock.ts";
 import { systemClock } from "./domain/time.ts";
 import { refuseMisreadSecrets } from "./env-file.ts";
-import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./service.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {

@@ -2,7 +2,7 @@
 // else. What is left between this and the bare driver is no GraphQL server's to save. Sends its URL to the bench.
 
 import Fastify from "fastify";
-import { openEngine } from "../../src/app.ts";
+import { openEngine } from "../../src/app/open-engine.ts";
 import { readConfig } from "../../src/config.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import { unseenAmong } from "../../src/domain/walk.ts";

@@ -2,7 +2,7 @@
 // HTTP, by the bare route or with the bare driver, as run.ts tells it by messages, and answers with the latencies.
 
 import { Agent, request } from "node:http";
-import { openEngine } from "../../src/app.ts";
+import { openEngine } from "../../src/app/open-engine.ts";
 import { readConfig } from "../../src/config.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import { connectClient } from "../../src/scylla/connection.ts";

@@ -6,7 +6,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { migrate, openEngine } from "../../src/app.ts";
+import { migrate, openEngine } from "../../src/app/open-engine.ts";
 import { readConfig } from "../../src/config.ts";
 import type { View } from "../../src/domain/impression.ts";
 import { systemClock } from "../../src/domain/time.ts";

@@ -1,11 +1,11 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
+import type { Engine } from "../app/engine.ts";
 import type { Config } from "../config.ts";
 import type { Finding } from "../domain/finding.ts";
 import type { Clock } from "../domain/time.ts";
-import type { Engine } from "../engine.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
-export type { Engine } from "../engine.ts";
+export type { Engine } from "../app/engine.ts";
 
 /** What runs in a process. */
 export type Role = "serve" | "api" | "worker";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import type { Engine } from "../../src/engine.ts";
+import type { Engine } from "../../src/app/engine.ts";
 import type { ClusterInstallation } from "../support/cluster-installation.ts";
 import { openEngineOf } from "../support/open-engine.ts";
 import { replaySuite } from "../support/replay.ts";

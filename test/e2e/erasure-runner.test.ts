@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { claimDelayMs, type ErasureRunner, startErasureRunner } from "../../src/admin/erasure-runner.ts";
+import type { Engine } from "../../src/app/engine.ts";
 import { type Erasure, erasedThroughUs } from "../../src/domain/erasure.ts";
 import { type Clock, DAY_MS, systemClock } from "../../src/domain/time.ts";
-import type { Engine } from "../../src/engine.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";

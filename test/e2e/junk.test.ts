@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
+import type { Engine } from "../../src/app/engine.ts";
 import { joinSubmissions } from "../../src/domain/queue-message.ts";
-import type { Engine } from "../../src/engine.ts";
 import { DeadLettersFullError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { DEAD_LETTERS_PER_USER_MAX } from "../../src/workers/dead-letter-writer.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";

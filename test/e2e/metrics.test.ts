@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openEngine } from "../../src/app.ts";
+import { openEngine } from "../../src/app/open-engine.ts";
 import { readConfig } from "../../src/config.ts";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe } from "vitest";
-import type { Engine } from "../../src/engine.ts";
+import type { Engine } from "../../src/app/engine.ts";
 import { createTemporaryDirectory } from "../support/directory.ts";
 import { openEngineOf } from "../support/open-engine.ts";
 import { replaySuite } from "../support/replay.ts";

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { httpServerDependencies } from "../../src/api.ts";
-import { openEngine } from "../../src/app.ts";
+import { httpServerDependencies } from "../../src/app/api.ts";
+import type { Engine } from "../../src/app/engine.ts";
+import { openEngine } from "../../src/app/open-engine.ts";
 import { readConfig } from "../../src/config.ts";
 import type { View } from "../../src/domain/impression.ts";
 import { type Clock, systemClock } from "../../src/domain/time.ts";
-import type { Engine } from "../../src/engine.ts";
 import { createRecorder } from "../../src/ingest/recorder.ts";
 import { createHttpServer, type HttpServerDependencies } from "../../src/server/http-server.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { openEngine } from "../../src/app.ts";
+import type { Engine } from "../../src/app/engine.ts";
+import { openEngine } from "../../src/app/open-engine.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import { type Clock, systemClock } from "../../src/domain/time.ts";
-import type { Engine } from "../../src/engine.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { startWorkers, type Workers } from "../../src/workers/workers.ts";
 

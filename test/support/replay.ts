@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { createDeadLetterActions } from "../../src/admin/dead-letter-actions.ts";
+import type { Engine } from "../../src/app/engine.ts";
 import { CUT_OFF_NOTE, type DeadLetter, type DeadLetterReason } from "../../src/domain/dead-letter.ts";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
-import type { Engine } from "../../src/engine.ts";
 import type { DeadLetterFilter } from "../../src/ports/dead-letters.ts";
 import { QueueUnavailableError, StoreRefusedError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";

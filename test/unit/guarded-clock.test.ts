@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { watchClock } from "../../src/clock-watch.ts";
+import { watchClock } from "../../src/app/clock-watch.ts";
 import {
   CLOCK_CONFIRM_MS,
   CLOCK_SETTLE_MS,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createLifecycle } from "../../src/lifecycle.ts";
+import { createLifecycle } from "../../src/app/lifecycle.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
 const logger = createLogger("silent");

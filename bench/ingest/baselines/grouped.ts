@@ -1,6 +1,6 @@
 // (d) The bare route in front of the very recorder, group commit and queue of the service: only GraphQL is missing.
 
-import { openEngine } from "../../../src/app.ts";
+import { openEngine } from "../../../src/app/open-engine.ts";
 import { readConfig } from "../../../src/config.ts";
 import { systemClock } from "../../../src/domain/time.ts";
 import { startPressureGauge } from "../../../src/ingest/pressure-gauge.ts";

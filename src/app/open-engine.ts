@@ -1,23 +1,22 @@
 import { randomUUID } from "node:crypto";
-import type { Config } from "./config.ts";
-import type { Finding } from "./domain/finding.ts";
-import type { Engine } from "./engine.ts";
-import type { DiagnoseOptions, EngineKind, MigrateOptions, OpenOptions } from "./engines/engine-kind.ts";
-import { createGroupCommit } from "./ingest/group-commit.ts";
-import { createPublisher } from "./ingest/publisher.ts";
-import { createReceivedAtClock } from "./ingest/received-at-clock.ts";
-import type { Logger } from "./telemetry/logger.ts";
+import type { Config } from "../config.ts";
+import type { Finding } from "../domain/finding.ts";
+import { createGroupCommit } from "../ingest/group-commit.ts";
+import { createPublisher } from "../ingest/publisher.ts";
+import { createReceivedAtClock } from "../ingest/received-at-clock.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { DiagnoseOptions, Engine, EngineModule, MigrateOptions, OpenOptions } from "./engine.ts";
 
 /**
- * The composition root, with engines/ for what differs between the engines: nothing else names adapters. Everything else
- * gets what it needs as arguments.
+ * The composition root of the engines: nothing but engines/ names adapters. All other folders get what they need as
+ * arguments.
  */
 
 /** Group commit messages on their way at once: while one is made durable, the next is already handed over. */
 const PUBLISHES_IN_FLIGHT_MAX = 2;
 
 /** Loads no more than this engine needs: the cluster's drivers take 10 MB and a fifth of a second (measured). */
-async function engineOf({ ENGINE }: Config): Promise<EngineKind> {
+async function engineOf({ ENGINE }: Config): Promise<EngineModule> {
   if (ENGINE === "embedded") return (await import("./engines/embedded.ts")).embedded;
   return (await import("./engines/cluster.ts")).cluster;
 }
@@ -25,15 +24,12 @@ async function engineOf({ ENGINE }: Config): Promise<EngineKind> {
 /** Opens the queue and the store that the configuration names. @throws EngineStartError */
 export async function openEngine(config: Config, logger: Logger, options: OpenOptions): Promise<Engine> {
   const { clock } = options;
-  const kind = await engineOf(config);
-  const { queue, store, workerRegistry, database, close } = await kind.open(config, logger, options);
-  const publish = createPublisher({ queue, timeoutMs: config.PUBLISH_TIMEOUT_MS });
+  const module = await engineOf(config);
+  const ports = await module.open(config, logger, options);
+  const publish = createPublisher({ queue: ports.queue, timeoutMs: config.PUBLISH_TIMEOUT_MS });
   return {
+    ...ports,
     name: config.ENGINE,
-    queue,
-    store,
-    workerRegistry,
-    database,
     receivedAt: createReceivedAtClock(clock),
     newGroupCommit: (onMessage = () => undefined) =>
       createGroupCommit({
@@ -46,7 +42,6 @@ export async function openEngine(config: Config, logger: Logger, options: OpenOp
         monotonicMs: clock.monotonicMs,
         onMessage,
       }),
-    close,
   };
 }
 

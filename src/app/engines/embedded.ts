@@ -1,14 +1,14 @@
-import type { Config } from "../config.ts";
-import type { Clock } from "../domain/time.ts";
-import { diagnoseEmbedded } from "../embedded/doctor.ts";
-import { openEmbeddedEngine } from "../embedded/engine.ts";
-import { createInMemoryWorkerRegistry } from "../embedded/worker-registry.ts";
-import type { OnStatement } from "../ports/impression-store.ts";
-import type { Logger } from "../telemetry/logger.ts";
-import type { Adapters, EngineKind } from "./engine-kind.ts";
+import type { Config } from "../../config.ts";
+import type { Clock } from "../../domain/time.ts";
+import { diagnoseEmbedded } from "../../embedded/doctor.ts";
+import { openEmbeddedEngine } from "../../embedded/engine.ts";
+import { createInMemoryWorkerRegistry } from "../../embedded/worker-registry.ts";
+import type { OnStatement } from "../../ports/impression-store.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { EngineModule, EnginePorts } from "../engine.ts";
 
 /** Queue and store in files of one process. */
-export const embedded: EngineKind = {
+export const embedded: EngineModule = {
   open,
 
   diagnose: async (config, _logger, { isServed }) =>
@@ -31,7 +31,7 @@ async function open(
   config: Config,
   logger: Logger,
   { clock, onStatement }: { readonly clock: Clock; readonly onStatement?: OnStatement },
-): Promise<Adapters> {
+): Promise<EnginePorts> {
   const { queue, store, close } = await openEmbeddedEngine({
     dataDir: config.DATA_DIR,
     queueMaxBytes: config.QUEUE_MAX_BYTES,

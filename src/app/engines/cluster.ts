@@ -1,14 +1,14 @@
-import type { Config } from "../config.ts";
-import { diagnoseJetStream } from "../jetstream/doctor.ts";
-import { openJetStreamQueue } from "../jetstream/open.ts";
-import { diagnoseScylla } from "../scylla/doctor.ts";
-import { flavourText } from "../scylla/flavour.ts";
-import { migrateScylla } from "../scylla/migrate.ts";
-import { openScyllaStore } from "../scylla/store.ts";
-import type { EngineKind } from "./engine-kind.ts";
+import type { Config } from "../../config.ts";
+import { diagnoseJetStream } from "../../jetstream/doctor.ts";
+import { openJetStreamQueue } from "../../jetstream/open.ts";
+import { diagnoseScylla } from "../../scylla/doctor.ts";
+import { flavourText } from "../../scylla/flavour.ts";
+import { migrateScylla } from "../../scylla/migrate.ts";
+import { openScyllaStore } from "../../scylla/store.ts";
+import type { EngineModule } from "../engine.ts";
 
 /** Queue in NATS JetStream, store in ScyllaDB or Cassandra. */
-export const cluster: EngineKind = {
+export const cluster: EngineModule = {
   async open(config, logger, { waitForStore, clock, onStatement }) {
     const { queue, workerRegistry } = await openJetStreamQueue({
       ...natsSettings(config),

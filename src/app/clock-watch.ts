@@ -1,6 +1,6 @@
-import { CLOCK_CONFIRM_MS, type GuardedClock } from "./domain/guarded-clock.ts";
-import type { Health } from "./ports/impression-queue.ts";
-import type { Logger } from "./telemetry/logger.ts";
+import { CLOCK_CONFIRM_MS, type GuardedClock } from "../domain/guarded-clock.ts";
+import type { Health } from "../ports/impression-queue.ts";
+import type { Logger } from "../telemetry/logger.ts";
 
 const LOOK_INTERVAL_MS = 1_000;
 

@@ -1,4 +1,4 @@
-import type { Logger } from "./telemetry/logger.ts";
+import type { Logger } from "../telemetry/logger.ts";
 
 /** Where a process stands. It only ever moves down this list. */
 export type Phase =

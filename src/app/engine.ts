@@ -1,19 +1,29 @@
 import type { Config } from "../config.ts";
 import type { Finding } from "../domain/finding.ts";
 import type { Clock } from "../domain/time.ts";
+import type { CommittedMessage, GroupCommit } from "../ingest/group-commit.ts";
+import type { ReceivedAtClock } from "../ingest/received-at-clock.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
 import type { WorkerRegistry } from "../ports/worker-registry.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
-/** The opened adapters of an engine. */
-export interface Adapters {
+/** What an engine brings: its two ports and the registry of its workers. */
+export interface EnginePorts {
   readonly queue: ImpressionQueue;
   readonly store: ImpressionStore;
   readonly workerRegistry: WorkerRegistry;
   /** Which database keeps the views, with its version, for people; null until it was reached. */
   readonly database: () => string | null;
   close(): Promise<void>;
+}
+
+/** An opened engine, with what stands in front of its queue. */
+export interface Engine extends EnginePorts {
+  readonly name: Config["ENGINE"];
+  readonly receivedAt: ReceivedAtClock;
+  /** A group commit stage in front of the queue, with the configured limits. */
+  newGroupCommit(onMessage?: (message: CommittedMessage) => void): GroupCommit;
 }
 
 export interface OpenOptions {
@@ -37,9 +47,9 @@ export interface MigrateOptions {
 }
 
 /** One of the engines that ENGINE can name: which adapters it is made of, and how the configuration reaches them. */
-export interface EngineKind {
+export interface EngineModule {
   /** @throws EngineStartError */
-  open(config: Config, logger: Logger, options: OpenOptions): Promise<Adapters>;
+  open(config: Config, logger: Logger, options: OpenOptions): Promise<EnginePorts>;
   /** Looks at everything that the engine stands on, and changes nothing. */
   diagnose(config: Config, logger: Logger, options: DiagnoseOptions): Promise<Finding[]>;
   /**

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { openAuthenticator } from "./access/open.ts";
-import { createDeadLetterActions } from "./admin/dead-letter-actions.ts";
-import { createErasures } from "./admin/erasures.ts";
-import type { Config } from "./config.ts";
-import type { Clock } from "./domain/time.ts";
+import { openAuthenticator } from "../access/open.ts";
+import { createDeadLetterActions } from "../admin/dead-letter-actions.ts";
+import { createErasures } from "../admin/erasures.ts";
+import type { Config } from "../config.ts";
+import type { Clock } from "../domain/time.ts";
+import { openImpressionLimit } from "../ingest/impression-limit.ts";
+import type { ResolverDependencies } from "../resolvers/context.ts";
+import type { HttpServerDependencies } from "../server/http-server.ts";
 import type { Engine } from "./engine.ts";
-import { openImpressionLimit } from "./ingest/impression-limit.ts";
-import type { ResolverDependencies } from "./resolvers/context.ts";
-import type { HttpServerDependencies } from "./server/http-server.ts";
 
 /** The API's part of the composition root: what the resolvers and the HTTP server get of an engine and a configuration. */
 
