@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
+import { openLocalApi, openLocalEraser } from "./app/local-api.ts";
 import { diagnoseEngine, migrate, openEngine } from "./app/open-engine.ts";
-import { openLocalApi, openLocalEraser, startEngineWorkers, startService } from "./app/service.ts";
+import { startService } from "./app/serve.ts";
+import { startEngineWorkers } from "./app/start-workers.ts";
 import { localAdminApi } from "./cli/admin-api.ts";
 import type { CliDependencies } from "./cli/dependencies.ts";
 import { explainFailure } from "./cli/failure.ts";

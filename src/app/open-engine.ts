@@ -45,7 +45,7 @@ export async function openEngine(config: Config, logger: Logger, options: OpenOp
   };
 }
 
-/** See EngineKind: looks at everything that the engine stands on, and changes nothing. */
+/** See EngineModule: looks at everything that the engine stands on, and changes nothing. */
 export async function diagnoseEngine(
   config: Config,
   logger: Logger,
@@ -54,7 +54,7 @@ export async function diagnoseEngine(
   return (await engineOf(config)).diagnose(config, logger, options);
 }
 
-/** See EngineKind: brings the store's schema up to date. */
+/** See EngineModule: brings the store's schema up to date. */
 export async function migrate(config: Config, logger: Logger, options: MigrateOptions): Promise<string[]> {
   return (await engineOf(config)).migrate(config, logger, options);
 }

@@ -67,6 +67,7 @@ const REPLACED: readonly Replaced[] = [
     term: "erasure record",
     example: "an erasure receipt",
   },
+  { words: /\bEngineKind\b|\bkind of engine\b/i, term: "engine", example: "the kind of engine" },
   { words: /\bpatience\b/i, term: "backoff, stall detector", example: "the patience of an import" },
   { words: /\btallies\b/i, term: "counters", example: "tallies by message" },
   { words: /\bpackers?\b/i, term: "write coalescer", example: "the packer sends" },

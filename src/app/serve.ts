@@ -1,10 +1,5 @@
-import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
-import { type DocumentNode, type ExecutionResult, execute } from "graphql";
-import { type ErasureRunner, startErasureRunner } from "../admin/erasure-runner.ts";
 import type { Role, RunningService } from "../cli/dependencies.ts";
 import type { Config } from "../config.ts";
-import { OPERATOR } from "../domain/caller.ts";
 import type { GuardedClock } from "../domain/guarded-clock.ts";
 import type { Clock } from "../domain/time.ts";
 import { startPressureGauge } from "../ingest/pressure-gauge.ts";
@@ -16,9 +11,7 @@ import { createMetrics } from "../metrics/metrics.ts";
 import { createStoreMetrics } from "../metrics/store-metrics.ts";
 import { createWorkMetrics, type WorkMetrics } from "../metrics/work-metrics.ts";
 import type { Health } from "../ports/impression-queue.ts";
-import { createContextFactory } from "../resolvers/context.ts";
 import { healthWithin } from "../resolvers/health-within.ts";
-import { buildGraphQLSchema } from "../resolvers/schema.ts";
 import type { HttpServer } from "../server/fastify-server.ts";
 import { createHealthServer } from "../server/health-server.ts";
 import { createHttpServer } from "../server/http-server.ts";
@@ -26,17 +19,13 @@ import { createMetricsServer, type MetricsEndpoint } from "../server/metrics-rou
 import { readOperations } from "../server/operations.ts";
 import { OTHER_OPERATION } from "../server/request-observer.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { startWorkers, type Workers } from "../workers/workers.ts";
-import { httpServerDependencies, resolverDependencies } from "./api.ts";
+import { type Workers } from "../workers/workers.ts";
+import { httpServerDependencies } from "./api.ts";
 import { watchClock } from "./clock-watch.ts";
 import type { Engine } from "./engine.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
 import { openEngine } from "./open-engine.ts";
-
-/** A store write that is not answered within so many of the store's own timeouts is given up. */
-const WRITE_TIMEOUTS = 4;
-/** Of SHUTDOWN_TIMEOUT_MS; the rest is for requests that run, and for closing connections. */
-const DRAIN_SHARE = 0.5;
+import { startEngineWorkers, startErasures } from "./start-workers.ts";
 
 /**
  * Starts the parts of a role in one process: engine, workers and erasures, API. Stopping goes the other way: /readyz
@@ -145,35 +134,6 @@ export async function startService(
   }
 }
 
-/** Starts the worker loops of this process on an opened engine. */
-export function startEngineWorkers(
-  engine: Engine,
-  config: Config,
-  logger: Logger,
-  clock: Clock,
-  onStored?: (lagMs: number) => void,
-): Workers {
-  return startWorkers({
-    queue: engine.queue,
-    store: engine.store,
-    registry: engine.workerRegistry,
-    clock,
-    random: Math.random,
-    monotonicMs: clock.monotonicMs,
-    processId: `${hostname()}-${process.pid}`,
-    instanceId: `${hostname()}-${process.pid}-${randomUUID()}`,
-    loops: config.WORKERS,
-    messagesPerPull: config.WORKER_PULL,
-    concurrencyMax: config.WORKER_CONCURRENCY_MAX,
-    retentionMs: config.retentionMs,
-    // The store gives up by itself after its own timeout, at the latest after a repetition.
-    writeTimeoutMs: WRITE_TIMEOUTS * config.SCYLLA_REQUEST_TIMEOUT_MS,
-    drainTimeoutMs: DRAIN_SHARE * config.SHUTDOWN_TIMEOUT_MS,
-    ...(onStored === undefined ? {} : { onStored }),
-    logger,
-  });
-}
-
 /**
  * A mutation can be taken while nothing is delivered, and while the store is away; but a worker that gets nothing, and a
  * store that does not come back by itself, have to be looked at.
@@ -181,68 +141,6 @@ export function startEngineWorkers(
 function isReady(role: Role, queue: Health, store: Health): boolean {
   if (!queue.healthy || (!store.healthy && store.lasting === true)) return false;
   return role !== "worker" || queue.notDelivering === undefined;
-}
-
-export interface LocalApi {
-  execute(document: DocumentNode, variables: Record<string, unknown>): Promise<ExecutionResult>;
-  close(): Promise<void>;
-}
-
-/** The GraphQL API in this process, without HTTP: what operator commands use where no service runs. */
-export async function openLocalApi(config: Config, logger: Logger, clock: Clock): Promise<LocalApi> {
-  const engine = await openEngine(config, logger, { waitForStore: true, clock });
-  return localApi(engine, config, clock);
-}
-
-/**
- * The same, with the erasures running in it. The embedded engine's queue is settled here too, since no other process
- * can; a cluster's has workers of its own.
- */
-export async function openLocalEraser(config: Config, logger: Logger, clock: Clock): Promise<LocalApi> {
-  const engine = await openEngine(config, logger, { waitForStore: true, clock });
-  const workers = engine.name === "embedded" ? startEngineWorkers(engine, config, logger, clock) : null;
-  const erasures = startErasures(engine, config, logger, clock);
-  const api = await localApi(engine, config, clock, erasures.wake);
-  return {
-    execute: api.execute,
-    async close() {
-      await erasures.stop();
-      await workers?.stop();
-      await api.close();
-    },
-  };
-}
-
-/** @param onErasureRequest tells whoever works off erasures in this process. */
-async function localApi(
-  engine: Engine,
-  config: Config,
-  clock: Clock,
-  onErasureRequest: () => void = () => undefined,
-): Promise<LocalApi> {
-  const groupCommit = engine.newGroupCommit();
-  const recorder = createRecorder({
-    groupCommit,
-    receivedAt: engine.receivedAt,
-    clock,
-    flushAfterMs: () => 0,
-  });
-  const dependencies = resolverDependencies(engine, config, { clock, recorder, onErasureRequest });
-  const schema = await buildGraphQLSchema();
-  const newContext = createContextFactory(dependencies);
-  return {
-    execute: async (document, variableValues) =>
-      execute({
-        schema,
-        document,
-        variableValues,
-        contextValue: newContext({ caller: OPERATOR, address: () => null }),
-      }),
-    async close() {
-      await groupCommit.drain();
-      await engine.close();
-    },
-  };
 }
 
 /** The workers and the erasures; registered with the lifecycle. */
@@ -261,16 +159,4 @@ function startWorkSide(
   metrics.watchErasures(erasures);
   lifecycle.onStop("the erasures", erasures.stop);
   return { workers, wakeErasures: erasures.wake };
-}
-
-function startErasures(engine: Engine, config: Config, logger: Logger, clock: Clock): ErasureRunner {
-  return startErasureRunner({
-    store: engine.store,
-    queue: engine.queue,
-    clock,
-    // A mutation waits at most so long for a slot, and then at most so long for its confirmation.
-    enqueuedWithinMs: 2 * config.PUBLISH_TIMEOUT_MS,
-    holder: randomUUID(),
-    logger,
-  });
 }
