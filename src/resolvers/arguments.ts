@@ -11,8 +11,8 @@ import { exceedsCodePoints } from "../domain/utf8-order.ts";
 import { idProblem } from "../domain/validation.ts";
 import { ApiError } from "../errors.ts";
 import type { DeadLetterFilter } from "../ports/dead-letters.ts";
-import type { DeadLetterFilterInput } from "./inputs/dead-letter-filter-input.ts";
-import type { SeenRuleInput } from "./inputs/seen-rule-input.ts";
+import type { DeadLetterFilterInput } from "./dead-letter-types.ts";
+import type { SeenRuleInput } from "./view-types.ts";
 
 /**
  * Checks of arguments that the type system cannot express. Each throws BAD_USER_INPUT with a sentence that names the

@@ -10,10 +10,14 @@ import type { DeadLetterFilter, DeadLetterPage, StoredDeadLetter } from "../port
 import { checkFirst, checkLettersAtOnce, deadLetterFilterOf } from "./arguments.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
-import { DeadLetterActionArgs } from "./inputs/dead-letter-action-args.ts";
-import { DeadLettersArgs } from "./inputs/page-args.ts";
-import { DateTime } from "./scalars/date-time.ts";
-import { DeadLetter, DeadLetterAction, DeadLetterConnection } from "./types/dead-letter.ts";
+import {
+  DeadLetter,
+  DeadLetterAction,
+  DeadLetterActionArgs,
+  DeadLetterConnection,
+  DeadLettersArgs,
+} from "./dead-letter-types.ts";
+import { DateTime } from "./scalars.ts";
 import { invalidCursor } from "./walks.ts";
 
 /** Payloads of one page. One that could not be read may have a megabyte, and an answer has 8 (ANSWER_BYTES_MAX). */

@@ -2,13 +2,10 @@ import { Arg, Args, Authorized, Ctx, FieldResolver, Query, Resolver, Root } from
 import type { Scope } from "../domain/caller.ts";
 import type { PostViewerRow } from "../domain/walk.ts";
 import { checkId, checkNodeIds } from "./arguments.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, WalkArgs } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
-import { WalkArgs } from "./inputs/page-args.ts";
-import { ID } from "./scalars/json-numbers.ts";
-import { Post } from "./types/post.ts";
-import { PostViewerConnection } from "./types/post-viewer.ts";
-import { SeenPost } from "./types/seen-post.ts";
+import { ID } from "./scalars.ts";
+import { Post, PostViewerConnection, SeenPost } from "./view-types.ts";
 import { readWalk } from "./walks.ts";
 
 const POST_VIEWERS = "Each user who viewed the post, once, most recent first.";

@@ -1,4 +1,4 @@
-import { Arg, Authorized, Ctx, Mutation, Resolver } from "type-graphql";
+import { Arg, Authorized, Ctx, Field, InputType, Mutation, ObjectType, Resolver } from "type-graphql";
 import type { Scope } from "../domain/caller.ts";
 import type { Impression } from "../domain/impression.ts";
 import { IMPRESSIONS_PER_MUTATION_MAX } from "../domain/limits.ts";
@@ -7,8 +7,73 @@ import type { RecordResult } from "../ingest/recorder.ts";
 import { badUserInput, checkId, checkText } from "./arguments.ts";
 import type { RequestContext } from "./context.ts";
 import { requireScope, userToRecordFor } from "./guard.ts";
-import { type ImpressionInput, RecordImpressionsInput } from "./inputs/record-impressions-input.ts";
-import { RecordImpressionsPayload } from "./types/record-impressions-payload.ts";
+import { DateTime, ID, Int } from "./scalars.ts";
+
+/** One impression as a client says it: instants are epoch milliseconds already. */
+@InputType({ description: "One post that came on the screen." })
+export class ImpressionInput {
+  @Field(() => ID)
+  readonly postId!: string;
+
+  @Field(() => DateTime, { description: "When, by the sender's clock (see `sentAt`)" })
+  readonly viewedAt!: number;
+
+  @Field(() => String, {
+    nullable: true,
+    description: "Where in the app it was shown: HOME, SEARCH, NOTIFICATION, ... at most 64 characters",
+  })
+  readonly surface?: string | null;
+
+  @Field(() => Int, { nullable: true, description: "Place in the list that was shown, from 0" })
+  readonly position?: number | null;
+
+  @Field(() => Int, { nullable: true, description: "How long it stayed on the screen" })
+  readonly dwellMs?: number | null;
+}
+
+@InputType({ description: "What one user saw." })
+export class RecordImpressionsInput {
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      "Whose views. Under token auth it may be left out (the token's subject) and must otherwise equal it.",
+  })
+  readonly userId?: string | null;
+
+  @Field(() => [ImpressionInput], {
+    description: "1 to 500. Resending identical impressions (same post, same viewedAt) changes nothing.",
+  })
+  readonly impressions!: ImpressionInput[];
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description:
+      "The sender's clock at this attempt. More than 5 minutes ahead of ours, or before 2025: every viewedAt is moved by " +
+      "the difference, to the minute. A clock that is behind looks like a delivery that took long, and moves nothing.",
+  })
+  readonly sentAt?: number | null;
+}
+
+/** The answer to recordImpressions. */
+@ObjectType({ simpleResolvers: true, description: "What was accepted. From here on it is not lost." })
+class RecordImpressionsPayload implements RecordResult {
+  @Field(() => Int, { description: "Impressions enqueued: all of the list" })
+  readonly accepted!: number;
+
+  @Field(() => DateTime, {
+    name: "receivedAt",
+    simple: false,
+    description:
+      "Our clock when the list arrived. Compare it with `sentAt` to learn how far your clock is off.",
+  })
+  readonly receivedAtMs!: number;
+
+  @Field(() => Int, {
+    description:
+      "When the client should send its next batch at the earliest: 0 while there is room, more (jittered) under pressure",
+  })
+  readonly flushAfterMs!: number;
+}
 
 @Authorized<Scope>("impressions:write")
 @Resolver()

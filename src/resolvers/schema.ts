@@ -5,10 +5,9 @@ import type { RequestContext } from "./context.ts";
 import { DeadLetterResolver } from "./dead-letters.ts";
 import { ErasureResolver } from "./erasures.ts";
 import { checkAuthorized } from "./guard.ts";
-import type { RecordImpressionsInput } from "./inputs/record-impressions-input.ts";
 import { PipelineResolver } from "./pipeline.ts";
 import { PostResolver, SeenPostResolver } from "./posts.ts";
-import { RecordResolver, recordImpressions } from "./record.ts";
+import { type RecordImpressionsInput, RecordResolver, recordImpressions } from "./record.ts";
 import { PostViewerResolver, UserResolver } from "./users.ts";
 
 /** The executable schema. Resolvers get a RequestContext (see context.ts) as their context. */

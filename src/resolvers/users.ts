@@ -3,14 +3,10 @@ import type { Scope } from "../domain/caller.ts";
 import type { SeenPostRow } from "../domain/walk.ts";
 import { unseenAmong } from "../domain/walk.ts";
 import { checkId, checkNodeIds, checkSeenRule } from "./arguments.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, WalkArgs } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
-import { WalkArgs } from "./inputs/page-args.ts";
-import { SeenRuleInput } from "./inputs/seen-rule-input.ts";
-import { ID } from "./scalars/json-numbers.ts";
-import { PostViewer } from "./types/post-viewer.ts";
-import { SeenPostConnection } from "./types/seen-post.ts";
-import { User } from "./types/user.ts";
+import { ID } from "./scalars.ts";
+import { PostViewer, SeenPostConnection, SeenRuleInput, User } from "./view-types.ts";
 import { readWalk } from "./walks.ts";
 
 const SEEN_POSTS = "Each post the user has seen, once, most recently seen first.";

@@ -3,9 +3,8 @@ import { clampWindow } from "../domain/time.ts";
 import type { Position, WalkPage, WalkRequest } from "../domain/walk.ts";
 import { ApiError } from "../errors.ts";
 import { checkFirst } from "./arguments.ts";
-import { type Connection, connectionOf } from "./connection.ts";
+import { type Connection, connectionOf, type WalkArgs } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
-import type { WalkArgs } from "./inputs/page-args.ts";
 
 /** One of the two walks over views: a user's posts or a post's viewers. */
 export interface Walk<Row> {

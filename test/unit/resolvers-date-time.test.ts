@@ -1,6 +1,6 @@
 import { GraphQLError, Kind, parseValue } from "graphql";
 import { describe, expect, test } from "vitest";
-import { DateTime } from "../../src/resolvers/scalars/date-time.ts";
+import { DateTime } from "../../src/resolvers/scalars.ts";
 
 describe("the scalar", () => {
   test.each([5, true, null, { at: "2026-11-22T10:15:30Z" }, "yesterday"])(

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { buildSchema, type GraphQLSchema } from "graphql";
-import { DateTime } from "../../../src/resolvers/scalars/date-time.ts";
+import { DateTime } from "../../../src/resolvers/scalars.ts";
 import type { Input, Payload } from "./publish-one.ts";
 
 /** The service's own schema with its cheap DateTime, and a resolver that hands the input on as it is. */

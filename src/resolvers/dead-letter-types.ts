@@ -1,18 +1,19 @@
-import { Field, ObjectType, registerEnumType } from "type-graphql";
-import type { DeadLetterAction as Action } from "../../admin/dead-letter-actions.ts";
+import { ArgsType, Field, InputType, ObjectType, registerEnumType } from "type-graphql";
+import {
+  type DeadLetterAction as Action,
+  DEAD_LETTERS_PER_ACTION_MAX,
+} from "../admin/dead-letter-actions.ts";
 import {
   DEAD_LETTER_REASONS,
   type DeadLetterPayload,
   type DeadLetter as Letter,
   type DeadLetterReason as Reason,
-} from "../../domain/dead-letter.ts";
-import { DateTime } from "../scalars/date-time.ts";
-import { JSONValue } from "../scalars/json.ts";
-import { ID, Int } from "../scalars/json-numbers.ts";
-import { PageInfo } from "./page-info.ts";
+} from "../domain/dead-letter.ts";
+import { PageArgs, PageInfo } from "./connection.ts";
+import { DateTime, ID, Int, JSONValue } from "./scalars.ts";
 
 /** The reasons as an enum object: what type-graphql makes GraphQL enums of. */
-export const DeadLetterReason = Object.fromEntries(DEAD_LETTER_REASONS.map((reason) => [reason, reason])) as {
+const DeadLetterReason = Object.fromEntries(DEAD_LETTER_REASONS.map((reason) => [reason, reason])) as {
   readonly [R in Reason]: R;
 };
 
@@ -104,4 +105,62 @@ export class DeadLetterAction implements Omit<Action, "next"> {
       "Where this call stopped: pass it as `after`, with the same filter, to go on; null at the end",
   })
   readonly next!: string | null;
+}
+
+@InputType("DeadLetterFilter", {
+  description: "Which dead letters: every condition given must hold. `{}` matches all of them.",
+})
+export class DeadLetterFilterInput {
+  @Field(() => [ID], { nullable: true, description: "At most 1000" })
+  readonly ids?: string[] | null;
+
+  @Field(() => DeadLetterReason, { nullable: true })
+  readonly reason?: Reason | null;
+
+  @Field(() => ID, { nullable: true, description: "Whose impressions" })
+  readonly userId?: string | null;
+
+  @Field(() => DateTime, { nullable: true, description: "Failed at or after this instant" })
+  readonly since?: number | null;
+
+  @Field(() => DateTime, { nullable: true, description: "Failed before this instant" })
+  readonly until?: number | null;
+}
+
+/** The arguments of the list of dead letters: every condition given must hold. */
+@ArgsType()
+export class DeadLettersArgs extends PageArgs {
+  @Field(() => DeadLetterReason, { nullable: true, description: "Only letters with this reason" })
+  readonly reason?: Reason | null;
+
+  @Field(() => [ID], { nullable: true, description: "Only these letters; at most 1000" })
+  readonly ids?: string[] | null;
+
+  @Field(() => ID, { nullable: true, description: "Only impressions of this user" })
+  readonly userId?: string | null;
+
+  @Field(() => DateTime, { nullable: true, description: "Only what failed at or after this instant" })
+  readonly since?: number | null;
+
+  @Field(() => DateTime, { nullable: true, description: "Only what failed before this instant" })
+  readonly until?: number | null;
+}
+
+/** What to replay or discard, and how much of it now. */
+@ArgsType()
+export class DeadLetterActionArgs {
+  @Field(() => DeadLetterFilterInput)
+  readonly filter!: DeadLetterFilterInput;
+
+  @Field(() => Boolean, { defaultValue: false, description: "Only say how many would match" })
+  readonly dryRun!: boolean;
+
+  @Field(() => Int, {
+    defaultValue: DEAD_LETTERS_PER_ACTION_MAX,
+    description: "Handle at most so many letters, newest first: 1 to 10000. Go on with `after`",
+  })
+  readonly first!: number;
+
+  @Field(() => String, { nullable: true, description: "The `next` of the call before, with the same filter" })
+  readonly after?: string | null;
 }
