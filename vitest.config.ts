@@ -21,6 +21,7 @@ const TEST_FILES_AT_ONCE = 3;
 export default defineConfig({
   test: {
     maxWorkers: TEST_FILES_AT_ONCE,
+    reporters: ["default", "./test/support/slowest-files.ts"],
     projects: [
       { resolve, test: { name: "unit", include: ["test/unit/**/*.test.ts"], ...unitTimeouts } },
       {
