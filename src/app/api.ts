@@ -4,9 +4,12 @@ import { createDeadLetterActions } from "../admin/dead-letter-actions.ts";
 import { createErasures } from "../admin/erasures.ts";
 import type { Config } from "../config.ts";
 import type { Clock } from "../domain/time.ts";
+import type { GroupCommit } from "../ingest/group-commit.ts";
 import { openImpressionLimit } from "../ingest/impression-limit.ts";
+import { createRecorder } from "../ingest/recorder.ts";
 import type { ResolverDependencies } from "../resolvers/context.ts";
-import type { HttpServerDependencies } from "../server/http-server.ts";
+import type { HttpServer } from "../server/fastify-server.ts";
+import { createHttpServer, type HttpServerDependencies } from "../server/http-server.ts";
 import type { Engine } from "./engine.ts";
 
 /** The API's part of the composition root: what the resolvers and the HTTP server get of an engine and a configuration. */
@@ -14,8 +17,10 @@ import type { Engine } from "./engine.ts";
 /** What the API is given beside these. */
 export interface WriteSide {
   readonly clock: Clock;
-  readonly recorder: ResolverDependencies["recorder"];
-  /** Tells whoever works off erasures in this process. */
+  readonly groupCommit: GroupCommit;
+  /** When clients should send next; at once unless given. */
+  readonly flushAfterMs?: () => number;
+  /** Wakes the erasures of this process. */
   readonly onErasureRequest: () => void;
   readonly onReplayed?: (letters: number) => void;
 }
@@ -24,10 +29,10 @@ export interface WriteSide {
 export function resolverDependencies(
   engine: Engine,
   config: Config,
-  { clock, recorder, onErasureRequest, onReplayed }: WriteSide,
+  { clock, groupCommit, flushAfterMs = () => 0, onErasureRequest, onReplayed }: WriteSide,
 ): ResolverDependencies {
   return {
-    recorder,
+    recorder: createRecorder({ groupCommit, receivedAt: engine.receivedAt, clock, flushAfterMs }),
     impressionLimit: openImpressionLimit(
       { perMinute: config.IMPRESSIONS_PER_MINUTE_MAX, perDay: config.IMPRESSIONS_PER_DAY_MAX },
       clock,
@@ -55,8 +60,22 @@ type OfProcess = Pick<
   "logger" | "version" | "readiness" | "metrics" | "onRequest" | "onCutOff"
 >;
 
-/** What the HTTP server needs. @throws where the keys for tokens cannot be used. */
-export async function httpServerDependencies(
+/**
+ * The API over HTTP, as each process that serves one has it; tests take it as well.
+ *
+ * @param replace puts others in place of some parts. @throws where the keys for tokens cannot be used.
+ */
+export async function createApi(
+  engine: Engine,
+  config: Config,
+  parts: WriteSide & OfProcess,
+  replace: (parts: HttpServerDependencies) => Partial<HttpServerDependencies> = () => ({}),
+): Promise<HttpServer> {
+  const dependencies = await httpServerDependencies(engine, config, parts);
+  return createHttpServer({ ...dependencies, ...replace(dependencies) });
+}
+
+async function httpServerDependencies(
   engine: Engine,
   config: Config,
   parts: WriteSide & OfProcess,

@@ -2,7 +2,6 @@ import { type DocumentNode, type ExecutionResult, execute } from "graphql";
 import type { Config } from "../config.ts";
 import { OPERATOR } from "../domain/caller.ts";
 import type { Clock } from "../domain/time.ts";
-import { createRecorder } from "../ingest/recorder.ts";
 import { createContextFactory } from "../resolvers/context.ts";
 import { buildGraphQLSchema } from "../resolvers/schema.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -49,13 +48,7 @@ async function localApi(
   onErasureRequest: () => void = () => undefined,
 ): Promise<LocalApi> {
   const groupCommit = engine.newGroupCommit();
-  const recorder = createRecorder({
-    groupCommit,
-    receivedAt: engine.receivedAt,
-    clock,
-    flushAfterMs: () => 0,
-  });
-  const dependencies = resolverDependencies(engine, config, { clock, recorder, onErasureRequest });
+  const dependencies = resolverDependencies(engine, config, { clock, groupCommit, onErasureRequest });
   const schema = await buildGraphQLSchema();
   const newContext = createContextFactory(dependencies);
   return {

@@ -3,7 +3,6 @@ import type { Config } from "../config.ts";
 import type { GuardedClock } from "../domain/guarded-clock.ts";
 import type { Clock } from "../domain/time.ts";
 import { startPressureGauge } from "../ingest/pressure-gauge.ts";
-import { createRecorder } from "../ingest/recorder.ts";
 import { createApiMetrics } from "../metrics/api-metrics.ts";
 import { createClockMetrics } from "../metrics/clock-metrics.ts";
 import { watchEngine } from "../metrics/engine-metrics.ts";
@@ -14,13 +13,12 @@ import type { Health } from "../ports/impression-queue.ts";
 import { healthWithin } from "../resolvers/health-within.ts";
 import type { HttpServer } from "../server/fastify-server.ts";
 import { createHealthServer } from "../server/health-server.ts";
-import { createHttpServer } from "../server/http-server.ts";
 import { createMetricsServer, type MetricsEndpoint } from "../server/metrics-route.ts";
 import { readOperations } from "../server/operations.ts";
 import { OTHER_OPERATION } from "../server/request-observer.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { type Workers } from "../workers/workers.ts";
-import { httpServerDependencies } from "./api.ts";
+import type { Workers } from "../workers/workers.ts";
+import { createApi } from "./api.ts";
 import { watchClock } from "./clock-watch.ts";
 import type { Engine } from "./engine.ts";
 import { createLifecycle, type Lifecycle } from "./lifecycle.ts";
@@ -105,16 +103,12 @@ export async function startService(
         random: Math.random,
       });
       lifecycle.onStop("the pressure gauge", gauge.stop);
-      const dependencies = await httpServerDependencies(engine, config, {
+      server = await createApi(engine, config, {
         clock,
         logger,
         version,
-        recorder: createRecorder({
-          groupCommit,
-          receivedAt: engine.receivedAt,
-          clock,
-          flushAfterMs: gauge.flushAfterMs,
-        }),
+        groupCommit,
+        flushAfterMs: gauge.flushAfterMs,
         onErasureRequest: () => workSide?.wakeErasures(),
         onReplayed: apiMetrics.onReplayed,
         readiness,
@@ -122,7 +116,6 @@ export async function startService(
         onRequest: apiMetrics.onRequest,
         onCutOff: apiMetrics.onCutOff,
       });
-      server = await createHttpServer(dependencies);
     }
     lifecycle.onStop("the HTTP server", server.close);
     const { url } = await server.listen({ host: config.HOST, port: config.PORT });

@@ -1,14 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { httpServerDependencies } from "../../src/app/api.ts";
+import { createApi } from "../../src/app/api.ts";
 import type { Engine } from "../../src/app/engine.ts";
 import { openEngine } from "../../src/app/open-engine.ts";
 import { readConfig } from "../../src/config.ts";
 import type { View } from "../../src/domain/impression.ts";
 import { type Clock, systemClock } from "../../src/domain/time.ts";
-import { createRecorder } from "../../src/ingest/recorder.ts";
-import { createHttpServer, type HttpServerDependencies } from "../../src/server/http-server.ts";
+import type { HttpServerDependencies } from "../../src/server/http-server.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 
 /** The API on a free port over a real embedded engine, without workers: tests look into the queue and fill the store. */
@@ -63,11 +62,11 @@ export async function startApi({
   const config = readConfig({ DATA_DIR: dataDir, PORT: "0", ...environment });
   const engine = await openEngine(config, createLogger("silent"), { waitForStore: true, clock });
   const groupCommit = engine.newGroupCommit();
-  const real = await httpServerDependencies(engine, config, {
+  const parts = {
     clock,
     logger: createLogger("silent"),
     version: "0.0.0-test",
-    recorder: createRecorder({ groupCommit, receivedAt: engine.receivedAt, clock, flushAfterMs: () => 0 }),
+    groupCommit,
     onErasureRequest: () => undefined,
     readiness: async () => {
       const queue = await engine.queue.health();
@@ -76,8 +75,8 @@ export async function startApi({
     metrics: null,
     onRequest: () => undefined,
     onCutOff: () => undefined,
-  });
-  const server = await createHttpServer({ ...real, ...override?.(real) });
+  };
+  const server = await createApi(engine, config, parts, override);
   const stop = async () => {
     await server.close();
     await groupCommit.drain();
