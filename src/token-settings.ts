@@ -83,7 +83,7 @@ export function readTokenSettings(settings: Settings): TokenSettings | null {
   if (settings.AUTH === "off") {
     if (keys === undefined) return null;
     throw new ConfigError(
-      "AUTH=off: there are keys for tokens, but nobody is asked for one. Set AUTH=jwt, or remove them",
+      "AUTH=off: keys for tokens are set, but no token is asked for. Set AUTH=jwt, or remove the keys",
     );
   }
   if (keys === undefined || sources.length > 1) {

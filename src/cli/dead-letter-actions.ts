@@ -194,7 +194,7 @@ function report(action: Action, counts: Counts, flags: ActionFlags, dryRun: bool
   if (skipped > 0)
     say(`${lettersOf(skipped)} cannot be replayed (bytes that are not text, or a part is cut off) and stay`);
   const gone = dryRun ? 0 : matched - done - skipped;
-  if (gone > 0) say(`${lettersOf(gone)} were gone already: somebody else was at work`);
+  if (gone > 0) say(`${lettersOf(gone)} were gone already: another command or process removed them`);
 }
 
 function interrupted(action: Action, counts: Counts, dryRun: boolean): number {

@@ -73,7 +73,7 @@ function* configurationFindings(config: Config): Generator<Finding> {
   if (config.AUTH === "off" && !isLoopback(config.HOST)) {
     yield warning(
       check,
-      `ALLOW_INSECURE=1: whoever reaches ${config.HOST}:${config.PORT} may read and write everything; see that something in front checks access`,
+      `ALLOW_INSECURE=1: every client that reaches ${config.HOST}:${config.PORT} may read and write everything; make sure that something in front checks access`,
     );
   }
   if (config.ENGINE !== "cluster") return;

@@ -84,7 +84,11 @@ async function streamFindings(connection: Connection, options: TopologyOptions):
     ...(await deliveryFindings(connection, options.names)),
     replicaFinding(connection, options, found),
     ...roomFindings("queue space", queue, "see that workers run, or raise QUEUE_MAX_BYTES"),
-    ...roomFindings("dead letters", deadLetters, "discard what nobody needs, or raise DEAD_LETTER_MAX_BYTES"),
+    ...roomFindings(
+      "dead letters",
+      deadLetters,
+      "discard dead letters that are not needed, or raise DEAD_LETTER_MAX_BYTES",
+    ),
     ...(readings.length === 0 ? [] : [clockFinding("queue clock", readings)]),
   ];
 }

@@ -76,7 +76,7 @@ export function queueError(error: unknown): Error {
 }
 
 function noAnswer(error: unknown): string {
-  if (isNoResponders(error)) return "nobody answers: no such stream, or no leader";
+  if (isNoResponders(error)) return "no answer: no such stream, or no leader";
   if (error instanceof NatsError && error.code === ErrorCode.Timeout) return "no answer in time";
   return messageOf(error);
 }

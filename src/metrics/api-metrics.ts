@@ -40,7 +40,7 @@ export function createApiMetrics(registers: Registry[], operations: readonly str
   });
   const cutOff = new Counter({
     name: "impressions_cut_off_total",
-    help: "What callers held for too long, or too much of: answers that nobody read, bodies that did not end, connections beyond CONNECTIONS_MAX.",
+    help: "What was cut off because callers held it too long, or too much of it: unread answers, unfinished bodies, connections beyond CONNECTIONS_MAX.",
     labelNames: ["what"],
     registers,
   });

@@ -23,7 +23,7 @@ const QUEUE_GAUGES: Gauges = {
     ({ oldestPendingSeconds }) => oldestPendingSeconds,
   ],
   impressions_queue_delivering: [
-    "Whether workers get the queue's messages: 0 while somebody has paused or changed that, else 1.",
+    "Whether workers get the queue's messages: 0 while the consumer is paused or changed, else 1.",
     ({ notDelivering }) => (notDelivering === null ? 1 : 0),
   ],
 };

@@ -132,7 +132,7 @@ function ofGraphQL(cause: unknown, error: unknown): PublicError {
 
 const INTERNAL: PublicError = {
   code: "INTERNAL_SERVER_ERROR",
-  message: "Something went wrong on our side, and it is logged. If it stays, tell whoever runs this service.",
+  message: "Something went wrong on our side, and it is logged. If this persists, contact the operator.",
 };
 
 function ofApiError(error: ApiError): PublicError {

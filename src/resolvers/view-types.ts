@@ -19,7 +19,7 @@ export class Post {
 @ObjectType({
   simpleResolvers: true,
   description:
-    "Somebody who views posts. Users are known by their id alone: any valid id is a user, with or without views.",
+    "A viewer of posts. Users are known by their id alone: any valid id is a user, with or without views.",
 })
 export class User {
   @Field(() => ID)

@@ -136,7 +136,7 @@ describe("impressions doctor on the embedded engine", () => {
     const { path, remove } = createTemporaryDirectory();
     onTestFinished(remove);
     const open = await runDoctor({ ...NOBODY, DATA_DIR: path, HOST: "0.0.0.0", ALLOW_INSECURE: "1" });
-    expect(open.findings.configuration).toMatch(/^warning: ALLOW_INSECURE=1: whoever reaches/m);
+    expect(open.findings.configuration).toMatch(/^warning: ALLOW_INSECURE=1: every client that reaches/m);
   });
 
   test("says whether tokens could be verified, and whether the list of documents can be used", async () => {

@@ -116,7 +116,7 @@ describe("configuration", () => {
     [{ JWT_SECRET: "", JWT_JWKS_URL: "login.example" }, /must be an http or https address/],
     [{ JWT_SECRET: "", JWT_JWKS_URL: "https://me:hush@login.example" }, /must hold no user/],
     [{ JWT_SECRET: "", JWT_JWKS_URL: "http://login.example/jwks" }, /plain http/],
-    [{ AUTH: "off" }, /^AUTH=off: there are keys for tokens/],
+    [{ AUTH: "off" }, /^AUTH=off: keys for tokens are set/],
     [{ AUTH: "basic" }, /^AUTH=basic: must be off or jwt$/],
   ])("tokens that could not be checked as meant are refused: %j", (environment, message) => {
     const failure = (() => {
