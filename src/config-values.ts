@@ -71,8 +71,8 @@ function isNetwork(text: string): boolean {
 }
 
 /**
- * Comma-separated, as browsers send them, `*.` in front of a host for every subdomain of it. What could never match is refused: nobody
- * would find out why a page may not ask.
+ * Comma-separated, as browsers send them, `*.` in front of a host for every subdomain of it. An entry that could never match is refused: the page
+ * would be blocked without any hint why.
  */
 export const origins = z
   .string()
@@ -126,7 +126,7 @@ export const text = (fallback: string) => z.string().trim().min(1, "must not be 
 
 /**
  * A secret is what it is, to the last character, or it is refused: the other side, which holds the same secret, may
- * have kept the line end of a mounted file or have cut it off, and nobody sees the difference (docs/adr/0036).
+ * have kept the line end of a mounted file or have cut it off, and the difference is invisible (docs/adr/0036).
  */
 export const secret = z.string().refine((text) => text === text.trim(), {
   error: ({ input }) =>

@@ -107,7 +107,7 @@ export function describeConfig(config: Config): string[] {
   });
 }
 
-/** What the configuration says about the log, its level aside. `secrets` must stand in no line, whoever writes it. */
+/** What the configuration says about the log, its level aside. `secrets` must stand in no line of the log. */
 export function logSettingsOf(config: Config) {
   return {
     userIds: config.LOG_USER_IDS,

@@ -9,7 +9,7 @@ export interface ClaimNames {
   readonly audience: string;
   /** Each of them counts. */
   readonly scopes: readonly string[];
-  /** What stands in front of each of our scopes; those without it are somebody else's. */
+  /** What stands in front of each of our scopes; those without it belong to other services. */
   readonly scopePrefix: string;
 }
 
@@ -24,7 +24,7 @@ export function isFor(audiences: readonly string[], claims: JWTPayload, names: C
  * Who a verified token's claims say the caller is.
  *
  * A claim holds scopes separated by spaces (RFC 8693; Entra ID's `scp`) or as a list (Okta's `scp`, Auth0's `permissions`).
- * Others than ours are somebody else's.
+ * Others than ours belong to other services.
  */
 export function callerOf(claims: JWTPayload, names: ClaimNames): Caller {
   const given = new Set(names.scopes.flatMap((name) => textsOf(claims[name])));
@@ -32,7 +32,7 @@ export function callerOf(claims: JWTPayload, names: ClaimNames): Caller {
   return { subject: subjectOf(claims[names.user]), scopes, limited: !scopes.has("impressions:admin") };
 }
 
-/** Null where the claim is missing, or can be nobody's id: such a token names no user. */
+/** Null where the claim is missing, or cannot be an id: such a token names no user. */
 function subjectOf(claim: unknown): string | null {
   const subject = Number.isSafeInteger(claim) ? String(claim) : claim;
   return typeof subject === "string" && idProblem(subject) === null ? subject : null;

@@ -3,7 +3,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Authenticator, TokenSettings } from "./authenticator.ts";
 
 /**
- * What the configuration says; null where nobody is asked for a token, and then the library that verifies them is not
+ * What the configuration says; null where no token is asked for, and then the library that verifies them is not
  * loaded.
  *
  * @throws TokenKeyError

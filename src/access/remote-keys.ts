@@ -10,7 +10,7 @@ const KEY_SET_BYTES_MAX = 256 * 1024;
 /** After a fetch that failed none is begun for so long, and a reserve that was used up grows by one fetch in so long. */
 export const FETCH_INTERVAL_MS = 5_000;
 /**
- * So many fetches at once for key ids that are not in the set: whoever makes ids up has to make up this many within a
+ * So many fetches at once for key ids that are not in the set: a caller that makes ids up has to make up this many within a
  * minute to keep a new key waiting. A provider is asked 12 times a minute and these 10 more at the most, by each process.
  */
 export const FETCHES_IN_RESERVE = 10;
@@ -23,7 +23,7 @@ export const REFRESH_MS = 10 * 60_000;
 /** While the provider cannot be reached the last keys are used for so long: its tokens outlive an outage of its. */
 export const KEYS_MS_MAX = 24 * 3_600_000;
 
-/** The keys cannot be fetched, so nobody can tell whether a token is good. */
+/** The keys cannot be fetched, so it is unknown whether a token is good. */
 export class KeysUnavailableError extends Error {
   override readonly name = "KeysUnavailableError";
 }
@@ -31,12 +31,12 @@ export class KeysUnavailableError extends Error {
 /**
  * The keys at a URL (a JSON Web Key Set, RFC 7517), kept and fetched anew when they grow old, or when a token names one
  * that is not among them. Such a token is refused only by a set that was asked for after it came: a new key is taken at
- * once, whatever ids strangers make up, and where the reserve of fetches is used up nobody can tell which it is.
+ * once, whatever ids strangers make up, and where the reserve of fetches is used up it is unknown which it is.
  *
  * Not jose's own createRemoteJWKSet: that gives up good keys when their refresh fails, fetches again for each request while
  * it fails, and reads an answer of any size.
  *
- * The function that it gives throws KeysUnavailableError where nobody can tell, and jose's error where no key matches.
+ * The function that it gives throws KeysUnavailableError where that is unknown, and jose's error where no key matches.
  */
 export function createRemoteKeys(
   url: string,
@@ -92,7 +92,7 @@ export function createRemoteKeys(
     } else if (ageMs > REFRESH_MS) {
       const wasFailing = failed;
       const refreshed = refresh(() => true).catch(() => undefined);
-      // Nobody waits for a provider that did not answer the last time: the keys at hand are used on.
+      // No request waits for a provider that did not answer the last time: the keys at hand are used on.
       if (!wasFailing) await refreshed;
     }
     if (held === null) throw new KeysUnavailableError("there is no key set");

@@ -57,7 +57,7 @@ export async function carryOutErasure(
   await removeDeadLetters();
   await queue.scrub();
   await store.saveErasure({ ...erasure, status: "DONE", rowsDeleted, finishedAtMs: clock.nowMs() });
-  // After the erasure record, which has named the user until now. It is only bytes that nobody is shown: the next erasure tries it
+  // After the erasure record, which has named the user until now. It is only bytes that no answer shows: the next erasure tries it
   // again.
   await store.scrub().catch((error: unknown) => logger.warn({ err: error, erasure: id }, SCRUB_FAILED));
   logger.info({ erasure: id, userId, rowsDeleted }, "a user was erased");

@@ -40,7 +40,7 @@ export async function openLocalEraser(config: Config, logger: Logger, clock: Clo
   };
 }
 
-/** @param onErasureRequest tells whoever works off erasures in this process. */
+/** @param onErasureRequest wakes the erasures of this process. */
 async function localApi(
   engine: Engine,
   config: Config,

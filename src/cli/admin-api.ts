@@ -23,8 +23,8 @@ export async function connectAdminApi(
 /**
  * The service at IMPRESSIONS_URL if that is set, else the one that runs on HOST and PORT; null where none runs.
  *
- * The token goes where IMPRESSIONS_URL says. Whatever answers on HOST and PORT gets it only on this machine: nobody named
- * that address as one to trust.
+ * The token goes where IMPRESSIONS_URL says. Whatever answers on HOST and PORT gets it only on this machine: no
+ * setting names that address as one to trust.
  *
  * @throws CommandError IMPRESSIONS_URL cannot be used.
  */

@@ -7,7 +7,7 @@ import { terminalText } from "./terminal-text.ts";
  *
  * @param what one sentence: what would be done.
  * @param flags.yes the answer was given with the command; nothing is asked.
- * @returns whether to go on. @throws CommandError nobody is there who could answer.
+ * @returns whether to go on. @throws CommandError there is no terminal that could answer.
  */
 export async function confirmed(
   what: string,

@@ -29,7 +29,7 @@ export interface CliDependencies {
   diagnoseEngine(config: Config, isServed: boolean): Promise<Finding[]>;
   /** The admin API without a running service: opens the engine and answers in this process. */
   openLocalAdmin(config: Config): Promise<AdminApi>;
-  /** The same, and works off erasures as long as it is open: where no service runs nobody else does. */
+  /** The same, and works off erasures as long as it is open: where no service runs, no other process does. */
   openLocalEraser(config: Config): Promise<AdminApi>;
 }
 

@@ -77,7 +77,7 @@ export async function exportCommand(
   });
 }
 
-/** What somebody asked to forget must not live on in a file. */
+/** Views that a user asked to forget must not live on in a file. */
 async function refuseUnfinishedErasures(store: Pick<ImpressionStore, "unfinishedErasures">): Promise<void> {
   const { length } = await store.unfinishedErasures();
   if (length === 0) return;

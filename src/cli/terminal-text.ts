@@ -1,5 +1,5 @@
 /**
- * Text that may hold what somebody else wrote, for a terminal: control and format characters (colours, cursor moves,
+ * Text that may hold what a caller wrote, for a terminal: control and format characters (colours, cursor moves,
  * text from right to left, line ends) are spelt as JSON spells them, so that they do nothing. What is JSON stays JSON.
  */
 export function terminalText(text: string): string {

@@ -19,7 +19,7 @@ export interface TransferProgress {
 
 /**
  * @param stream usually stderr: stdout is for data.
- * @param totalBytes null where nobody knows.
+ * @param totalBytes null where it is unknown.
  * @param linesBefore lines of an earlier run, which do not count for the speed.
  */
 export function startTransferProgress(

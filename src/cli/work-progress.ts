@@ -18,7 +18,7 @@ export interface WorkProgress {
 
 /**
  * @param stream usually stderr: stdout is for data.
- * @param work.total null where nobody knows.
+ * @param work.total null where it is unknown.
  * @param work.unit what is counted, as a plural.
  */
 export function startWorkProgress(

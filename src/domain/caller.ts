@@ -4,16 +4,16 @@ export type Scope = (typeof SCOPES)[number];
 
 /** Who sent a request, and what they may do. */
 export interface Caller {
-  /** The user that the token names; null where it names nobody, or where there are no tokens. */
+  /** The user that the token names; null where it names none, or where there are no tokens. */
   readonly subject: string | null;
   readonly scopes: ReadonlySet<Scope>;
   /** Whether rate limits hold for it. Not for admins: back ends that import, and operators. */
   readonly limited: boolean;
 }
 
-/** Whoever reaches a service that asks for no tokens (AUTH=off). */
+/** Every client of a service that asks for no tokens (AUTH=off). */
 export const ANYBODY: Caller = { subject: null, scopes: new Set(SCOPES), limited: true };
-/** Somebody on the machine itself. */
+/** An operator on the machine itself. */
 export const OPERATOR: Caller = { ...ANYBODY, limited: false };
 
 /** Admin may do everything: who can erase users and read dead letters gains nothing by the other two. */

@@ -28,7 +28,7 @@ export interface GuardedClock extends Clock {
 
 /**
  * A clock that does not follow the host's wherever it goes. Wall clock and monotonic clock go evenly but for small
- * corrections; when they part by more than CLOCK_STEP_MS_MAX, somebody has set the clock, or the host slept, and which of
+ * corrections; when they part by more than CLOCK_STEP_MS_MAX, the clock was set, or the host slept, and which of
  * the two is right cannot be told. So `nowMs` goes on evenly from before, until the host's clock is back or has gone evenly
  * for `confirmMs`. It looks when it is asked, so ask it every second.
  */

@@ -25,7 +25,7 @@ export const NODES_MAX = 100;
 export const DEAD_LETTER_IDS_MAX = 1_000;
 /**
  * Views of one user of one post that are counted, the newest ones of a window: the greatest `views` of an answer, and the
- * greatest `minViews` of a SeenRule. A count reads the rows, and a million of them are for nobody but a broken app.
+ * greatest `minViews` of a SeenRule. A count reads the rows, and only a broken app has a million of them.
  */
 export const VIEWS_COUNT_MAX = 1_000;
 /** How far a viewedAt may lie ahead of receivedAt, and how far a sender's clock may be ahead before it is corrected. */

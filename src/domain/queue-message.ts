@@ -9,7 +9,7 @@ import { earlierVersions } from "./versions.ts";
  *
  * A submission out of a dead letter that was put back also says `"replayed":true`.
  *
- * A submission is serialized once, when it is accepted; a message is those texts joined. Whoever reads a message must
+ * A submission is serialized once, when it is accepted; a message is those texts joined. A reader of messages must
  * expect any content: the reader below refuses only what it cannot walk through, and leaves each impression to
  * `judge`.
  */

@@ -7,7 +7,7 @@ export const DAY_MS = 86_400_000;
 export interface WallClock {
   /** Epoch milliseconds. May jump, also backwards: for what is stored or shown. */
   readonly nowMs: () => number;
-  /** False while nobody can tell (see guarded-clock.ts); left out: it is certain. */
+  /** False while that is unknown (see guarded-clock.ts); left out: it is certain. */
   readonly isCertain?: () => boolean;
 }
 

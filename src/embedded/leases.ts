@@ -26,9 +26,9 @@ export interface Leases {
   takeNacked(): void;
   /** When the next lease runs out or the next delay is over; null where neither will happen. */
   nextDueMs(): number | null;
-  /** Messages that nobody holds and somebody has had. */
+  /** Messages that were delivered before and are not leased. */
   nackedCount(): number;
-  /** Messages that somebody holds, or that are reserved. */
+  /** Messages that are leased or reserved. */
   heldCount(nowMs: number): number;
 }
 

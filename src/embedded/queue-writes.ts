@@ -10,7 +10,7 @@ export type QueueWrites = {
   /** Counts one more delivery of each. @returns the counts by place in the input; null where it is settled already. */
   readonly deliver: (input: { readonly sequences: readonly number[] }) => readonly (number | null)[];
   readonly addDeadLetters: (input: AddDeadLettersInput) => "added" | "full";
-  /** Replaces who tries a message alone; nobody forgets it. */
+  /** Replaces the message's attempt record; an empty list deletes it. */
   readonly noteAttempts: (input: { readonly sequence: number; readonly workers: readonly string[] }) => void;
   /** @returns how many were there. */
   readonly removeDeadLetters: (input: { readonly ids: readonly string[] }) => number;

@@ -18,7 +18,7 @@ const NACKED_MESSAGES_MAX_DEFAULT = 250_000;
 /** Which messages are taken next. */
 export interface Reservations {
   /**
-   * Takes the next messages out of everybody's reach, all in one go: nothing else runs in between. Returned messages
+   * Takes the next messages out of every pull's reach, all in one go: nothing else runs in between. Nacked messages
    * and untouched ones take turns, so that neither waits for the other, however small the pulls and however many they
    * are.
    *
@@ -28,7 +28,7 @@ export interface Reservations {
 }
 
 /**
- * A message at or below the frontier is somebody's business and stands among the leases; those above it nobody has touched
+ * A message at or below the frontier was delivered before and stands among the leases; those above it were not delivered
  * since this process started. So a pull never searches: it takes what the leases set free and what lies at the frontier,
  * in turns.
  */

@@ -2,7 +2,7 @@
 export interface WakeUp {
   /** Resolves after `timeoutMs`, when `signal` aborts, or when `all` is called, whatever comes first. */
   wait(timeoutMs: number, signal: AbortSignal): Promise<void>;
-  /** Wakes everybody who waits now. They look again themselves: there may be nothing left for the last of them. */
+  /** Wakes all waiting calls. Each looks again by itself: there may be nothing left for the last of them. */
   all(): void;
 }
 

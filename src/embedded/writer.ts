@@ -76,7 +76,7 @@ type Phase =
 
 /**
  * @param guard of the file: once it is damaged nothing is written, and nothing that was is taken for stored.
- * @param onDeath called where the thread ends though nobody closed it: nothing can be written in this process any more.
+ * @param onDeath called where the thread ends without `close`: nothing can be written in this process any more.
  * @throws EngineStartError the thread cannot open the file.
  */
 export async function openWriter<Writes extends Operations>(
@@ -123,7 +123,7 @@ export async function openWriter<Writes extends Operations>(
       inFlight.push(batch);
       send({ kind: "batch", jobs: batch.map(({ operation, input }) => ({ operation, input })) });
     }
-    // The thread keeps the process alive while somebody waits for it, and only then.
+    // The thread keeps the process alive while a call waits for it, and only then.
     if (inFlight.length > 0) thread.ref();
     else if (phase.name === "closing") send({ kind: "close" });
     else thread.unref();
@@ -195,7 +195,7 @@ export async function openWriter<Writes extends Operations>(
       const damage = guard.reason();
       if (damage !== null) return { healthy: false, lasting: true, reason: damage };
       if (lastWrite.healthy) return lastWrite;
-      // Without this a full disk would be reported for ever: nobody writes to what is not ready.
+      // Without this a full disk would be reported for ever: no write goes to a store that is not ready.
       await run(PROBE, null, { rows: 1, bytes: 0 }).catch(() => undefined);
       return lastWrite;
     },

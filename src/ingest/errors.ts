@@ -3,7 +3,7 @@ export class OverloadedError extends Error {
   override readonly name = "OverloadedError";
 }
 
-/** The host's clock has jumped, and nobody can tell what time it is. Nothing was enqueued. */
+/** The host's clock has jumped, and it is unknown what time it is. Nothing was enqueued. */
 export class ClockUncertainError extends Error {
   override readonly name = "ClockUncertainError";
 

@@ -35,7 +35,7 @@ export interface ImpressionLimits {
   readonly perDay: number;
 }
 
-/** @returns null where nobody is limited. */
+/** @returns null where there is no limit. */
 export function openImpressionLimit(
   { perMinute, perDay }: ImpressionLimits,
   clock: Pick<Clock, "monotonicMs">,
@@ -88,7 +88,7 @@ function createBuckets(
   { monotonicMs }: Pick<Clock, "monotonicMs">,
 ): Buckets {
   const eachMs = windowMs / perWindow;
-  // In two ages, so that who is silent is forgotten without a look at anybody: to find the oldest of one map, its deleted
+  // In two ages, so that silent senders are forgotten without a look at each: to find the oldest of one map, its deleted
   // entries are passed over, which took 70 to 130 us a list with 20,000 senders and more (measured).
   let emptyAtMs = new Map<string, number>();
   let olderEmptyAtMs = new Map<string, number>();

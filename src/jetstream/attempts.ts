@@ -38,7 +38,7 @@ export function createAttempts(
     }
   }
 
-  /** A publish to a stream that does not exist only hears that nobody listens. */
+  /** A publish to a stream that does not exist is only answered with "no responders". */
   async function isGone(): Promise<boolean> {
     try {
       await connection.request(() => manager.streams.info(stream));

@@ -48,7 +48,7 @@ function shorten(letter: DeadLetter, { payload }: DeadLetter): DeadLetter {
   return {
     ...letter,
     detail: `${letter.detail.slice(0, DETAIL_CHARACTERS_MAX)} ${CUT_OFF_NOTE}`,
-    // Nobody can have such an id; it stands in the payload too.
+    // No user can have such an id; it stands in the payload too.
     userId:
       letter.userId !== null && letter.userId.length > 2 * STRING_CODE_POINTS_MAX ? null : letter.userId,
     payload: { base64: bytes.subarray(0, Math.floor(bytes.byteLength * SHARE_KEPT)).toString("base64") },

@@ -98,7 +98,7 @@ export function createDeadLetters(
     try {
       return await connection.request(() => manager.streams.deleteMessage(stream, sequence, ERASES_BYTES));
     } catch (error) {
-      // Somebody else was faster.
+      // Another process was faster.
       if (apiCodeOf(error) !== null && (await get({ seq: sequence })) === null) return false;
       throw queueError(error);
     }

@@ -14,7 +14,7 @@ const WORKING = "+WPI";
 /** The messages in this process's hands: turns what arrives into deliveries, and tells the server what becomes of them. */
 export interface Deliveries {
   take(arrival: Arrival): Delivery;
-  /** Settles for good, whoever holds the messages by now: the work is done. */
+  /** Acks the messages, whichever worker has them by now: the work is done. */
   ack(deliveries: readonly Delivery[]): Promise<void>;
   nak(deliveries: readonly Delivery[], delayMs: number): Promise<void>;
   extend(deliveries: readonly Delivery[]): Promise<void>;

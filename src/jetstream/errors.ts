@@ -44,7 +44,7 @@ export function apiCodeOf(error: unknown): number | null {
   return error instanceof NatsError ? (error.api_error?.err_code ?? null) : null;
 }
 
-/** Whether nobody listens where the request went: no such stream or consumer, no leader, no JetStream. */
+/** Whether the request had no responders: no such stream or consumer, no leader, no JetStream. */
 export function isNoResponders(error: unknown): boolean {
   return error instanceof NatsError && error.code === ErrorCode.NoResponders && apiCodeOf(error) === null;
 }

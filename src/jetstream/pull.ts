@@ -40,7 +40,7 @@ export interface PullOptions {
   readonly expiresMs: number;
   /** Any of them ends the wait. */
   readonly signals: readonly AbortSignal[];
-  /** Called with each message that arrives when nobody waits for it any more. */
+  /** Called with each message that arrives after the pull has ended. */
   readonly nakUnwanted: (message: Msg) => void;
   /** Called with a promise that resolves when nothing can arrive any more. */
   readonly onLinger: (gone: Promise<void>) => void;

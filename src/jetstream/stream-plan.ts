@@ -140,7 +140,7 @@ export const CONSUMER_FIXED = {
   replay_policy: ReplayPolicy.Instant,
 } as const satisfies Partial<ConsumerConfig>;
 
-/** It is pulled from by whoever asks, and gets everything. The client's types know no priority groups. */
+/** Every worker pulls from it, and it gets everything. The client's types know no priority groups. */
 const CONSUMER_UNSET = ["deliver_subject", "filter_subject", "filter_subjects", "priority_groups"] as const;
 /** A stream with one of these takes nothing, confirms nothing, or holds what was not published to it. */
 const STREAM_UNSET = ["sealed", "no_ack", "mirror", "sources", "subject_transform"] as const;
@@ -206,7 +206,7 @@ export function deliveryProblem({ paused, config }: ConsumerInfo, names: JetStre
   );
 }
 
-/** One replica on a cluster is a decision that somebody should have made; null where it fits. */
+/** One replica on a cluster has to be a decision, not an accident; null where it fits. */
 export function replicaProblem(cluster: string | undefined, replicas: number): string | null {
   return cluster !== undefined && replicas === 1
     ? "QUEUE_REPLICAS=1 on a NATS cluster: the loss of one server loses acknowledged impressions; set QUEUE_REPLICAS=3"

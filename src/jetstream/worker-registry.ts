@@ -5,7 +5,7 @@ import type { JetStreamNames } from "./names.ts";
 
 /** A report is a few hundred bytes; whatever else is published there is not read. */
 const REPORT_BYTES_MAX = 4_096;
-/** Anybody may publish reports: as many workers are remembered, the ones heard of last. */
+/** Every client of NATS may publish reports: so many workers are remembered, those that reported last. */
 const WORKERS_HEARD_MAX = 4_096;
 const STATES: readonly WorkerReport["state"][] = ["IDLE", "WORKING", "PAUSED", "STOPPING"];
 
@@ -58,7 +58,7 @@ function tokenOf(id: string): string {
   return id.replaceAll(/[^0-9A-Za-z_.-]|^\.|\.$|\.(?=\.)/g, "_");
 }
 
-/** The report in a message; null where it is none: anybody may publish there. */
+/** The report in a message; null where it is none: every client of NATS may publish there. */
 function readReport(data: Uint8Array): WorkerReport | null {
   if (data.byteLength > REPORT_BYTES_MAX) return null;
   let report: Partial<Record<keyof WorkerReport, unknown>> | null;

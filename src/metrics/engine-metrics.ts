@@ -73,7 +73,7 @@ function askedGauge(registers: Registry[], name: string, help: string, ask: () =
     registers,
     async collect() {
       const value = await ask();
-      // An old number would hide that nobody knows it now.
+      // An old number would hide that it is unknown now.
       if (value === null) this.remove();
       else this.set(value);
     },

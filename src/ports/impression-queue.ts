@@ -22,7 +22,7 @@ export interface ImpressionQueue {
    * Stores a message and resolves once it is durable. Publishing the same id again within the duplicate window
    * (2 minutes) stores nothing and resolves all the same. So it does over a restart of the caller. Over a restart of the
    * engine's own server it does so only while the message is unsettled: the id of a settled one may be forgotten, and the
-   * message is then stored once more. Whoever publishes must be able to bear that; storing a view twice changes nothing.
+   * message is then stored once more. Publishers must be able to bear that; storing a view twice changes nothing.
    *
    * @throws QueueFullError the byte limit is reached; nothing is stored.
    * @throws QueueUnavailableError no confirmation; the message may be stored. Publish again with the same id.
@@ -30,7 +30,7 @@ export interface ImpressionQueue {
   publish(message: OutgoingMessage): Promise<void>;
 
   /**
-   * Takes messages that nobody holds, oldest first, and holds them for the caller for `ackWaitMs`. Waits up to
+   * Takes messages that are not leased, oldest first, and leases them to the caller for `ackWaitMs`. Waits up to
    * `waitMs` for the first one; resolves with an empty list when there is none or `signal` aborts.
    *
    * @throws QueueUnavailableError back off and pull again.
@@ -118,6 +118,6 @@ export type Health =
   | {
       readonly healthy: false;
       readonly reason: string;
-      /** It does not pass by itself: somebody has to mend it, and to start the process again. */
+      /** It does not pass by itself: an operator has to mend it and to start the process again. */
       readonly lasting?: true;
     };

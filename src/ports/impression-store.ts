@@ -92,11 +92,11 @@ export interface ImpressionStore {
   scrub(): Promise<void>;
 
   /**
-   * Claims an erasure for whoever works at it, or renews its own claim, for `leaseMs` from now; rounded up to whole
+   * Claims an erasure for the holder, or renews its claim, for `leaseMs` from now; rounded up to whole
    * seconds on some engines. Of several that ask at once none may get it; then they ask again.
    *
    * @param holder tells the process from every other.
-   * @returns whether it has the claim now: nobody else gets it before it is released or ends.
+   * @returns whether it has the claim now: no other holder gets it before it is released or ends.
    */
   claimErasure(id: string, holder: string, leaseMs: number): Promise<boolean>;
   /** Gives a claim up; one of another holder stays. */

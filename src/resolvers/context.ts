@@ -14,7 +14,7 @@ import { newRequestOutcome, type RequestOutcome } from "./request-outcome.ts";
 /** What the resolvers translate to. */
 export interface ResolverDependencies {
   readonly recorder: Recorder;
-  /** Null: nobody is limited. */
+  /** Null: no limit. */
   readonly impressionLimit: ImpressionLimit | null;
   readonly store: ImpressionStore;
   readonly queue: ImpressionQueue;
@@ -66,7 +66,7 @@ export class RequestContext {
     return this.now;
   }
 
-  /** Whom rate limits count this request for: a user, or an address where there are no users; null for nobody. */
+  /** Whom rate limits count this request for: a user, or an address where there are no users; null: not limited. */
   get countedFor(): string | null {
     const { limited, subject } = this.caller;
     return limited ? (subject ?? this.addressOfSender()) : null;

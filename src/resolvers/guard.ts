@@ -19,9 +19,9 @@ export function requireScope(caller: Caller, scope: Scope): void {
 }
 
 /**
- * Whose views a mutation records: the token's subject and nobody else's, unless the caller is an admin.
+ * Whose views a mutation records: the token's subject and no other user's, unless the caller is an admin.
  *
- * @throws ApiError FORBIDDEN; BAD_USER_INPUT where nobody is named.
+ * @throws ApiError FORBIDDEN; BAD_USER_INPUT where no user is named.
  */
 export function userToRecordFor({ subject, scopes }: Caller, userId: string | null): string {
   if (scopes.has("impressions:admin")) {

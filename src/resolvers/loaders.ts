@@ -109,7 +109,7 @@ export function createLoaders(store: ImpressionStore, signal: AbortSignal): Load
   };
 }
 
-/** Rejects with the reason when the signal is aborted; nobody has to listen. */
+/** Rejects with the reason when the signal is aborted; callers need not handle it. */
 function rejectionOn(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   promise.catch(() => undefined);

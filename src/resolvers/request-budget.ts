@@ -12,7 +12,7 @@ export class RequestTimeoutError extends Error {
   }
 }
 
-/** Nobody waits for the answer any more: it was sent, or the client went away. */
+/** The answer is not waited for any more: it was sent, or the client went away. */
 export class RequestOverError extends Error {
   override readonly name = "RequestOverError";
 }
@@ -22,7 +22,7 @@ const REQUEST_OVER = new RequestOverError("the request is over");
 
 /** How long a request may read. Made when the request arrives; costs next to nothing where nothing is read. */
 export interface RequestBudget {
-  /** Aborted, with the reason, when the time is over or the request is. Whoever reads for the request then stops. */
+  /** Aborted, with the reason, when the time is over or the request is. Reads for the request then stop. */
   signal(): AbortSignal;
   /** Whether its time was over before the request was. */
   ranOut(): boolean;

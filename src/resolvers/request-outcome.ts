@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../errors.ts";
 
-/** What is known of a request while it runs, written down by whoever learns it, for the log and the metrics. */
+/** What is known of a request while it runs, written down by each part that learns it, for the log and the metrics. */
 export interface RequestOutcome {
   /** The id by which the caller and the log name the request. */
   readonly requestId: string;

@@ -49,7 +49,7 @@ export const DateTime = new GraphQLScalarType<number, string>({
 const intConfig = GraphQLInt.toConfig();
 
 /**
- * Two ids beyond 2^53 - 1 may be one number in JSON, and which of them was meant is lost before anybody can look. As a
+ * Two ids beyond 2^53 - 1 may be one number in JSON, and which of them was meant is lost before any code can look. As a
  * text, or as a literal in the document, each is exact.
  */
 export const ID = new GraphQLScalarType<string, string>({
@@ -68,7 +68,7 @@ export const ID = new GraphQLScalarType<string, string>({
 
 /**
  * Takes any JSON number, of any size and with any fraction: one impression of a list with such a `position` or `dwellMs` is
- * for the worker to judge, and a type error would refuse its neighbours. Whoever reads an Int elsewhere checks
+ * for the worker to judge, and a type error would refuse its neighbours. Code that reads an Int elsewhere checks
  * that it is whole (resolvers/arguments.ts).
  */
 export const Int = new GraphQLScalarType<number, number>({

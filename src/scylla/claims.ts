@@ -5,9 +5,9 @@ import { textOf } from "./rows.ts";
 const CLAIMS_MAX = 10;
 
 /**
- * Which process works at an erasure. No lightweight transaction (docs/adr/0007): whoever wants an erasure that nobody has
+ * Which process works at an erasure. No lightweight transaction (docs/adr/0007): a process that wants an unclaimed erasure
  * enters itself and looks again. Of two that do so at once at least one sees the other, because a quorum of replicas takes
- * what each writes and answers what each reads; who sees another gives up.
+ * what each writes and answers what each reads; a process that sees another gives up.
  */
 export function createClaims(database: Database) {
   async function holdersOf(id: string): Promise<string[]> {

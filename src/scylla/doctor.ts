@@ -16,7 +16,7 @@ import { migrationValues, readMigrations } from "./migration-files.ts";
 import { pendingMigrations, readHistory } from "./schema-history.ts";
 import type { ScyllaSettings } from "./settings.ts";
 
-/** Deletes an erasure record that nobody has, as of 1970: a write that changes nothing. */
+/** Deletes an erasure record that does not exist, as of 1970: a write that changes nothing. */
 const HARMLESS_WRITE = "DELETE FROM erasure_receipts USING TIMESTAMP 1 WHERE id = '-'";
 /** How often the nodes may come in turn until each has told its time. */
 const CLOCK_TURNS = 5;

@@ -10,7 +10,7 @@ import { checkKey, detailsOf, encoded, ttlSeconds } from "./rows.ts";
 /**
  * Of two values with one write timestamp the database keeps the one that ends later. Which that is would depend on when
  * and through which host each was written; so the details' rank moves the end, by more than hosts' clocks and a write
- * that waited can. Nobody sees it: every read is cut to the retention. It takes at most a day.
+ * that waited can. No read shows it: every read is cut to the retention. It takes at most a day.
  */
 const RANK_SECONDS = 30;
 
@@ -24,8 +24,8 @@ export interface HistoryWritesOptions {
 /**
  * The second step, the commit point: a view's rows in the user's timeline and membership. Both tables have the same
  * partition key, so on Cassandra a batch of them is one mutation, applied as a whole by each replica. On ScyllaDB a
- * mutation is one table's; the order says timeline, then membership, since a timeline row without membership is shown
- * to nobody.
+ * mutation is one table's; the order says timeline, then membership, since no read shows a timeline row without
+ * membership.
  */
 export function createHistoryWrites({ database, erasedUsers, retentionMs, clock }: HistoryWritesOptions) {
   return async (

@@ -24,7 +24,7 @@ export function createInFlightLimit(max: number): InFlightLimit {
     const [next] = waiting;
     if (next !== undefined) {
       waiting.delete(next);
-      // The slot goes from one request to the next; nobody else can take it in between.
+      // The slot goes from one request to the next; no other request can take it in between.
       next();
       return;
     }

@@ -53,7 +53,7 @@ export interface MigrationStep {
 
 /**
  * Brings a keyspace up to date. Safe to run again, after a crash, and by several at once: every statement can be
- * repeated, the history is the same whoever writes it, and all runners send their statements to the same node, which
+ * repeated, the history is the same whichever process writes it, and all runners send their statements to the same node, which
  * carries them out one after another. (Two nodes that create a table at the same moment would give it two ids; a
  * lightweight transaction as a lock would not work everywhere.)
  *

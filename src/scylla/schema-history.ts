@@ -6,7 +6,7 @@ import { type Migration, type MigrationValues, renderedValues } from "./migratio
 import { integerOf, textOf } from "./rows.ts";
 
 /**
- * What has been applied to a keyspace, in its table schema_migrations: one row a file, the same whoever writes it, so
+ * What has been applied to a keyspace, in its table schema_migrations: one row a file, the same whichever process writes it, so
  * that two runners at once leave the same history.
  */
 export const HISTORY_TABLE = "schema_migrations";

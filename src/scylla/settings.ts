@@ -75,7 +75,7 @@ export function clientOptions(settings: ScyllaSettings, keyspace: string | null)
     queryOptions: { prepare: true, isIdempotent: true, consistency: types.consistencies.localQuorum },
     policies: {
       // Token-aware, local data center only. The retry policy stays the default: it rethrows write timeouts, and
-      // whoever writes tries again.
+      // the writer tries again.
       loadBalancing: new policies.loadBalancing.DefaultLoadBalancingPolicy(),
       reconnection: new policies.reconnection.ExponentialReconnectionPolicy(
         RECONNECT_DELAY_MS_MIN,

@@ -11,8 +11,8 @@ const ID_BYTES = 8;
 const KEY_BYTES = 32;
 
 /**
- * The hashes of this installation's users. The key is made by whoever needs one first. Where several do at once, each of
- * theirs stays: a hash says by nothing which key made it, so that whoever looks for a user tries all of them.
+ * The hashes of this installation's users. The process that needs a key first makes it. Where several do at once, each of
+ * theirs stays: a hash says by nothing which key made it, so a search for a user tries all of them.
  */
 export interface UserHashes {
   /** Learns the keys that there are. @throws StoreUnavailableError */

@@ -20,7 +20,7 @@ export interface ViewerWritesOptions {
 
 /**
  * The first step of a view: its row among the post's viewers. Markers first, rows when the markers are stored: a row
- * in a slice without a marker would be found by nobody, not even by an erasure.
+ * in a slice without a marker would be found by no read, not even by an erasure.
  */
 export function createViewerWrites(options: ViewerWritesOptions) {
   const { database, erasedUsers, retentionMs, clock } = options;

@@ -3,7 +3,7 @@ import { headOf, mostSevereOf } from "./graphql-errors.ts";
 import { ANSWER_BYTES_MAX, ERRORS_MAX } from "./limits.ts";
 
 /**
- * The answer as it may be sent, whoever ran the operation: no more than ERRORS_MAX errors, and no more than ANSWER_BYTES_MAX. What
+ * The answer as it may be sent, compiled or interpreted: no more than ERRORS_MAX errors, and no more than ANSWER_BYTES_MAX. What
  * candidates add to an answer is in its price already; how long the ids of a page are is known only now.
  */
 export function boundAnswer(result: FormattedExecutionResult): FormattedExecutionResult {

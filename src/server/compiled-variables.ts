@@ -59,7 +59,7 @@ const MISFIT = new Error("a value does not fit its type");
 /** @throws where the value is of another type. */
 type Coerce = (value: unknown) => unknown;
 
-/** Makes coercions; that of an input object once, whoever asks for it. */
+/** Makes coercions; that of an input object once, however many fields use it. */
 function createCoercions(): (type: GraphQLInputType) => Coerce {
   // The types of the schema: lists and non-nulls of an operation are made anew for each.
   const known = new Map<GraphQLInputObjectType, Coerce>();

@@ -73,7 +73,7 @@ export const HELD: HeldLimits = {
   answersMsMax: ANSWERS_MS_MAX,
 };
 
-/** Whose `X-Forwarded-For` is believed: nobody's, that of so many proxies, or of those at these addresses. */
+/** Which `X-Forwarded-For` is believed: none, that of so many proxies, or that of proxies at these addresses. */
 export type TrustProxy = false | number | readonly string[];
 
 /** For every answer. A page has a content policy of its own; in whatever else is served a browser runs nothing. */
@@ -149,7 +149,7 @@ export function createFastifyServer(options: {
   if (options.connectionsMax !== undefined) fastify.server.maxConnections = options.connectionsMax;
   fastify.server.on("drop", () => {
     onCutOff("connection");
-    // Whoever waits for nothing makes room for the next.
+    // Idle connections make room for the next.
     fastify.server.closeIdleConnections();
   });
   let closed: Promise<void> | undefined;

@@ -13,7 +13,7 @@ import type { RequestOutcome } from "../resolvers/request-outcome.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { LOCATED_CHARACTERS_MAX, LOCATED_LINES_MAX } from "./limits.ts";
 
-/** What becomes of the errors of an operation, whoever ran it: in the log, in the answer, and in its status. */
+/** What becomes of the errors of an operation, compiled or interpreted: in the log, in the answer, and in its status. */
 
 /** Told of the errors that a request ran into. */
 export type ReportErrors = (errors: readonly unknown[], context: RequestContext) => void;

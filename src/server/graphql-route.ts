@@ -36,7 +36,7 @@ export async function registerGraphQL(
     readonly newContext: ContextFactory;
     readonly startBudget: (headers: IncomingHttpHeaders) => RequestBudget;
     readonly trusted: TrustedDocuments;
-    /** Null: nobody is asked for a token. */
+    /** Null: no token is asked for. */
     readonly authenticator: Authenticator | null;
     readonly observe: (request: FastifyRequest, reply: FastifyReply) => void;
     /** From one address; 0 for no limit. */
@@ -82,7 +82,7 @@ export async function registerGraphQL(
     async handler(request, reply) {
       const { method, headers } = request;
       const search = searchOf(request.url);
-      // Somebody pasted the endpoint into a browser.
+      // The endpoint was opened in a browser.
       if (method === "GET" && search === "" && headers.accept?.includes("text/html"))
         return reply.redirect("./", 303);
       const { caller } = request;

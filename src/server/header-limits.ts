@@ -5,7 +5,7 @@ import { badUserInput } from "../resolvers/arguments.ts";
 /**
  * The longest value of each header that a library takes apart, in characters, and all that Apollo Server is shown. A media type in
  * use has some 50, a list of them some 150; libraries look for them with patterns whose time may grow faster than the text.
- * Headers that are only compared, or that nobody reads, are bounded by HEADER_BYTES_MAX.
+ * Headers that are only compared, or not read at all, are bounded by HEADER_BYTES_MAX.
  */
 export const HEADER_CHARACTERS_MAX = {
   accept: 1_024,

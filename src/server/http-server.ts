@@ -32,7 +32,7 @@ export interface HttpServerDependencies extends ResolverDependencies {
   /** Whether callers may ask for the schema. */
   readonly introspection: boolean;
   readonly queryLimits: QueryLimits;
-  /** Null: nobody is asked for a token. */
+  /** Null: no token is asked for. */
   readonly authenticator: Authenticator | null;
   /** Requests to /graphql from one address; 0 for no limit. */
   readonly requestsPerMinuteMax: number;

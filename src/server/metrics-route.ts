@@ -8,7 +8,7 @@ import { createFastifyServer, type HttpServer } from "./fastify-server.ts";
 /** What /metrics serves, and to whom. */
 export interface MetricsEndpoint {
   readonly exposition: () => Promise<{ readonly contentType: string; readonly text: string }>;
-  /** Asked for as `authorization: Bearer ...`; null serves anybody who can connect. */
+  /** Asked for as `authorization: Bearer ...`; null serves every client that can connect. */
   readonly token: string | null;
 }
 

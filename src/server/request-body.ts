@@ -94,7 +94,7 @@ function readBody(
     done(null, chunks.length === 1 ? first : Buffer.concat(chunks, bytes));
   }
 
-  /** Nobody waits for an answer any more: the request ends with its connection, as CLIENT_GONE. */
+  /** The client is gone: the request ends with its connection, as CLIENT_GONE. */
   function breakOff(): void {
     holding.release();
     raw.destroy();

@@ -22,7 +22,7 @@ export const OTHER_OPERATION = "other";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** What is known of it; null where nobody observes it. */
+    /** What is known of it; null where it is not observed. */
     outcome: RequestOutcome | null;
   }
 }

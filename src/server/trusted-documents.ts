@@ -7,7 +7,7 @@ import { checkDocument } from "../resolvers/document-limits.ts";
 /** `any`: every document runs, those on the list also by their id. `only`: nothing but the list runs. */
 export type TrustedMode = "any" | "only";
 
-/** Documents that are known before anybody sends them. */
+/** Documents that are known before they are sent. */
 export interface TrustedDocuments {
   readonly mode: TrustedMode;
   /** The text that an id stands for. */

@@ -7,7 +7,7 @@ export type { Logger };
 export interface LoggerOptions {
   /** `plain` writes user ids as they are, `hashed` (unless given) a keyed hash of each. */
   readonly userIds?: "plain" | "hashed";
-  /** The key of that hash. Unless given, every process makes its own: its lines can be related to each other, and to nobody. */
+  /** The key of that hash. Unless given, every process makes its own: its lines can be related to each other, and to no user. */
   readonly userIdKey?: string | undefined;
   /** Replaced wherever they stand in a line: a library may put into an error whatever it was given. */
   readonly secrets?: readonly string[];

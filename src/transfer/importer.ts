@@ -112,7 +112,7 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
     const tally = { ...counts, rejected: { ...counts.rejected } };
     const end: ImportProgress = { ...readTo, tally, rejectsBytes };
     if (submissions.length > 0) await options.room(signal);
-    // Never rejects: a batch may fail while nobody waits for it yet.
+    // Never rejects: a batch may fail before it is waited for.
     const sent = options.send(submissions, signal).then(
       () => null,
       (error: unknown) => ({ error }),

@@ -27,7 +27,7 @@ export interface ImportInput {
    * Of a compressed file it is that of its last bytes, which hold a checksum of everything; of a stream it says nothing.
    */
   sha256Before(offset: number): Promise<string>;
-  /** Null where nobody knows. */
+  /** Null where it is unknown. */
   readonly totalBytes: number | null;
   /** How much of `totalBytes` was read, for a progress bar. */
   bytesRead(): number;
@@ -60,7 +60,7 @@ export async function openFileInput(path: string): Promise<ImportInput> {
       if (isGzip) {
         file = createReadStream(path, { highWaterMark: READ_BYTES });
         const gunzip = createGunzip({ chunkSize: READ_BYTES });
-        // Errors arrive at whoever reads `gunzip`, which pipeline destroys with them.
+        // Errors arrive at the reader of `gunzip`, which pipeline destroys with them.
         pipeline(file, gunzip, () => undefined);
         return skipBytes(explained(addAbortSignal(signal, gunzip)), offset);
       }

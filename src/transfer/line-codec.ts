@@ -29,7 +29,7 @@ const FIELDS: ReadonlySet<string> = new Set([
  * (until the year 5138). Taken as milliseconds a whole dump in seconds would silently be "older than the retention".
  */
 const EPOCH_MS_PLAUSIBLE_MIN = 100_000_000_000;
-/** How much of somebody's text a sentence quotes. */
+/** How much of a foreign text a sentence quotes. */
 const QUOTE_CHARACTERS_MAX = 64;
 
 /** Why a line was not imported: what `judge` says of its impression, or what is wrong with the line itself. */

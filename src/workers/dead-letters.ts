@@ -7,7 +7,7 @@ import type { Delivery } from "../ports/impression-queue.ts";
 
 /**
  * Pure: the dead letters that the workers write, each with what arrived, as it arrived, but for values that are longer than
- * any valid one: whoever sends junk must not fill the dead letters with it.
+ * any valid one: a sender of junk must not fill the dead letters with it.
  */
 
 /** The dead letter of one impression, as JSON: held by test/unit/worker-dead-letters.test.ts. Usual ones have some 400 bytes. */
@@ -70,7 +70,7 @@ export function rejectedDeadLetter(
     ...letterBase({ delivery, index }, rules),
     reason: rejection.reason,
     detail: isWhole ? rejection.detail : `${rejection.detail} ${VALUES_CUT_NOTE}`,
-    // Nobody can have an id that had to be cut.
+    // No user can have an id that had to be cut.
     userId: typeof userId === "string" && payload.userId === userId ? userId : null,
     receivedAtUs,
     payload,
