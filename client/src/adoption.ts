@@ -6,13 +6,13 @@ type Release = () => void;
 
 /** What other instances have in the storage: the dead ones' views are taken over. */
 export interface Adoption {
-  /** Null where another one has the name, and where nobody says so in time. */
+  /** Null where another instance has the name, and where the locks do not answer in time. */
   acquire(owner: string): Promise<Release | null>;
   /** The chunks of dead owners, and their names, which are held from now on. */
   takeOver(
     own: string,
   ): Promise<{ readonly chunks: readonly OutboxChunk[]; readonly releases: readonly Release[] }>;
-  /** Removes all that the storage has of this account, whoever wrote it, but what is still wanted. */
+  /** Removes this account's entries from the storage, whichever instance wrote them, except those still wanted. */
   removeAll(isWanted: (key: string) => boolean): Promise<void>;
 }
 

@@ -8,7 +8,7 @@ export interface ChunkWriter {
   touch(chunk: OutboxChunk): void;
   /** Writes all that is touched; ends, or resolves, when it is. Never fails: `onUnsaved` is told. */
   save(): MaybePromise<void>;
-  /** A write of it has not ended in time, so that nobody knows what the storage has of it. */
+  /** A write of the chunk has not ended in time, so its stored state is unknown. */
   isHanging(chunk: OutboxChunk): boolean;
 }
 

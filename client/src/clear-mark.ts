@@ -77,7 +77,7 @@ export function createClearMark(deps: {
   };
 }
 
-/** FNV-1a, 32 bits: the mark stays, and must not say whose it is. */
+/** FNV-1a, 32 bits: the mark stays in the storage, and must not reveal the account. */
 function hash(text: string): string {
   let value = 0x811c9dc5;
   for (let index = 0; index < text.length; index++)

@@ -29,7 +29,7 @@ export function memoryStorage(): ImpressionStorage {
 /** Names that live in this process. */
 const living = new Set<string>();
 
-/** For a storage that only this process uses: whoever is not alive here is dead. */
+/** For a storage that only this process uses: an owner that is not alive here is dead. */
 export const processLocks: OwnerLocks = {
   acquire(owner) {
     if (living.has(owner)) return null;

@@ -58,7 +58,7 @@ export interface Tuning {
   readonly backoffMs: number;
   /** Longest wait between two attempts; it doubles up to here. 5 min: an outage of hours costs a phone a dozen small requests an hour. */
   readonly backoffMsMax: number;
-  /** Wait after an answer that no repetition mends (not allowed, wrong address). 10 min: somebody has to mend it first. */
+  /** Wait after an answer that no repetition mends (not allowed, wrong address). 10 min: the cause has to be fixed first. */
   readonly blockedRetryMs: number;
   /** How long a storage, or a lock, may take to answer. 5 s: a phone's is slow when the app starts; one that takes longer does not keep views from being sent. */
   readonly storageTimeoutMs: number;

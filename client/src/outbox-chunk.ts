@@ -58,7 +58,7 @@ export function encodeChunk({ views, frame, frozen }: OutboxChunk, account: stri
 
 /**
  * A chunk that an earlier run saved: what can be read of it, perhaps nothing, and what is damaged; undefined where it is
- * another account's or another version's. Where nobody knows whether its views were sent, their times are final.
+ * another account's or another version's. Where it is unknown whether its views were sent, their times are final.
  */
 export function decodeChunk(
   key: string,

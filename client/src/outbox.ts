@@ -87,7 +87,7 @@ export function createOutbox(deps: {
     chunk.epoch = epoch;
   }
 
-  /** False where there is nothing to correct, or nobody knows what the storage has. */
+  /** False where there is nothing to correct, or the stored state is unknown. */
   function correct(chunk: OutboxChunk): boolean {
     const { views, frame, epoch } = chunk;
     if (writer.isHanging(chunk) || views.length === 0) return false;

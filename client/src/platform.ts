@@ -19,8 +19,8 @@ export interface ImpressionStorage {
 }
 
 /**
- * Who is alive. Every instance writes under a name of its own, so that two tabs never touch each other's views; what an
- * instance leaves behind when it is killed is taken over by the next one.
+ * Tells which instances are alive. Every instance writes under a name of its own, so that two tabs never touch each
+ * other's views; what an instance leaves behind when it is killed is taken over by the next one.
  */
 export interface OwnerLocks {
   /** A function that gives the name back, or null while another living instance has it. */

@@ -6,7 +6,7 @@ import type { HttpAnswer } from "./platform.ts";
 const DOCUMENT =
   "mutation RecordImpressions($input:RecordImpressionsInput!){recordImpressions(input:$input){accepted receivedAt flushAfterMs}}";
 
-/** A proxy may say anything; nobody is kept waiting for longer than an hour. */
+/** A proxy may ask for any wait; the client waits for an hour at most. */
 const SERVER_WAIT_MS_MAX = 3_600_000;
 
 /** What an answer means for the views that were sent. */
@@ -64,8 +64,8 @@ interface Answer {
 
 /**
  * All that deletes a view: an error of these codes (the server's docs/errors.md) that tells which one it is about, by its
- * place in the list, or null where it tells none. Any other answer may be somebody else's, or about a request that was
- * damaged on its way, an older server, a token, an address: somebody mends that, and the views are still there then.
+ * place in the list, or null where it tells none. Any other answer may come from another server, or be about a request that
+ * was damaged on its way, an older server, a token, an address: such faults get fixed, and the views are kept until then.
  */
 function refusedPlace(code: string, message: string, sent: number): number | null {
   switch (code) {

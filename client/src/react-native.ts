@@ -178,7 +178,7 @@ export function listViews<Item>(
     // Under the same key there may have been another one.
     if (visible.get(element)?.postId !== postId) end(element);
     visible.set(element, post);
-    // A list goes on telling of items that come while nobody looks: begin() counts them when it is back in front.
+    // A list goes on telling of items that come while it is out of sight: begin() counts them when it is back in front.
     if (appActive && inFront) reporter.visible(postId, 1, post.details, element);
   }
   /** Of anything but a string `viewed` tells that it is no id. */

@@ -10,7 +10,7 @@ import { nextBatch, type Transport } from "./transport.ts";
 /**
  * Decides when to send, and sends: one request at a time, so that a slow network is not filled with copies.
  *
- * It knows three reasons to send (the list is long, the oldest view has waited long enough, somebody asked for all) and
+ * It knows three reasons to send (the list is long, the oldest view has waited long enough, a flush was asked for) and
  * three to wait (no network, the server asked for time, the last attempt failed). `step` weighs them, sends or sets the
  * one timer; while nothing waits there is no timer.
  */
@@ -31,7 +31,7 @@ export interface Sender {
   /** Nothing is sent until `resume`. What is on its way is given up. */
   pause(): void;
   resume(): void;
-  /** What is on its way is given up: nobody wants it any more. */
+  /** Aborts the request on its way: its answer is not wanted any more. */
   giveUp(): void;
   /** No timer and no request from now on. */
   stop(): void;

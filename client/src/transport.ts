@@ -9,7 +9,7 @@ import { BODY_FRAME_BYTES_MAX, bodyOf, utf8Bytes, type Verdict, verdictOf, viewJ
 export interface Transport {
   /**
    * Sends, a second time where the token was refused. Never rejects.
-   * Undefined: `over` said that nobody looks at it any more.
+   * Undefined: `over` said that the answer is not wanted any more.
    */
   send(views: readonly WaitingView[], signal: AbortSignal, over: () => boolean): Promise<Verdict | undefined>;
   /** Sends without waiting for anything: the app ends. */

@@ -1,7 +1,10 @@
 import { processLocks } from "./local.ts";
 import type { OwnerLocks } from "./platform.ts";
 
-/** Where there are no Web Locks (a page without TLS), a name that was made so long ago counts as dead: nobody keeps a tab offline for a day. */
+/**
+ * Where there are no Web Locks (a page without TLS), a name that was made so long ago counts as dead: no tab is expected
+ * to stay offline for a day.
+ */
 const DEAD_AFTER_MS = 86_400_000;
 
 /** Names are alive in this browser as long as their page is: the browser gives a lock back when a page ends, however it ends. */
