@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
@@ -14,7 +15,7 @@ export const FETCH_INTERVAL_MS = 5_000;
  * minute to keep a new key waiting. A provider is asked 12 times a minute and these 10 more at the most, by each process.
  */
 export const FETCHES_IN_RESERVE = 10;
-/** Key ids that a fetch of the last FETCH_INTERVAL_MS did not find, 100 bytes each; over it the oldest is forgotten. */
+/** Key ids that a fetch of the last FETCH_INTERVAL_MS did not find, 100 bytes each; over it the least recently used is forgotten. */
 const MISSING_IDS_MAX = 1_000;
 /** Between two lines in the log that say that the reserve is used up. */
 const RESERVE_LOG_INTERVAL_MS = 60_000;
@@ -140,8 +141,8 @@ function createReserve({ monotonicMs }: Clock, onUsedUp: () => void): { take: ()
 
 /** Ids that were looked for in vain a moment ago, so that a caller who keeps coming with one uses up no reserve. */
 function createMissingIds({ monotonicMs }: Clock) {
-  /** By the id's hash, since an id is as long as its sender likes; the one looked for longest ago first. */
-  const lookedForMs = new Map<string, number>();
+  /** By the id's hash, since an id is as long as its sender likes. */
+  const lookedForMs = new LRUCache<string, number>({ max: MISSING_IDS_MAX });
   const keyOf = (id = "") => hash("sha256", id, "base64");
   return {
     has(id: string | undefined): boolean {
@@ -149,13 +150,7 @@ function createMissingIds({ monotonicMs }: Clock) {
       return atMs !== undefined && monotonicMs() - atMs < FETCH_INTERVAL_MS;
     },
     add(id: string | undefined): void {
-      const key = keyOf(id);
-      lookedForMs.delete(key);
-      lookedForMs.set(key, monotonicMs());
-      for (const oldest of lookedForMs.keys()) {
-        if (lookedForMs.size <= MISSING_IDS_MAX) break;
-        lookedForMs.delete(oldest);
-      }
+      lookedForMs.set(keyOf(id), monotonicMs());
     },
   };
 }

@@ -8,6 +8,8 @@ import { RateLimitedError } from "./errors.ts";
 export const SENDERS_MAX = 100_000;
 /** Of these, so many that have used up more than half of a window and were not heard of late. */
 const HEAVY_SENDERS_KEPT_MAX = SENDERS_MAX / 4;
+/** Senders without a reservation are forgotten when there are so many in all, or twice as many as have one. */
+const RESERVING_SENDERS_MAX = 10_000;
 /** Times are fractions, and their sums are rounded: without it one list in five that just fills the window is refused. */
 const ROUNDING_MS = 0.001;
 
@@ -49,24 +51,34 @@ export function openImpressionLimit(
 
 /** A list passes all of the windows, or counts in none. */
 function createImpressionLimit(windows: readonly Buckets[]): ImpressionLimit {
-  // Of lists that wait for the queue, so no more than PENDING_MUTATIONS_MAX. They don't leak: what is counted late is never too much.
-  const reserved = new Map<string, number>();
+  // Of lists that wait for the queue. Nothing leaks: an impression that is counted late never counts as too many. A
+  // sender stays with 0 until the map is made anew, since entries that come and go with each request are what a Map is
+  // worst at (ADR 51).
+  let reserved = new Map<string, number>();
+  let sendersMax = RESERVING_SENDERS_MAX;
+
+  function hold(sender: string, impressions: number): void {
+    if (reserved.size >= sendersMax && !reserved.has(sender)) {
+      reserved = new Map([...reserved].filter(([, held]) => held > 0));
+      sendersMax = Math.max(RESERVING_SENDERS_MAX, 2 * reserved.size);
+    }
+    reserved.set(sender, impressions);
+  }
+
   return {
     reserve(sender, impressions) {
       const held = (reserved.get(sender) ?? 0) + impressions;
       const waitMs = Math.max(...windows.map((buckets) => buckets.waitMs(sender, held)));
       if (waitMs > 0) throw new RateLimitedError(waitMs);
-      reserved.set(sender, held);
-      let isSettled = false;
-      function settle(isUsed: boolean): void {
-        if (isSettled) return;
-        isSettled = true;
-        const left = (reserved.get(sender) ?? 0) - impressions;
-        if (left > 0) reserved.set(sender, left);
-        else reserved.delete(sender);
+      hold(sender, held);
+      let isEnded = false;
+      function end(isUsed: boolean): void {
+        if (isEnded) return;
+        isEnded = true;
+        hold(sender, (reserved.get(sender) ?? 0) - impressions);
         if (isUsed) for (const buckets of windows) buckets.add(sender, impressions);
       }
-      return { use: () => settle(true), cancel: () => settle(false) };
+      return { use: () => end(true), cancel: () => end(false) };
     },
   };
 }

@@ -57,6 +57,15 @@ describe("the limit of impressions", () => {
     expect([waitMs("maria", 600), waitMs("maria", 1)]).toEqual([0, 100]);
   });
 
+  test("keeps reserved room while crowds of other senders come and go", () => {
+    const { limit, waitMs } = limitAt();
+    const room = limit.reserve("maria", 500);
+    for (let sender = 0; sender < 25_000; sender++) limit.reserve(`sender-${sender}`, 1).cancel();
+    expect(waitMs("maria", 101)).toBe(100);
+    room.cancel();
+    expect(waitMs("maria", 600)).toBe(0);
+  });
+
   test("keeps the room of those that wait for the queue from all others", () => {
     const { limit, waitMs } = limitAt();
     const [first, second] = [limit.reserve("maria", 300), limit.reserve("maria", 300)];
