@@ -1,4 +1,4 @@
-import { ApolloServer, type ApolloServerPlugin } from "@apollo/server";
+import { ApolloServer, type ApolloServerPlugin, HeaderMap } from "@apollo/server";
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginInlineTraceDisabled,
@@ -9,15 +9,13 @@ import {
 import type { GraphQLSchema } from "graphql";
 import type { RequestContext } from "../resolvers/context.ts";
 import { OneMutationRule } from "../resolvers/one-mutation-rule.ts";
-import { checkPrice, createPricer, type QueryLimits } from "../resolvers/query-cost.ts";
+import type { QueryLimits } from "../resolvers/query-cost.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { boundAnswer } from "./answer-bounds.ts";
-import { compiledExecution, createAnswerCompiled } from "./compiled-execution.ts";
-import { createCompiledQueries } from "./compiled-queries.ts";
 import { createDocumentStore, type DocumentStore } from "./document-store.ts";
-import { type CheckOperation, createFastPath, type FastPath } from "./fast-path.ts";
-import { concludeAnswer, createReport, forgetPlaces, type ReportErrors, toPublic } from "./graphql-errors.ts";
+import { createFastPath, type FastPath } from "./fast-path.ts";
+import { forgetPlaces, toPublic } from "./graphql-errors.ts";
 import { VALIDATION_ERRORS_MAX, VARIABLE_ERRORS_MAX } from "./limits.ts";
+import { createRequestSteps, type RequestSteps } from "./request-steps.ts";
 
 export interface GraphQLServer {
   readonly apollo: ApolloServer<RequestContext>;
@@ -36,14 +34,9 @@ export async function startApollo(options: {
   readonly jit: boolean;
   readonly logger: Logger;
 }): Promise<GraphQLServer> {
-  const { schema, limits } = options;
-  const report = createReport(options.logger);
+  const { schema } = options;
   const documents = createDocumentStore();
-  const compiled = createCompiledQueries(schema);
-  const answerCompiled = createAnswerCompiled(report);
-  const priceOf = createPricer(schema);
-  const check: CheckOperation = (document, operation, variables) =>
-    checkPrice(priceOf(document, operation, variables), limits);
+  const steps = createRequestSteps(options);
   const apollo = new ApolloServer<RequestContext>({
     schema,
     introspection: options.introspection,
@@ -60,8 +53,7 @@ export async function startApollo(options: {
     formatError: toPublic,
     logger: options.logger,
     plugins: [
-      requestRules(check, report),
-      ...(options.jit ? [compiledExecution(compiled, answerCompiled)] : []),
+      takeSteps(steps),
       // Each costs time on every request, and this service uses none of them.
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
@@ -71,15 +63,11 @@ export async function startApollo(options: {
     ],
   });
   await apollo.start();
-  return {
-    apollo,
-    documents,
-    fastPath: createFastPath({ documents, compiled, check, answerCompiled }),
-  };
+  return { apollo, documents, fastPath: createFastPath(documents, steps) };
 }
 
-/** What holds for every operation: its price is within the budget; its errors are bounded, and choose the HTTP status. */
-function requestRules(check: CheckOperation, report: ReportErrors): ApolloServerPlugin<RequestContext> {
+/** Makes Apollo Server take our steps (request-steps.ts) where it has hooks for them. */
+function takeSteps(steps: RequestSteps): ApolloServerPlugin<RequestContext> {
   const listener = {
     async validationDidStart({ document, source }) {
       forgetPlaces(document, source);
@@ -87,16 +75,24 @@ function requestRules(check: CheckOperation, report: ReportErrors): ApolloServer
     async didResolveOperation({ document, operation, request, contextValue }) {
       if (!operation) return;
       contextValue.outcome.operation = operation.name?.value ?? null;
-      check(document, operation, request.variables ?? {});
+      steps.checkPrice(document, operation, request.variables ?? {});
+    },
+    async responseForOperation({ operation, request, contextValue }) {
+      // Missing where the request names none, or one that is not there, whatever the type says.
+      const prepared = operation ? steps.prepare(operation, request.variables ?? {}) : null;
+      // graphql-js has the standard words for variables that don't fit.
+      if (prepared === null) return null;
+      const singleResult = await steps.run(prepared, contextValue);
+      return { http: { headers: new HeaderMap() }, body: { kind: "single", singleResult } };
     },
     async didEncounterErrors({ errors, contextValue }) {
-      report(errors, contextValue);
+      steps.report(errors, contextValue);
     },
-    async willSendResponse({ response, contextValue }) {
-      const { http, body } = response;
+    async willSendResponse({ document, operation, response: { http, body }, contextValue }) {
       if (body.kind !== "single") return;
-      body.singleResult = boundAnswer(body.singleResult);
-      const { status, retryAfterS } = concludeAnswer(body.singleResult, contextValue.outcome);
+      const { result, status, retryAfterS } = steps.conclude(body.singleResult, contextValue.outcome);
+      body.singleResult = result;
+      if (document && operation && result.errors === undefined) steps.answeredWell(document, operation);
       if (status > 0) http.status = Math.max(http.status ?? 0, status);
       if (retryAfterS > 0) http.headers.set("retry-after", String(retryAfterS));
     },
@@ -104,7 +100,7 @@ function requestRules(check: CheckOperation, report: ReportErrors): ApolloServer
   return {
     requestDidStart: async () => listener,
     async unexpectedErrorProcessingRequest({ requestContext: { contextValue }, error }) {
-      report([error], contextValue);
+      steps.report([error], contextValue);
     },
   };
 }
