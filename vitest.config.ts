@@ -39,7 +39,7 @@ export default defineConfig({
         test: {
           name: "servers",
           include: [NEEDS_SERVERS, CHAOS_IN_SHORT],
-          globalSetup: ["test/support/servers/global-setup.ts"],
+          globalSetup: ["test/servers/global-setup.ts"],
           provide: { chaosForm: "short" },
           ...timeouts,
         },
@@ -50,7 +50,7 @@ export default defineConfig({
         test: {
           name: "chaos",
           include: ["test/chaos/*.test.ts"],
-          globalSetup: ["test/support/servers/global-setup.ts"],
+          globalSetup: ["test/servers/global-setup.ts"],
           provide: { chaosForm: "full" },
           ...timeouts,
         },

@@ -1,7 +1,7 @@
 import { createImpressionsOn, type Impressions } from "../client/src/impressions.ts";
 import { memoryStorage, nodePlatform } from "../client/src/node.ts";
 import type { Platform } from "../client/src/platform.ts";
-import type { Random } from "../test/support/random.ts";
+import type { Random } from "../test/kit/random.ts";
 
 /** One request as the owner's phone saw it. */
 export interface Sample {

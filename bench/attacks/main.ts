@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type ServiceProcess, startServiceProcess } from "../../test/support/service-process.ts";
+import { type ServiceProcess, startServiceProcess } from "../../test/kit/service-process.ts";
 import { printEnvironment } from "../support/environment.ts";
 import { NODE_OPTIONS_OF_THE_IMAGE } from "../support/image.ts";
 import { forgetPeakOf, mainThreadMsOf, memoryOf } from "../support/process-usage.ts";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ANSWERS_MS_MAX, CONNECTIONS_CHECK_MS } from "../../src/server/limits.ts";
-import type { ServiceProcess } from "../../test/support/service-process.ts";
+import type { ServiceProcess } from "../../test/kit/service-process.ts";
 import { memoryOf } from "../support/process-usage.ts";
 import { percentile, timeMs } from "../support/statistics.ts";
 import { ATTACKS, NORMAL, send } from "./attacks.ts";

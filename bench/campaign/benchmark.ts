@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { ServiceProcess } from "../../test/support/service-process.ts";
+import type { ServiceProcess } from "../../test/kit/service-process.ts";
 import { VIEWS_PER_USER } from "../reads/dataset.ts";
 import { startApiAndWorker } from "../support/api-and-worker.ts";
 import type { Benchmark, Measured, Size } from "../support/benchmark.ts";

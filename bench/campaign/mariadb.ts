@@ -1,5 +1,5 @@
 import { createConnection } from "mariadb";
-import { startMariaDbServer } from "../../test/support/servers/mariadb.ts";
+import { startMariaDbServer } from "../../test/servers/mariadb.ts";
 
 /** Much smaller than the table, as a table of impressions is on any machine in the end. */
 export const BUFFER_POOL_MB = 32;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { UnseenPostsDocument } from "../../src/generated/operations.ts";
-import { query } from "../../test/support/graphql-request.ts";
+import { query } from "../../test/kit/graphql-request.ts";
 import { postId, userId } from "../reads/dataset.ts";
 
 const CANDIDATES = 100;

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ServiceProcess } from "../../test/support/service-process.ts";
+import type { ServiceProcess } from "../../test/kit/service-process.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { median } from "../support/statistics.ts";
 import type { Traffic } from "../support/traffic.ts";

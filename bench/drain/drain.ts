@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Config } from "../../src/config.ts";
-import { createTemporaryDirectory } from "../../test/support/directory.ts";
+import { createTemporaryDirectory } from "../../test/kit/directory.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { memoryOf } from "../support/process-usage.ts";
 import { fillQueue } from "./backlog.ts";

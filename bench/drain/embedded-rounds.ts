@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createTemporaryDirectory } from "../../test/support/directory.ts";
+import { createTemporaryDirectory } from "../../test/kit/directory.ts";
 import type { EventLoopDelay } from "../support/event-loop-probe.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { fillQueue, IMPRESSIONS_PER_MESSAGE } from "./backlog.ts";

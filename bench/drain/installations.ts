@@ -4,9 +4,9 @@ import { PipelineDocument } from "../../src/generated/operations.ts";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { WorkerReport } from "../../src/ports/worker-registry.ts";
-import { engineOptions } from "../../test/support/embedded.ts";
-import { query } from "../../test/support/graphql-request.ts";
-import { type ServiceProcess, startServiceProcess } from "../../test/support/service-process.ts";
+import { engineOptions } from "../../test/kit/embedded.ts";
+import { query } from "../../test/kit/graphql-request.ts";
+import { type ServiceProcess, startServiceProcess } from "../../test/kit/service-process.ts";
 import {
   type BenchInstallation,
   type InstallationOptions,

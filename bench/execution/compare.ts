@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { type ComparedModules, createComparison } from "../../test/support/compared-executions.ts";
+import { type ComparedModules, createComparison } from "../../test/kit/compared-executions.ts";
 
 /**
  * Compares the ways of executing a request over as many random ones as are asked for (`npm test` runs the first 2,000).

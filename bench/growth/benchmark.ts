@@ -1,4 +1,4 @@
-import { freeBasePort } from "../../test/support/servers/ports.ts";
+import { freeBasePort } from "../../test/servers/ports.ts";
 import { drainQueue } from "../drain/cluster-rounds.ts";
 import { type ClusterBench, openClusterBench } from "../drain/installations.ts";
 import type { Benchmark, BenchmarkOptions, Size, Table } from "../support/benchmark.ts";

@@ -1,9 +1,9 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Client } from "cassandra-driver";
-import { moduleArguments } from "../../test/support/servers/cassandra-config.ts";
-import { run } from "../../test/support/servers/command.ts";
-import { cassandraJars, java17 } from "../../test/support/servers/toolchain.ts";
+import { moduleArguments } from "../../test/servers/cassandra-config.ts";
+import { run } from "../../test/servers/command.ts";
+import { cassandraJars, java17 } from "../../test/servers/toolchain.ts";
 
 const TIMEOUT_MS = 10 * 60_000;
 const TABLES = ["posts_by_user", "views_by_user_post", "viewers_by_post", "viewer_slices"] as const;

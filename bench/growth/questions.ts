@@ -1,5 +1,5 @@
 import { PostViewersDocument, UnseenPostsDocument } from "../../src/generated/operations.ts";
-import { query } from "../../test/support/graphql-request.ts";
+import { query } from "../../test/kit/graphql-request.ts";
 import { median, timeMs } from "../support/statistics.ts";
 import { submissionOf, type Users } from "../support/traffic.ts";
 

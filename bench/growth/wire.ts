@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineDocument } from "../../src/generated/operations.ts";
-import { query } from "../../test/support/graphql-request.ts";
-import { startTcpProxy, type TcpProxy } from "../../test/support/tcp-proxy.ts";
+import { query } from "../../test/kit/graphql-request.ts";
+import { startTcpProxy, type TcpProxy } from "../../test/servers/tcp-proxy.ts";
 import type { BenchInstallation } from "../support/installation.ts";
 import { startOpenLoad } from "../support/load.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";

@@ -1,4 +1,4 @@
-import { NATS_VERSION } from "../../test/support/servers/toolchain.ts";
+import { NATS_VERSION } from "../../test/servers/toolchain.ts";
 import type { Benchmark } from "../support/benchmark.ts";
 import type { Chart } from "../support/chart.ts";
 import type { Goal } from "../support/goals.ts";

@@ -1,5 +1,5 @@
 import { connect } from "nats";
-import { type NatsOptions, startNats } from "../../test/support/servers/nats.ts";
+import { type NatsOptions, startNats } from "../../test/servers/nats.ts";
 import type { BenchmarkOptions, Size, Table } from "../support/benchmark.ts";
 import { startLoadGenerator } from "../support/load.ts";
 import { type Contestant, type ContestantName, startContestants, stopContestants } from "./contestants.ts";

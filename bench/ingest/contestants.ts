@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { startServiceProcess } from "../../test/support/service-process.ts";
-import { AUDIENCE, createTokenIssuer, ISSUER } from "../../test/support/tokens.ts";
+import { startServiceProcess } from "../../test/kit/service-process.ts";
+import { AUDIENCE, createTokenIssuer, ISSUER } from "../../test/kit/tokens.ts";
 import { type ChildServer, startChildServer } from "../support/child-server.ts";
 
 /** A server that answers the same mutation, with a stream of its own on the same NATS. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineDocument } from "../../src/generated/operations.ts";
-import { query } from "../../test/support/graphql-request.ts";
+import { query } from "../../test/kit/graphql-request.ts";
 import { startApiAndWorker } from "../support/api-and-worker.ts";
 import type { Benchmark, Measured, Size } from "../support/benchmark.ts";
 import { openInstallation } from "../support/installation.ts";

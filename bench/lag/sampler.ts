@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { RecordImpressionsDocument, UnseenPostsDocument } from "../../src/generated/operations.ts";
-import { query } from "../../test/support/graphql-request.ts";
+import { query } from "../../test/kit/graphql-request.ts";
 
 /**
  * How often a sample looks whether it is there, and so how exactly its lag is told: this much, or a twentieth of the lag

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { PipelineDocument } from "../../src/generated/operations.ts";
-import { query } from "../../test/support/graphql-request.ts";
+import { query } from "../../test/kit/graphql-request.ts";
 import { memoryOf } from "../support/process-usage.ts";
 
 const EVERY_MS = 1_000;

@@ -7,7 +7,7 @@ import { readConfig } from "../../src/config.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import { unseenAmong } from "../../src/domain/walk.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { EVERYTHING } from "../../test/support/views.ts";
+import { EVERYTHING } from "../../test/kit/views.ts";
 
 type Variables =
   | { readonly userId: string; readonly candidates: string[] }

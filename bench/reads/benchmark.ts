@@ -2,10 +2,10 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { createTemporaryDirectory } from "../../test/support/directory.ts";
-import { startCassandra } from "../../test/support/servers/cassandra.ts";
-import { startNats } from "../../test/support/servers/nats.ts";
-import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/support/servers/toolchain.ts";
+import { createTemporaryDirectory } from "../../test/kit/directory.ts";
+import { startCassandra } from "../../test/servers/cassandra.ts";
+import { startNats } from "../../test/servers/nats.ts";
+import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/servers/toolchain.ts";
 import type { Benchmark, Size, Table } from "../support/benchmark.ts";
 import type { Goal } from "../support/goals.ts";
 

@@ -5,8 +5,8 @@
 
 import { parseArgs } from "node:util";
 import { UnseenPostsForUsersDocument } from "../../src/generated/operations.ts";
-import { query } from "../../test/support/graphql-request.ts";
-import { createRandom } from "../../test/support/random.ts";
+import { query } from "../../test/kit/graphql-request.ts";
+import { createRandom } from "../../test/kit/random.ts";
 import { POSTS, postId, userId, VIEWS_PER_USER, viewsOf } from "./dataset.ts";
 
 const USERS = 100;

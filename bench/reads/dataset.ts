@@ -1,5 +1,5 @@
 import type { View } from "../../src/domain/impression.ts";
-import { createRandom } from "../../test/support/random.ts";
+import { createRandom } from "../../test/kit/random.ts";
 
 /** The views that the bench reads: a function of the numbers here, so that a load and a measurement agree on them. */
 

@@ -12,7 +12,7 @@ import type { View } from "../../src/domain/impression.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import { StoreUnavailableError } from "../../src/ports/errors.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { recordViews } from "../../test/support/views.ts";
+import { recordViews } from "../../test/kit/views.ts";
 import { VIEWS_PER_USER, viewsOf } from "./dataset.ts";
 
 /** Users written together: of these a post gets some 40 views, which go as one batch. */

@@ -6,8 +6,8 @@ import {
   UnseenPostsDocument,
 } from "../../src/generated/operations.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
-import { createRandom, type Random } from "../../test/support/random.ts";
-import { EVERYTHING } from "../../test/support/views.ts";
+import { createRandom, type Random } from "../../test/kit/random.ts";
+import { EVERYTHING } from "../../test/kit/views.ts";
 import { HOT_POST, POSTS, postId, userId } from "./dataset.ts";
 
 /**

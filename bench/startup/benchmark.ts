@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createTemporaryDirectory } from "../../test/support/directory.ts";
+import { createTemporaryDirectory } from "../../test/kit/directory.ts";
 import type { Benchmark, Size } from "../support/benchmark.ts";
 import { mutationBody } from "../support/mutations.ts";
 import { memoryOf } from "../support/process-usage.ts";

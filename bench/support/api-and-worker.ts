@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
-import type { ServiceProcess } from "../../test/support/service-process.ts";
+import type { ServiceProcess } from "../../test/kit/service-process.ts";
 import { NODE_OPTIONS_OF_THE_IMAGE } from "./image.ts";
 import type { BenchInstallation } from "./installation.ts";
 

@@ -1,14 +1,11 @@
-import {
-  type ClusterInstallation,
-  createClusterInstallation,
-} from "../../test/support/cluster-installation.ts";
+import { type ClusterInstallation, createClusterInstallation } from "../../test/kit/cluster-installation.ts";
 import {
   type CassandraOptions,
   type CassandraServers,
   startCassandra,
-} from "../../test/support/servers/cassandra.ts";
-import { type NatsServers, startNats } from "../../test/support/servers/nats.ts";
-import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/support/servers/toolchain.ts";
+} from "../../test/servers/cassandra.ts";
+import { type NatsServers, startNats } from "../../test/servers/nats.ts";
+import { CASSANDRA_VERSION, NATS_VERSION } from "../../test/servers/toolchain.ts";
 
 /** An installation on servers of the bench's own, each a node unless told otherwise. */
 export interface BenchInstallation extends ClusterInstallation {

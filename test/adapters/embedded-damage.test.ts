@@ -5,9 +5,9 @@ import { diagnoseEmbedded } from "../../src/embedded/doctor.ts";
 import { QueueUnavailableError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { pullOf } from "../contract/queue/fixture.ts";
+import { openTemporaryEngine } from "../kit/embedded.ts";
+import { EVERYTHING, viewOf } from "../kit/views.ts";
 import { damageDatabase } from "../support/damage.ts";
-import { openTemporaryEngine } from "../support/embedded.ts";
-import { EVERYTHING, viewOf } from "../support/views.ts";
 
 const USERS = 400;
 const VIEWS_EACH = 20;

@@ -11,10 +11,10 @@ import { QUEUE_SCHEMA } from "../../src/embedded/schema.ts";
 import { EngineStartError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import { scanAll } from "../contract/store/fixture.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../support/directory.ts";
-import { engineOptions } from "../support/embedded.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
+import { engineOptions } from "../kit/embedded.ts";
+import { viewOf } from "../kit/views.ts";
 import type { Line } from "../support/embedded-process.ts";
-import { viewOf } from "../support/views.ts";
 
 const WAIT = { timeout: 60_000, interval: 20 };
 const PROCESS_FILE = join(import.meta.dirname, "../support/embedded-process.ts");

@@ -1,5 +1,5 @@
 import { storeModel } from "../contract/model.ts";
-import { openTemporaryEngine } from "../support/embedded.ts";
+import { openTemporaryEngine } from "../kit/embedded.ts";
 
 storeModel({
   name: "embedded",

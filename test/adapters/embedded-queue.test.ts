@@ -13,8 +13,8 @@ import type { Logger } from "../../src/telemetry/logger.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { BRIEF_MS, bodyOf, only, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
 import { queueContract } from "../contract/queue/index.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { openTemporaryEngine } from "../support/embedded.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { openTemporaryEngine } from "../kit/embedded.ts";
 
 queueContract({
   name: "embedded",

@@ -9,8 +9,8 @@ import { READ_TURN_MS_MAX } from "../../src/embedded/read-turns.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { scanAll } from "../contract/store/fixture.ts";
 import { storeContract } from "../contract/store/index.ts";
-import { openTemporaryEngine } from "../support/embedded.ts";
-import { EVERYTHING, recordViews, viewOf, walkAll } from "../support/views.ts";
+import { openTemporaryEngine } from "../kit/embedded.ts";
+import { EVERYTHING, recordViews, viewOf, walkAll } from "../kit/views.ts";
 
 storeContract({
   name: "embedded",

@@ -5,10 +5,10 @@ import { type JetStream, type JetStreamOptions, openJetStreamQueue } from "../..
 import { QueueUnavailableError } from "../../src/ports/errors.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { bodyOf, only, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
+import { type NatsOptions, type NatsServers, startNats } from "../servers/nats.ts";
+import type { ServerNode } from "../servers/server-node.ts";
 import { jetStreamOptions, recordLog } from "../support/jetstream.ts";
 import { startTraffic } from "../support/jetstream-traffic.ts";
-import { type NatsOptions, type NatsServers, startNats } from "../support/servers/nats.ts";
-import type { ServerNode } from "../support/servers/server-node.ts";
 
 const PATIENCE = { timeout: 90_000, interval: 20 };
 /** Short, so that what hangs is noticed soon; a redelivery after it costs a test this long. */

@@ -5,8 +5,8 @@ import { diagnoseJetStream } from "../../src/jetstream/doctor.ts";
 import { type JetStreamNames, namesOf } from "../../src/jetstream/names.ts";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import { BRIEF_MS, bodyOf, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
+import type {} from "../servers/global-setup.ts";
 import { jetStreamOptions, openTemporaryJetStream, recordLog } from "../support/jetstream.ts";
-import type {} from "../support/servers/global-setup.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -8,8 +8,8 @@ import type { Delivery, ImpressionQueue } from "../../src/ports/impression-queue
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { ACK_WAIT_LONG_MS, bodyOf, only, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
 import { queueContract } from "../contract/queue/index.ts";
+import type {} from "../servers/global-setup.ts";
 import { jetStreamOptions, openTemporaryJetStream, recordLog } from "../support/jetstream.ts";
-import type {} from "../support/servers/global-setup.ts";
 
 queueContract({
   name: "jetstream",

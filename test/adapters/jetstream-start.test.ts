@@ -18,12 +18,12 @@ import { DAY_MS } from "../../src/domain/time.ts";
 import { namesOf } from "../../src/jetstream/names.ts";
 import { type JetStreamOptions, openJetStreamQueue } from "../../src/jetstream/open.ts";
 import { EngineStartError } from "../../src/ports/errors.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import type {} from "../servers/global-setup.ts";
+import { startNats } from "../servers/nats.ts";
+import { natsPortOffsets } from "../servers/nats-config.ts";
+import { freeBasePort } from "../servers/ports.ts";
 import { jetStreamOptions, recordLog } from "../support/jetstream.ts";
-import type {} from "../support/servers/global-setup.ts";
-import { startNats } from "../support/servers/nats.ts";
-import { natsPortOffsets } from "../support/servers/nats-config.ts";
-import { freeBasePort } from "../support/servers/ports.ts";
 
 const MIB = 1_024 * 1_024;
 

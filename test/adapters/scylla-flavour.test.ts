@@ -6,6 +6,8 @@ import { flavourText, readFlavour } from "../../src/scylla/flavour.ts";
 import { migrateScylla } from "../../src/scylla/migrate.ts";
 import { readMigrations } from "../../src/scylla/migration-files.ts";
 import { openScyllaStore } from "../../src/scylla/store.ts";
+import { EVERYTHING, recordViews, viewOf } from "../kit/views.ts";
+import { type ScyllaProxy, startScyllaProxy } from "../servers/scylla-proxy.ts";
 import {
   connectTo,
   newKeyspaceName,
@@ -14,8 +16,6 @@ import {
   silentLog,
   storeOptions,
 } from "../support/scylla.ts";
-import { type ScyllaProxy, startScyllaProxy } from "../support/scylla-proxy.ts";
-import { EVERYTHING, recordViews, viewOf } from "../support/views.ts";
 
 const REPAIR = "{'mode': 'repair', 'propagation_delay_in_seconds': '864000'}";
 

@@ -4,10 +4,10 @@ import { afterAll, describe, expect, it, vi } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import { detailsRank } from "../../src/domain/versions.ts";
 import { StoreRefusedError } from "../../src/ports/errors.ts";
+import { createRandom } from "../kit/random.ts";
+import { EVERYTHING, recordViews, viewOf, walkAll } from "../kit/views.ts";
 import { createOracle } from "../support/oracle.ts";
-import { createRandom } from "../support/random.ts";
 import { dropTestKeyspaces, newKeyspace, RETENTION_DAYS } from "../support/scylla.ts";
-import { EVERYTHING, recordViews, viewOf, walkAll } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
 

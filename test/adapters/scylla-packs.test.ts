@@ -7,8 +7,8 @@ import { openConnection } from "../../src/scylla/connection.ts";
 import { createDatabase } from "../../src/scylla/database.ts";
 import { partitionKeyOf } from "../../src/scylla/replicas.ts";
 import { encoded } from "../../src/scylla/rows.ts";
+import { EVERYTHING, viewOf } from "../kit/views.ts";
 import { dropTestKeyspaces, newKeyspace, settingsFor, silentLog } from "../support/scylla.ts";
-import { EVERYTHING, viewOf } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
 

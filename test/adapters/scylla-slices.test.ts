@@ -8,8 +8,9 @@ import { createErasedUsers } from "../../src/scylla/erased-users.ts";
 import { createHistoryWrites } from "../../src/scylla/history-writes.ts";
 import { createUserHashes } from "../../src/scylla/user-hashes.ts";
 import { createViewerWrites } from "../../src/scylla/viewer-writes.ts";
+import { createRandom } from "../kit/random.ts";
+import { EVERYTHING, recordViews, viewOf, walkAll } from "../kit/views.ts";
 import { createOracle } from "../support/oracle.ts";
-import { createRandom } from "../support/random.ts";
 import {
   dropTestKeyspaces,
   newKeyspace,
@@ -17,7 +18,6 @@ import {
   silentLog,
   type TestKeyspace,
 } from "../support/scylla.ts";
-import { EVERYTHING, recordViews, viewOf, walkAll } from "../support/views.ts";
 
 afterAll(dropTestKeyspaces);
 

@@ -7,11 +7,11 @@ import { EngineStartError, StoreUnavailableError } from "../../src/ports/errors.
 import { migrateScylla } from "../../src/scylla/migrate.ts";
 import type { ScyllaSettings } from "../../src/scylla/settings.ts";
 import { openScyllaStore, type ScyllaStoreOptions } from "../../src/scylla/store.ts";
+import { EVERYTHING, recordViews, viewOf } from "../kit/views.ts";
+import { type CassandraServers, startCassandra } from "../servers/cassandra.ts";
+import { createCertificates } from "../servers/certificates.ts";
+import { serversAreGiven } from "../servers/shared-servers.ts";
 import { silentLog, storeOptions } from "../support/scylla.ts";
-import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
-import { createCertificates } from "../support/servers/certificates.ts";
-import { serversAreGiven } from "../support/servers/shared-servers.ts";
-import { EVERYTHING, recordViews, viewOf } from "../support/views.ts";
 
 /** Each line that an operator meets is one line. */
 async function startError(opening: Promise<unknown>): Promise<string> {

@@ -6,16 +6,16 @@ import { fileURLToPath } from "node:url";
 import { Client } from "cassandra-driver";
 import { connect } from "nats";
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from "vitest";
-import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
-import { CASSANDRA_PORT_OFFSETS } from "../support/servers/cassandra-config.ts";
-import { cassandraClient, natsClient } from "../support/servers/clients.ts";
-import type {} from "../support/servers/global-setup.ts";
-import { type NatsServers, startNats } from "../support/servers/nats.ts";
-import { natsPortOffsets } from "../support/servers/nats-config.ts";
-import { freeBasePort } from "../support/servers/ports.ts";
-import type { ServerNode } from "../support/servers/server-node.ts";
-import { serversAreGiven } from "../support/servers/shared-servers.ts";
-import { waitUntil } from "../support/servers/wait.ts";
+import { type CassandraServers, startCassandra } from "../servers/cassandra.ts";
+import { CASSANDRA_PORT_OFFSETS } from "../servers/cassandra-config.ts";
+import { cassandraClient, natsClient } from "../servers/clients.ts";
+import type {} from "../servers/global-setup.ts";
+import { type NatsServers, startNats } from "../servers/nats.ts";
+import { natsPortOffsets } from "../servers/nats-config.ts";
+import { freeBasePort } from "../servers/ports.ts";
+import type { ServerNode } from "../servers/server-node.ts";
+import { serversAreGiven } from "../servers/shared-servers.ts";
+import { waitUntil } from "../servers/wait.ts";
 
 // What every test and chaos test on real servers takes for granted.
 
@@ -164,7 +164,7 @@ function firstNode({ nodes }: { nodes: ServerNode[] }): ServerNode {
 }
 
 function startServices(args: string[]): ChildProcess {
-  const script = fileURLToPath(new URL("../support/servers/services.ts", import.meta.url));
+  const script = fileURLToPath(new URL("../servers/services.ts", import.meta.url));
   const services = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   onTestFinished(() => void services.kill("SIGKILL"));
   return services;

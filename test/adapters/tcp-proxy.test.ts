@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
+import { startTcpProxy, type TcpProxy } from "../servers/tcp-proxy.ts";
 import {
   cqlFrames,
   cqlStream,
@@ -9,7 +9,7 @@ import {
   type FrameSplitter,
   isCqlStatement,
   natsFrames,
-} from "../support/wire-frames.ts";
+} from "../servers/wire-frames.ts";
 
 const PATIENCE = { timeout: 30_000 };
 const lines: FrameSplitter = (bytes) => {

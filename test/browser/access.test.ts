@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bundle } from "../client/support/bundle.ts";
+import { AUDIENCE, ISSUER, signWith } from "../kit/tokens.ts";
 import { type Api, startApi } from "../support/api.ts";
-import { CHROMIUM_ARGS, CHROMIUM_PATH } from "../support/chromium.ts";
-import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
+import { CHROMIUM_ARGS, CHROMIUM_PATH } from "./chromium.ts";
 
 /** A service that asks for tokens, seen from a real browser: its playground, and the SDK on pages of other origins. */
 

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { bundle } from "../client/support/bundle.ts";
-import { CHROMIUM_ARGS, CHROMIUM_PATH } from "../support/chromium.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
-import { walkSeenPosts } from "../support/walks.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import { walkSeenPosts } from "../kit/walks.ts";
+import { CHROMIUM_ARGS, CHROMIUM_PATH } from "./chromium.ts";
 
 /** The SDK in a real browser: a page with a feed, from one origin with the service behind it. */
 

@@ -5,7 +5,7 @@ import { type BrowserContext, chromium, type Locator, type Page } from "playwrig
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readOperations } from "../../src/server/operations.ts";
 import { type Api, startApi } from "../support/api.ts";
-import { CHROMIUM_ARGS, CHROMIUM_PATH } from "../support/chromium.ts";
+import { CHROMIUM_ARGS, CHROMIUM_PATH } from "./chromium.ts";
 
 /** The playground in a real browser that can reach this machine only. */
 

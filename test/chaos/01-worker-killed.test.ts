@@ -1,7 +1,7 @@
 import { expect, vi } from "vitest";
-import type { Random } from "../support/random.ts";
+import type { Random } from "../kit/random.ts";
+import type { Rule, TcpProxy } from "../servers/tcp-proxy.ts";
 import { startSenders } from "../support/senders.ts";
-import type { Rule, TcpProxy } from "../support/tcp-proxy.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, PATIENCE, type Stage } from "./support/stage.ts";
 

@@ -1,6 +1,6 @@
 import { expect, vi } from "vitest";
+import type { Rule } from "../servers/tcp-proxy.ts";
 import { randomList } from "../support/senders.ts";
-import type { Rule } from "../support/tcp-proxy.ts";
 import { isPubAck, isPublish } from "./support/nats-pieces.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, PATIENCE, type Stage } from "./support/stage.ts";

@@ -1,7 +1,7 @@
 import { expect, vi } from "vitest";
+import type { NatsServers } from "../servers/nats.ts";
+import type { ServerNode } from "../servers/server-node.ts";
 import { startSenders } from "../support/senders.ts";
-import type { NatsServers } from "../support/servers/nats.ts";
-import type { ServerNode } from "../support/servers/server-node.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, ownNats, PATIENCE, type Stage } from "./support/stage.ts";
 

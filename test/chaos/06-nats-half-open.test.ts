@@ -1,6 +1,6 @@
 import { expect, vi } from "vitest";
+import type { ServiceProcess } from "../kit/service-process.ts";
 import { startSenders } from "../support/senders.ts";
-import type { ServiceProcess } from "../support/service-process.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, ownNats, PATIENCE } from "./support/stage.ts";
 

@@ -1,8 +1,8 @@
 import { expect } from "vitest";
-import type { Random } from "../support/random.ts";
+import type { Random } from "../kit/random.ts";
+import type { Rule } from "../servers/tcp-proxy.ts";
+import { cqlStream, cqlWriteTimeout, isCqlStatement } from "../servers/wire-frames.ts";
 import { startSenders } from "../support/senders.ts";
-import type { Rule } from "../support/tcp-proxy.ts";
-import { cqlStream, cqlWriteTimeout, isCqlStatement } from "../support/wire-frames.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage } from "./support/stage.ts";
 

@@ -1,8 +1,8 @@
 import { expect, vi } from "vitest";
 import { UnseenPostsDocument } from "../../src/generated/operations.ts";
-import { query } from "../support/graphql-request.ts";
+import { query } from "../kit/graphql-request.ts";
+import { isCqlStatement } from "../servers/wire-frames.ts";
 import { randomList } from "../support/senders.ts";
-import { isCqlStatement } from "../support/wire-frames.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, PATIENCE } from "./support/stage.ts";
 

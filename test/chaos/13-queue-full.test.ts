@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Random } from "../support/random.ts";
+import type { Random } from "../kit/random.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage } from "./support/stage.ts";
 

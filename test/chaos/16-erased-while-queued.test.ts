@@ -1,9 +1,9 @@
 import { expect, vi } from "vitest";
 import { EraseUserDocument, ErasureDocument } from "../../src/generated/operations.ts";
-import { query } from "../support/graphql-request.ts";
+import { query } from "../kit/graphql-request.ts";
+import { walkSeenPosts } from "../kit/walks.ts";
 import { createLedger, type SentImpression, walkDeadLetters } from "../support/ledger.ts";
 import { startSenders } from "../support/senders.ts";
-import { walkSeenPosts } from "../support/walks.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, PATIENCE } from "./support/stage.ts";
 

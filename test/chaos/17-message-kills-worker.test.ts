@@ -5,14 +5,9 @@ import { expect, onTestFinished, vi } from "vitest";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import { openScyllaStore } from "../../src/scylla/store.ts";
 import { pullCount } from "../contract/queue/fixture.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { FREEZES } from "../support/fatal-posts.ts";
-import {
-  type IsolationEngine,
-  messageOf,
-  provesIsolation,
-  startWorkerProcess,
-} from "../support/isolation.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { FREEZES } from "../suites/fatal-posts.ts";
+import { type IsolationEngine, messageOf, provesIsolation, startWorkerProcess } from "../suites/isolation.ts";
 import { jetStreamOptions } from "../support/jetstream.ts";
 import { storeOptions } from "../support/scylla.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";

@@ -1,6 +1,6 @@
 import { expect, vi } from "vitest";
 import { UnseenPostsDocument } from "../../src/generated/operations.ts";
-import { request } from "../support/graphql-request.ts";
+import { request } from "../kit/graphql-request.ts";
 import { startSenders } from "../support/senders.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, ownCassandra, PATIENCE, pipelineOf } from "./support/stage.ts";

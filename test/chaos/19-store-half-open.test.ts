@@ -1,6 +1,6 @@
 import { expect, vi } from "vitest";
 import { UnseenPostsDocument } from "../../src/generated/operations.ts";
-import { query } from "../support/graphql-request.ts";
+import { query } from "../kit/graphql-request.ts";
 import { startSenders } from "../support/senders.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage } from "./support/stage.ts";

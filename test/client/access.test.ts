@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createImpressions, memoryStorage, type NodeOptions } from "../../client/src/node.ts";
+import { AUDIENCE, ISSUER, seconds, signWith } from "../kit/tokens.ts";
 import { type Api, type ApiOptions, startApi } from "../support/api.ts";
-import { AUDIENCE, ISSUER, seconds, signWith } from "../support/tokens.ts";
 
 /** The SDK against the real API where tokens are asked for and rates are limited. */
 

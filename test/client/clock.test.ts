@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createViewReporter } from "../../client/src/viewability.ts";
-import { createRandom } from "../support/random.ts";
+import { createRandom } from "../kit/random.ts";
 import { type App, createPhone, type Phone, view } from "./support/phone.ts";
 import { failed } from "./support/virtual-world.ts";
 

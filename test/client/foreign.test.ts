@@ -7,7 +7,7 @@ import { createImpressionsOn } from "../../client/src/impressions.ts";
 import { createImpressions as createOnNode, fileStorage, nodePlatform } from "../../client/src/node.ts";
 import type { HttpAnswer, ImpressionStorage, OwnerLocks, Platform } from "../../client/src/platform.ts";
 import { createImpressions as createOnReactNative } from "../../client/src/react-native.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
 import { createPhone, view } from "./support/phone.ts";
 
 /** What is not ours may throw, hang, or hold anything: the views go on, and nothing reaches the app but `onError`. */

@@ -3,9 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { startServiceProcess } from "../support/service-process.ts";
-import { walkSeenPosts } from "../support/walks.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { startServiceProcess } from "../kit/service-process.ts";
+import { walkSeenPosts } from "../kit/walks.ts";
 import { bundle } from "./support/bundle.ts";
 
 /** The package as npm would publish it, in a project of somebody else. */

@@ -10,11 +10,11 @@ import { createImpressions, fileStorage, type NodeOptions, nodePlatform } from "
 import { verdictOf } from "../../client/src/protocol.ts";
 import { asyncStorage, createImpressions as createOnReactNative } from "../../client/src/react-native.ts";
 import { PipelineDocument } from "../../src/generated/operations.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { query } from "../kit/graphql-request.ts";
+import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import { walkSeenPosts } from "../kit/walks.ts";
 import { startApi } from "../support/api.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { query } from "../support/graphql-request.ts";
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
-import { walkSeenPosts } from "../support/walks.ts";
 import { createNetwork, type Network } from "./support/network.ts";
 
 /** The SDK against the built service on a real port, over a network that can be cut. */

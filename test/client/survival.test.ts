@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createImpressionsOn, type Impressions } from "../../client/src/impressions.ts";
 import type { HttpAnswer, HttpRequest } from "../../client/src/platform.ts";
-import { createRandom } from "../support/random.ts";
+import { createRandom } from "../kit/random.ts";
 import {
   accepted,
   type Boot,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import { type ClusterInstallation, createClusterInstallation } from "../kit/cluster-installation.ts";
+import { type CassandraServers, startCassandra } from "../servers/cassandra.ts";
+import { type NatsServers, startNats } from "../servers/nats.ts";
 import { runDoctor, troubleIn } from "../support/doctor.ts";
-import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
-import { type NatsServers, startNats } from "../support/servers/nats.ts";
 
 const PATIENCE = { timeout: 120_000, interval: 1_000 };
 

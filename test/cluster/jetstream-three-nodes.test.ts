@@ -5,9 +5,9 @@ import { namesOf } from "../../src/jetstream/names.ts";
 import { type JetStreamOptions, openJetStreamQueue } from "../../src/jetstream/open.ts";
 import { QueueUnavailableError } from "../../src/ports/errors.ts";
 import { ACK_WAIT_LONG_MS, publishAll, pullCount, pullOf } from "../contract/queue/fixture.ts";
+import { type NatsServers, startNats } from "../servers/nats.ts";
 import { jetStreamOptions, recordLog } from "../support/jetstream.ts";
 import { startTraffic } from "../support/jetstream-traffic.ts";
-import { type NatsServers, startNats } from "../support/servers/nats.ts";
 
 const PATIENCE = { timeout: 90_000, interval: 20 };
 /** Short, so that what hangs is noticed soon; a redelivery after it costs a test this long. */

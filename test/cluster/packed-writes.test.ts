@@ -3,9 +3,9 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../src/domain/time.ts";
 import { migrateScylla } from "../../src/scylla/migrate.ts";
 import { openScyllaStore } from "../../src/scylla/store.ts";
+import { EVERYTHING, viewOf } from "../kit/views.ts";
+import { startCassandra } from "../servers/cassandra.ts";
 import { connectTo, newKeyspaceName, RETENTION_DAYS, silentLog } from "../support/scylla.ts";
-import { startCassandra } from "../support/servers/cassandra.ts";
-import { EVERYTHING, viewOf } from "../support/views.ts";
 
 /** Which node has a token, as the nodes themselves say it. */
 async function readRing(client: Client): Promise<(token: bigint) => string> {

@@ -1,9 +1,9 @@
 import { types } from "cassandra-driver";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
-import { cassandraClient, natsClient } from "../support/servers/clients.ts";
-import { type NatsServers, startNats } from "../support/servers/nats.ts";
-import { waitUntil } from "../support/servers/wait.ts";
+import { type CassandraServers, startCassandra } from "../servers/cassandra.ts";
+import { cassandraClient, natsClient } from "../servers/clients.ts";
+import { type NatsServers, startNats } from "../servers/nats.ts";
+import { waitUntil } from "../servers/wait.ts";
 
 const DEADLINE_MS = 60_000;
 

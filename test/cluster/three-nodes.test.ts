@@ -4,13 +4,13 @@ import {
   RecordImpressionsDocument,
   UnseenPostsDocument,
 } from "../../src/generated/operations.ts";
-import { type ClusterInstallation, createClusterInstallation } from "../support/cluster-installation.ts";
+import { type ClusterInstallation, createClusterInstallation } from "../kit/cluster-installation.ts";
+import { query } from "../kit/graphql-request.ts";
+import type { ServiceProcess } from "../kit/service-process.ts";
+import { walkPostViewers, walkSeenPosts } from "../kit/walks.ts";
+import { type CassandraServers, startCassandra } from "../servers/cassandra.ts";
+import { type NatsServers, startNats } from "../servers/nats.ts";
 import { runDoctor } from "../support/doctor.ts";
-import { query } from "../support/graphql-request.ts";
-import { type CassandraServers, startCassandra } from "../support/servers/cassandra.ts";
-import { type NatsServers, startNats } from "../support/servers/nats.ts";
-import type { ServiceProcess } from "../support/service-process.ts";
-import { walkPostViewers, walkSeenPosts } from "../support/walks.ts";
 
 /** JetStream with three replicas, Cassandra with replication factor 3, an API and two workers. */
 let nats: NatsServers;

@@ -5,9 +5,9 @@ import { DAY_MS } from "../../src/domain/time.ts";
 import { detailsRank, laterReceived } from "../../src/domain/versions.ts";
 import { unseenAmong } from "../../src/domain/walk.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
+import { createRandom, type Random } from "../kit/random.ts";
+import { EVERYTHING, recordHalf, recordViews, viewOf, walkAll } from "../kit/views.ts";
 import { createOracle, type Oracle } from "../support/oracle.ts";
-import { createRandom, type Random } from "../support/random.ts";
-import { EVERYTHING, recordHalf, recordViews, viewOf, walkAll } from "../support/views.ts";
 import type { StoreContract } from "./store/index.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { onTestFinished, test } from "vitest";
-import { provesBackpressure, QUEUE_LIMIT } from "../support/backpressure.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { startServiceProcess } from "../support/service-process.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { startServiceProcess } from "../kit/service-process.ts";
+import { provesBackpressure, QUEUE_LIMIT } from "../suites/backpressure.ts";
 
 /** Many processes one after the other, on a machine that may be slow. */
 const TIMEOUT_MS = 600_000;

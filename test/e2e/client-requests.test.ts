@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { QueueUnavailableError, StoreUnavailableError } from "../../src/ports/errors.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
 import { startApi } from "../support/api.ts";
 import { createApolloCaller } from "../support/clients/apollo.ts";
 import type { Caller, CallerOptions } from "../support/clients/caller.ts";
 import { createGraphQLRequestCaller } from "../support/clients/graphql-request.ts";
 import { createUrqlCaller } from "../support/clients/urql.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
 
 /** Ids that a client must not take for numbers, escape twice or normalize. */
 const SPECIAL_IDS = [

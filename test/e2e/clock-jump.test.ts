@@ -1,7 +1,7 @@
 import { onTestFinished, test } from "vitest";
-import { JUMPING_CLOCK, provesClockJump } from "../support/clock-jump.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { startServiceProcess } from "../support/service-process.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { startServiceProcess } from "../kit/service-process.ts";
+import { JUMPING_CLOCK, provesClockJump } from "../suites/clock-jump.ts";
 
 test("embedded: a host's clock that runs 100 days ahead for a moment dates nothing and takes nothing away", async () => {
   const directory = createTemporaryDirectory();

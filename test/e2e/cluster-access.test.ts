@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from "vitest";
-import { describeAccessMatrix } from "../support/access-matrix.ts";
+import { describeAccessMatrix } from "../suites/access-matrix.ts";
 import { type ClusterApi, startClusterApi } from "../support/cluster-api.ts";
 
 /** Access on the cluster engine; access.test.ts has the embedded one. */

@@ -7,11 +7,11 @@ import {
   SeenPostsDocument,
   UnseenPostsDocument,
 } from "../../src/generated/operations.ts";
-import { createClusterInstallation } from "../support/cluster-installation.ts";
+import { createClusterInstallation } from "../kit/cluster-installation.ts";
+import { query } from "../kit/graphql-request.ts";
+import type {} from "../servers/global-setup.ts";
+import { startScyllaProxy } from "../servers/scylla-proxy.ts";
 import { runDoctor, troubleIn } from "../support/doctor.ts";
-import { query } from "../support/graphql-request.ts";
-import { startScyllaProxy } from "../support/scylla-proxy.ts";
-import type {} from "../support/servers/global-setup.ts";
 
 // The whole service on a database that answers as ScyllaDB's source says: see test/support/scylla-proxy for what that shows.
 test("migrates, serves, is looked at and erases on what it takes for ScyllaDB", async () => {

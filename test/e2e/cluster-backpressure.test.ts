@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
-import { provesBackpressure, QUEUE_LIMIT } from "../support/backpressure.ts";
+import { startSilentServer } from "../servers/silent-server.ts";
+import { provesBackpressure, QUEUE_LIMIT } from "../suites/backpressure.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
-import { startSilentServer } from "../support/silent-server.ts";
 
 /** Many processes one after the other, on a machine that may be slow. */
 const TIMEOUT_MS = 600_000;

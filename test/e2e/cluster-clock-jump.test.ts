@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { JUMPING_CLOCK, provesClockJump } from "../support/clock-jump.ts";
+import { JUMPING_CLOCK, provesClockJump } from "../suites/clock-jump.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 test("cluster: a host's clock that runs 100 days ahead for a moment dates nothing and takes nothing away", async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { STATEMENTS } from "../../src/scylla/statements.ts";
+import { recordViews, viewOf } from "../kit/views.ts";
 import { startClusterApi } from "../support/cluster-api.ts";
 import { noteConsistencies } from "../support/sent-statements.ts";
-import { recordViews, viewOf } from "../support/views.ts";
 
 /** The consistency that statements went out with, as the driver resolved it. */
 describe.each([

@@ -1,8 +1,8 @@
 import { connect } from "nats";
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
-import type { ClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../kit/cluster-installation.ts";
+import type {} from "../servers/global-setup.ts";
 import { runDoctor, troubleIn } from "../support/doctor.ts";
-import type {} from "../support/servers/global-setup.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 /** Nothing listens there. */

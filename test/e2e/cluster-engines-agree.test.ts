@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
+import { createRandom, type Random } from "../kit/random.ts";
+import { recordViews, viewOf } from "../kit/views.ts";
 import { type Api, startApi } from "../support/api.ts";
 import { type ClusterApi, startClusterApi } from "../support/cluster-api.ts";
-import { createRandom, type Random } from "../support/random.ts";
-import { recordViews, viewOf } from "../support/views.ts";
 
 /**
  * Both engines, the same views, the same random questions: the answers must be equal to the last character, cursors and

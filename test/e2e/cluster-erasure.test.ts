@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { provesResumableErasure } from "../support/erasures.ts";
+import { provesResumableErasure } from "../suites/erasures.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const TABLES = ["posts_by_user", "views_by_user_post", "viewers_by_post"];

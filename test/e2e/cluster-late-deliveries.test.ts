@@ -1,6 +1,6 @@
 import { describe } from "vitest";
+import { lateDeliveriesSuite } from "../suites/late-deliveries.ts";
 import { startClusterApi } from "../support/cluster-api.ts";
-import { lateDeliveriesSuite } from "../support/late-deliveries.ts";
 
 describe("late deliveries on the cluster engine", () => {
   lateDeliveriesSuite(startClusterApi);

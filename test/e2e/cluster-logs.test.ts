@@ -1,12 +1,12 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import type { ClusterInstallation } from "../kit/cluster-installation.ts";
+import { runCommand, type ServiceProcess } from "../kit/service-process.ts";
+import { AUDIENCE, ISSUER, signWith } from "../kit/tokens.ts";
+import { startNats } from "../servers/nats.ts";
+import { startSilentServer } from "../servers/silent-server.ts";
 import { type HttpAnswer, postTo } from "../support/api.ts";
-import type { ClusterInstallation } from "../support/cluster-installation.ts";
-import { startNats } from "../support/servers/nats.ts";
-import { runCommand, type ServiceProcess } from "../support/service-process.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
-import { startSilentServer } from "../support/silent-server.ts";
-import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
 
 /** Made up anew for each run; each is looked for in everything that the service has written. */
 const marked = (what: string) => `${what}-${randomBytes(12).toString("hex")}`;

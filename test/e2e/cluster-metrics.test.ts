@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import type { ClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../kit/cluster-installation.ts";
+import { query } from "../kit/graphql-request.ts";
+import { expectAgreement, scrape, sendAll } from "../suites/metrics.ts";
 import { expectDocumented } from "../support/documented-metrics.ts";
 import { metricValue } from "../support/exposition.ts";
-import { query } from "../support/graphql-request.ts";
 import { createLedger } from "../support/ledger.ts";
-import { expectAgreement, scrape, sendAll } from "../support/metrics.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,8 +1,8 @@
 import { connect } from "nats";
 import { expect, inject, onTestFinished, test } from "vitest";
+import type {} from "../servers/global-setup.ts";
+import { scrape } from "../suites/metrics.ts";
 import { metricValue } from "../support/exposition.ts";
-import { scrape } from "../support/metrics.ts";
-import type {} from "../support/servers/global-setup.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const PATIENCE = { timeout: 60_000, interval: 100 };

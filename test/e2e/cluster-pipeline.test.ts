@@ -4,10 +4,10 @@ import {
   type PipelineQuery,
   RecordImpressionsDocument,
 } from "../../src/generated/operations.ts";
-import { query, request } from "../support/graphql-request.ts";
-import { startNats } from "../support/servers/nats.ts";
-import { startServiceProcess } from "../support/service-process.ts";
-import { startSilentServer } from "../support/silent-server.ts";
+import { query, request } from "../kit/graphql-request.ts";
+import { startServiceProcess } from "../kit/service-process.ts";
+import { startNats } from "../servers/nats.ts";
+import { startSilentServer } from "../servers/silent-server.ts";
 
 const PARTS = "{ pipeline { engine queueHealthy storeHealthy workers { id state storeHealthy } } }";
 

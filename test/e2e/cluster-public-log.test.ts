@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import { describePublicLog } from "../support/public-log/suite.ts";
-import { runCommand } from "../support/service-process.ts";
+import { runCommand } from "../kit/service-process.ts";
+import { describePublicLog } from "../suites/public-log/suite.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 describePublicLog({

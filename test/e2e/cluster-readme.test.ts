@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { readmeSessions, replaySessions } from "../support/readme-session.ts";
+import { readmeSessions, replaySessions } from "../suites/readme-session.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 test("the README's sessions give the README's output on the cluster engine", async () => {

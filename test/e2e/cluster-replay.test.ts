@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import type { Engine } from "../../src/app/engine.ts";
-import type { ClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../kit/cluster-installation.ts";
+import { replaySuite } from "../suites/replay.ts";
 import { openEngineOf } from "../support/open-engine.ts";
-import { replaySuite } from "../support/replay.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 describe("replay on the cluster engine", () => {

@@ -3,12 +3,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "
 import { DAY_MS } from "../../src/domain/time.ts";
 import { RecordImpressionsDocument } from "../../src/generated/operations.ts";
 import { RequestOverError } from "../../src/resolvers/request-budget.ts";
+import { request } from "../kit/graphql-request.ts";
+import type {} from "../servers/global-setup.ts";
+import { type Rule, startTcpProxy, type TcpProxy } from "../servers/tcp-proxy.ts";
 import type { Api } from "../support/api.ts";
 import { type ClusterApi, startClusterApi } from "../support/cluster-api.ts";
-import { request } from "../support/graphql-request.ts";
 import { noteSentStatements } from "../support/sent-statements.ts";
-import type {} from "../support/servers/global-setup.ts";
-import { type Rule, startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 
 /**
  * A store and a queue that fall silent: real ones, behind a proxy that holds everything back. The driver itself would

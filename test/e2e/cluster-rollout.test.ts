@@ -1,11 +1,11 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { type Balancer, startBalancer } from "../support/balancer.ts";
-import type { ClusterInstallation } from "../support/cluster-installation.ts";
+import type { ClusterInstallation } from "../kit/cluster-installation.ts";
+import { createRandom } from "../kit/random.ts";
+import type { ServiceProcess } from "../kit/service-process.ts";
+import { type Balancer, startBalancer } from "../servers/balancer.ts";
+import { freeBasePort } from "../servers/ports.ts";
 import { createLedger } from "../support/ledger.ts";
-import { createRandom } from "../support/random.ts";
 import { startSenders } from "../support/senders.ts";
-import { freeBasePort } from "../support/servers/ports.ts";
-import type { ServiceProcess } from "../support/service-process.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const PATIENCE = { timeout: 120_000, interval: 50 };

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, inject, test } from "vitest";
 import { RecordImpressionsDocument, UnseenPostsDocument } from "../../src/generated/operations.ts";
-import type { ClusterInstallation } from "../support/cluster-installation.ts";
-import { query } from "../support/graphql-request.ts";
-import type {} from "../support/servers/global-setup.ts";
-import { runCommand } from "../support/service-process.ts";
+import type { ClusterInstallation } from "../kit/cluster-installation.ts";
+import { query } from "../kit/graphql-request.ts";
+import { runCommand } from "../kit/service-process.ts";
+import type {} from "../servers/global-setup.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
 
 const closers: (() => Promise<void>)[] = [];

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
+import { createRandom } from "../kit/random.ts";
+import { recordViews, viewOf } from "../kit/views.ts";
 import type { Api } from "../support/api.ts";
 import { type ClusterApi, startClusterApi } from "../support/cluster-api.ts";
 import { createOracle, type Oracle } from "../support/oracle.ts";
-import { createRandom } from "../support/random.ts";
 import { noteSentStatements, type SentStatement } from "../support/sent-statements.ts";
-import { recordViews, viewOf } from "../support/views.ts";
 
 /**
  * What the queries of a recommender cost: the statements that reach the database, counted at the driver, and the bound

@@ -1,9 +1,9 @@
 import { expect, onTestFinished, test } from "vitest";
 import { PipelineDocument, RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import { query, request } from "../support/graphql-request.ts";
-import { createRandom } from "../support/random.ts";
+import { query, request } from "../kit/graphql-request.ts";
+import { createRandom } from "../kit/random.ts";
+import { walkPostViewers } from "../kit/walks.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
-import { walkPostViewers } from "../support/walks.ts";
 
 /** 300,000 by hand: `VIRAL_VIEWERS=300000 npx vitest run --project servers test/e2e/cluster-viral-post.test.ts`. */
 const VIEWERS = Number(process.env.VIRAL_VIEWERS ?? 30_000);

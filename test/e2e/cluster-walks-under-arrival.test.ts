@@ -1,6 +1,6 @@
 import { expect, onTestFinished } from "vitest";
+import { testWalksUnderArrival } from "../suites/walk-arrivals.ts";
 import { createSharedInstallation } from "../support/shared-installation.ts";
-import { testWalksUnderArrival } from "../support/walk-arrivals.ts";
 
 testWalksUnderArrival("cluster", 20, async () => {
   const installation = createSharedInstallation();

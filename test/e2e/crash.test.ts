@@ -1,11 +1,11 @@
 import { expect, onTestFinished, test } from "vitest";
 import { PipelineDocument } from "../../src/generated/operations.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { query } from "../support/graphql-request.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { query } from "../kit/graphql-request.ts";
+import { createRandom } from "../kit/random.ts";
+import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
 import { createLedger } from "../support/ledger.ts";
-import { createRandom } from "../support/random.ts";
 import { randomList } from "../support/senders.ts";
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
 
 const CRASHES = 20;
 const SENDERS = 12;

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
 import { postTo } from "../support/api.ts";
 import { damageDatabase } from "../support/damage.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
 
 const PATIENCE = { timeout: 60_000, interval: 50 };
 const USERS = 100;

@@ -2,10 +2,10 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { startServiceProcess } from "../kit/service-process.ts";
+import { AUDIENCE, createTokenIssuer, ISSUER } from "../kit/tokens.ts";
 import { runDoctor, troubleIn } from "../support/doctor.ts";
-import { startServiceProcess } from "../support/service-process.ts";
-import { AUDIENCE, createTokenIssuer, ISSUER } from "../support/tokens.ts";
 
 /** Nothing listens there. */
 const NOBODY = { PORT: "1" };

@@ -12,10 +12,10 @@ import { QUEUE_SCHEMA, STORE_SCHEMA } from "../../src/embedded/schema.ts";
 import { createStoreWrites, type UserPosition } from "../../src/embedded/store-writes.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { scanAll } from "../contract/store/fixture.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { createRandom } from "../kit/random.ts";
+import { viewOf } from "../kit/views.ts";
 import { openEngineOf, startWorkersOn } from "../support/open-engine.ts";
-import { createRandom } from "../support/random.ts";
-import { viewOf } from "../support/views.ts";
 
 const PATIENCE = { timeout: 120_000, interval: 100 };
 const MESSAGES = 60;

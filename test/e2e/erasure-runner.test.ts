@@ -10,9 +10,9 @@ import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
 import { pullCount } from "../contract/queue/fixture.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { EVERYTHING, recordViews, viewOf } from "../kit/views.ts";
 import { openEngineOf } from "../support/open-engine.ts";
-import { EVERYTHING, recordViews, viewOf } from "../support/views.ts";
 
 const PATIENCE = { timeout: 60_000 };
 

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { onTestFinished, test } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { provesResumableErasure } from "../support/erasures.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { provesResumableErasure } from "../suites/erasures.ts";
 
 /** Many processes one after the other, on a machine that may be slow. */
 const TIMEOUT_MS = 600_000;

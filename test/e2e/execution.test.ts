@@ -8,10 +8,10 @@ import {
   LOCATED_LINES_MAX,
   VALIDATION_ERRORS_MAX,
 } from "../../src/server/limits.ts";
+import { createRandom } from "../kit/random.ts";
+import { randomRequest } from "../kit/random-queries.ts";
 import type { HttpAnswer } from "../support/api.ts";
 import { type ComparedApis, startCompared } from "../support/compared-apis.ts";
-import { createRandom } from "../support/random.ts";
-import { randomRequest } from "../support/random-queries.ts";
 
 /**
  * A request is answered the same whether its operation is compiled or interpreted (graphql-js): the same

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { HttpServerDependencies } from "../../src/server/http-server.ts";
+import { AUDIENCE, ISSUER, signWith } from "../kit/tokens.ts";
 import { type ComparedApis, startCompared } from "../support/compared-apis.ts";
-import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
 
 /**
  * The fast path goes past Apollo Server. Answers, logs and metrics must not depend on that: requests for the fast path, and

@@ -2,8 +2,8 @@ import { request as httpRequest } from "node:http";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
+import { recordViews, viewOf } from "../kit/views.ts";
 import { type Api, startApi } from "../support/api.ts";
-import { recordViews, viewOf } from "../support/views.ts";
 
 /**
  * What one request asks of the store, counted at its port. What reaches the database of that is counted in

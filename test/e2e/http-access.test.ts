@@ -3,8 +3,8 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { OverloadedError, SubmissionTooLargeError } from "../../src/ingest/errors.ts";
 import { QueueFullError, QueueUnavailableError } from "../../src/ports/errors.ts";
+import { AUDIENCE, ISSUER, signWith } from "../kit/tokens.ts";
 import { type Api, type ApiOptions, type HttpAnswer, startApi } from "../support/api.ts";
-import { AUDIENCE, ISSUER, signWith } from "../support/tokens.ts";
 
 /** What stands between a caller and GraphQL beside the token: rate limits, origins, headers, slow senders. */
 

@@ -1,10 +1,10 @@
 import { onTestFinished, test } from "vitest";
 import { systemClock } from "../../src/domain/time.ts";
 import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { engineOptions } from "../support/embedded.ts";
-import { provesIsolation } from "../support/isolation.ts";
-import { createRandom } from "../support/random.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { engineOptions } from "../kit/embedded.ts";
+import { createRandom } from "../kit/random.ts";
+import { provesIsolation } from "../suites/isolation.ts";
 
 test("embedded: a message that kills its worker is dead-lettered, the 499 pulled with it are stored", async () => {
   const directory = createTemporaryDirectory();

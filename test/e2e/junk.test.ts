@@ -4,7 +4,7 @@ import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DeadLettersFullError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { DEAD_LETTERS_PER_USER_MAX } from "../../src/workers/dead-letter-writer.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
 import { openEngineOf, startWorkersOn } from "../support/open-engine.ts";
 
 const PATIENCE = { timeout: 60_000, interval: 20 };

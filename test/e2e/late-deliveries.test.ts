@@ -1,6 +1,6 @@
 import { describe } from "vitest";
+import { lateDeliveriesSuite } from "../suites/late-deliveries.ts";
 import { startApi } from "../support/api.ts";
-import { lateDeliveriesSuite } from "../support/late-deliveries.ts";
 
 describe("late deliveries on the embedded engine", () => {
   lateDeliveriesSuite(async (options) => {

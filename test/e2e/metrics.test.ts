@@ -5,13 +5,13 @@ import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-messag
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { readOperations } from "../../src/server/operations.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
+import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import { expectAgreement, type Sent, scrape, sendAll } from "../suites/metrics.ts";
 import { postTo } from "../support/api.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../support/directory.ts";
 import { expectDocumented } from "../support/documented-metrics.ts";
 import { type Families, metricValue } from "../support/exposition.ts";
 import { createLedger, type Ledger } from "../support/ledger.ts";
-import { expectAgreement, type Sent, scrape, sendAll } from "../support/metrics.ts";
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
 
 const RETENTION_DAYS = 90;
 

@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../support/directory.ts";
-import { runCommand, type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
-import { AUDIENCE, ISSUER, seconds, signWith } from "../support/tokens.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
+import { runCommand, type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import { AUDIENCE, ISSUER, seconds, signWith } from "../kit/tokens.ts";
 
 /** Operator commands against the built service that asks for tokens. */
 

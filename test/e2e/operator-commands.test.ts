@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PipelineDocument, RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../support/directory.ts";
-import { query } from "../support/graphql-request.ts";
-import { runCommand, type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
+import { query } from "../kit/graphql-request.ts";
+import { runCommand, type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
 
 /** More than one request of a command handles. */
 const BAD_IMPRESSIONS = 700;

@@ -1,6 +1,6 @@
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { describePublicLog } from "../support/public-log/suite.ts";
-import { runCommand, type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { runCommand, type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import { describePublicLog } from "../suites/public-log/suite.ts";
 
 describePublicLog({
   engine: "embedded",

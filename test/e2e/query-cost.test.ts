@@ -2,9 +2,9 @@ import { getOperationAST, type OperationDefinitionNode, parse } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { priceOperation, READ_COST } from "../../src/resolvers/query-cost.ts";
 import { buildGraphQLSchema } from "../../src/resolvers/schema.ts";
+import { createRandom } from "../kit/random.ts";
+import { randomRequest } from "../kit/random-queries.ts";
 import { type Api, startApi } from "../support/api.ts";
-import { createRandom } from "../support/random.ts";
-import { randomRequest } from "../support/random-queries.ts";
 
 /** The price is an upper bound of what a query really does, and the budget is the one that is configured. */
 

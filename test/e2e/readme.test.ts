@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { readmeSessions, replaySessions } from "../support/readme-session.ts";
-import { startServiceProcess } from "../support/service-process.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { startServiceProcess } from "../kit/service-process.ts";
+import { readmeSessions, replaySessions } from "../suites/readme-session.ts";
 
 test("the README's session gives the README's output", async () => {
   const directory = createTemporaryDirectory();

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Engine } from "../../src/app/engine.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { replaySuite } from "../suites/replay.ts";
 import { openEngineOf } from "../support/open-engine.ts";
-import { replaySuite } from "../support/replay.ts";
 
 describe("replay on the embedded engine", () => {
   const directory = createTemporaryDirectory();

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
 
 /** The bench runs, from its servers to its files. What it measures in so short a time says nothing, and is not looked at. */
 

@@ -1,9 +1,9 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createTokenIssuer, seconds, type TokenIssuer } from "../kit/tokens.ts";
 import { startApi } from "../support/api.ts";
 import { documentedProviders } from "../support/documented-providers.ts";
-import { createTokenIssuer, seconds, type TokenIssuer } from "../support/tokens.ts";
 
 /**
  * Tokens as identity providers make them (claims as their documentation shows them; the values are ours), with the

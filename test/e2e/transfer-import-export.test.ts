@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
 import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
-import { engineOptions } from "../support/embedded.ts";
+import { engineOptions } from "../kit/embedded.ts";
 
 const MAIN = join(import.meta.dirname, "../../dist/main.js");
 

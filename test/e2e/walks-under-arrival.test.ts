@@ -1,7 +1,7 @@
 import { onTestFinished } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { startServiceProcess } from "../support/service-process.ts";
-import { testWalksUnderArrival } from "../support/walk-arrivals.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { startServiceProcess } from "../kit/service-process.ts";
+import { testWalksUnderArrival } from "../suites/walk-arrivals.ts";
 
 testWalksUnderArrival("embedded", 120, async () => {
   const directory = createTemporaryDirectory();

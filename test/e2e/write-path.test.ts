@@ -11,9 +11,9 @@ import {
   SeenPostsDocument,
   UnseenPostsDocument,
 } from "../../src/generated/operations.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../support/directory.ts";
-import { query } from "../support/graphql-request.ts";
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
+import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
+import { query } from "../kit/graphql-request.ts";
+import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
 
 /** The mission in one process: mutation, queue, workers, store, reads, on the built service. */
 describe("from the mutation to the reads", () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, onTestFinished, test } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
 
 const MAIN = join(import.meta.dirname, "../../dist/main.js");
 const KILL_WRITER = join(import.meta.dirname, "../support/kill-writer.mjs");

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { pythonEnvironment } from "../support/python.ts";
-import { run } from "../support/servers/command.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { run } from "../servers/command.ts";
+import { pythonEnvironment } from "./support/python.ts";
 
 /** The files of deploy/ against the schemas of those who read them; test/unit has what they have to say. */
 

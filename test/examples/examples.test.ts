@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ApiError } from "../../src/errors.ts";
 import { StoreUnavailableError } from "../../src/ports/errors.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import { readmeSessions, replaySessions } from "../suites/readme-session.ts";
 import { type Api, startApi } from "../support/api.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { EXAMPLE_PROGRAMS, type InstalledExample, installExample } from "../support/example-programs.ts";
-import { linesOf, recordUntilStored, sampleViews } from "../support/example-views.ts";
-import { readmeSessions, replaySessions } from "../support/readme-session.ts";
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
+import { EXAMPLE_PROGRAMS, type InstalledExample, installExample } from "./support/example-programs.ts";
+import { linesOf, recordUntilStored, sampleViews } from "./support/example-views.ts";
 
 /** A wait that no other delay explains, and that `Retry-After` says as well. */
 const RETRY_AFTER_MS = 1_000;

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
 import { encodeLine } from "../../src/transfer/line-codec.ts";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { pythonEnvironment } from "../support/python.ts";
-import { run } from "../support/servers/command.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { run } from "../servers/command.ts";
+import { pythonEnvironment } from "./support/python.ts";
 
 /** What docs/import-export.md says about readers of an export, with the readers themselves; the programs are its own. */
 

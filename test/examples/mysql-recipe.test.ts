@@ -3,9 +3,9 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { createConnection } from "mariadb";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createTemporaryDirectory } from "../support/directory.ts";
-import { run } from "../support/servers/command.ts";
-import { type MariaDbServer, startMariaDbServer } from "../support/servers/mariadb.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
+import { run } from "../servers/command.ts";
+import { type MariaDbServer, startMariaDbServer } from "../servers/mariadb.ts";
 
 /** The recipe of docs/import-export.md, taken from there, against Debian's MariaDB. */
 

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { runCommand } from "./service-process.ts";
+import { runCommand } from "../kit/service-process.ts";
 
 /** What `impressions doctor` said of each check, and how it ended. */
 export interface DoctorReport {

@@ -1,7 +1,7 @@
 import { systemClock } from "../../src/domain/time.ts";
 import { type EmbeddedEngine, openEmbeddedEngine } from "../../src/embedded/engine.ts";
-import { engineOptions } from "./embedded.ts";
-import { viewOf } from "./views.ts";
+import { engineOptions } from "../kit/embedded.ts";
+import { viewOf } from "../kit/views.ts";
 
 /**
  * A process of its own around an embedded engine, for tests that kill it or limit it:

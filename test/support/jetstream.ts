@@ -3,7 +3,7 @@ import { inject } from "vitest";
 import { systemClock } from "../../src/domain/time.ts";
 import { namesOf } from "../../src/jetstream/names.ts";
 import { type JetStream, type JetStreamOptions, openJetStreamQueue } from "../../src/jetstream/open.ts";
-import type {} from "./servers/global-setup.ts";
+import type {} from "../servers/global-setup.ts";
 
 const MIB = 1_024 * 1_024;
 /** A machine that is busy with other servers may be slow; a test that needs less says so. */

@@ -5,8 +5,8 @@ import {
   RecordImpressionsDocument,
   SeenPostsDocument,
 } from "../../src/generated/operations.ts";
-import { query, request } from "./graphql-request.ts";
-import { walkPostViewers, walkSeenPosts } from "./walks.ts";
+import { query, request } from "../kit/graphql-request.ts";
+import { walkPostViewers, walkSeenPosts } from "../kit/walks.ts";
 
 /** A view as a client sends it. */
 export interface SentImpression {

@@ -6,7 +6,7 @@ import type { Log } from "../../src/scylla/log.ts";
 import { migrateScylla } from "../../src/scylla/migrate.ts";
 import type { ScyllaSettings } from "../../src/scylla/settings.ts";
 import { type OpenedScyllaStore, openScyllaStore, type ScyllaStoreOptions } from "../../src/scylla/store.ts";
-import type {} from "./servers/global-setup.ts";
+import type {} from "../servers/global-setup.ts";
 
 export const RETENTION_DAYS = 90;
 

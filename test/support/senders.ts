@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "../kit/random.ts";
 import type { Ledger, SentImpression } from "./ledger.ts";
-import type { Random } from "./random.ts";
 
 const IMPRESSIONS_PER_LIST_MAX = 10;
 const VIEWED_AGO_MS_MAX = 3_600_000;

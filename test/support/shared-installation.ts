@@ -1,6 +1,6 @@
 import { inject } from "vitest";
-import { type ClusterInstallation, createClusterInstallation } from "./cluster-installation.ts";
-import type {} from "./servers/global-setup.ts";
+import { type ClusterInstallation, createClusterInstallation } from "../kit/cluster-installation.ts";
+import type {} from "../servers/global-setup.ts";
 
 /** An installation on the run's shared servers; its keyspace is not made yet. */
 export function createSharedInstallation(): ClusterInstallation {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { diagnoseTokenKeys } from "../../src/access/doctor.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { createTokenIssuer } from "../support/tokens.ts";
+import { createTokenIssuer } from "../kit/tokens.ts";
 
 const answers = new Map<string, unknown>([
   ["/none", { keys: [] }],

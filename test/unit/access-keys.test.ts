@@ -18,7 +18,7 @@ import {
 import type { KeySource } from "../../src/access/token-keys.ts";
 import { VERIFIED_MS_MAX } from "../../src/access/verified-tokens.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { AUDIENCE, createTokenIssuer, ISSUER, seconds, signWith, unsignedToken } from "../support/tokens.ts";
+import { AUDIENCE, createTokenIssuer, ISSUER, seconds, signWith, unsignedToken } from "../kit/tokens.ts";
 
 /** What each kind of key verifies, and how keys at a URL come and go. The clock is the test's. */
 

@@ -8,7 +8,7 @@ import { startApollo } from "../../src/server/apollo.ts";
 import { createCompiler } from "../../src/server/compiled-operation.ts";
 import { runCompiled } from "../../src/server/compiled-run.ts";
 import { concludeAnswer, forgetPlaces, toPublic } from "../../src/server/graphql-errors.ts";
-import { type Comparison, createComparison } from "../support/compared-executions.ts";
+import { type Comparison, createComparison } from "../kit/compared-executions.ts";
 
 /** Many more are compared by `npm run compare:execution`. */
 const REQUESTS = 2_000;

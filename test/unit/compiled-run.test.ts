@@ -14,7 +14,7 @@ import { expect, test } from "vitest";
 import type { RequestContext } from "../../src/resolvers/context.ts";
 import { createCompiler } from "../../src/server/compiled-operation.ts";
 import { runCompiled } from "../../src/server/compiled-run.ts";
-import { createRandom, type Random } from "../support/random.ts";
+import { createRandom, type Random } from "../kit/random.ts";
 
 /**
  * What the service's own schema has nearly nothing of: nulls, errors and promises in every place, also where null may be. Held

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import packageJson from "../../package.json" with { type: "json" };
 import { describeConfig, readConfig } from "../../src/config.ts";
-import { NATS_VERSION } from "../support/servers/toolchain.ts";
+import { NATS_VERSION } from "../servers/toolchain.ts";
 
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
 

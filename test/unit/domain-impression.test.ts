@@ -10,7 +10,7 @@ import {
   laterReceived,
 } from "../../src/domain/versions.ts";
 import { unseenAmong } from "../../src/domain/walk.ts";
-import { viewOf } from "../support/views.ts";
+import { viewOf } from "../kit/views.ts";
 
 describe("identityOf", () => {
   const view = viewOf({ userId: "u", postId: "p", viewedAtMs: 1 });

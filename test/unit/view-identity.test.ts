@@ -9,7 +9,7 @@ import type { GroupCommit } from "../../src/ingest/group-commit.ts";
 import { createReceivedAtClock } from "../../src/ingest/received-at-clock.ts";
 import { createRecorder } from "../../src/ingest/recorder.ts";
 import { createPlanner } from "../../src/workers/plan.ts";
-import { createRandom, type Random } from "../support/random.ts";
+import { createRandom, type Random } from "../kit/random.ts";
 
 /**
  * What docs/semantics.md says about time and identity, held against random senders: their clocks, what is under way for

@@ -1,6 +1,6 @@
 import { inject, test } from "vitest";
+import { createRandom, type Random } from "../../kit/random.ts";
 import { createLedger, type Ledger } from "../../support/ledger.ts";
-import { createRandom, type Random } from "../../support/random.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {

@@ -10,19 +10,15 @@ import { expect, inject, onTestFinished, vi } from "vitest";
 import { decodeMessage } from "../../../src/domain/queue-message.ts";
 import { PipelineDocument, type PipelineQuery } from "../../../src/generated/operations.ts";
 import { type JetStreamNames, namesOf } from "../../../src/jetstream/names.ts";
-import { createClusterInstallation } from "../../support/cluster-installation.ts";
-import { query } from "../../support/graphql-request.ts";
+import { createClusterInstallation } from "../../kit/cluster-installation.ts";
+import { query } from "../../kit/graphql-request.ts";
+import type { ServiceProcess } from "../../kit/service-process.ts";
+import { type CassandraOptions, type CassandraServers, startCassandra } from "../../servers/cassandra.ts";
+import type {} from "../../servers/global-setup.ts";
+import { type NatsOptions, type NatsServers, startNats } from "../../servers/nats.ts";
+import { startTcpProxy, type TcpProxy } from "../../servers/tcp-proxy.ts";
+import { cqlFrames, natsFrames } from "../../servers/wire-frames.ts";
 import type { LedgerFigures } from "../../support/ledger.ts";
-import {
-  type CassandraOptions,
-  type CassandraServers,
-  startCassandra,
-} from "../../support/servers/cassandra.ts";
-import type {} from "../../support/servers/global-setup.ts";
-import { type NatsOptions, type NatsServers, startNats } from "../../support/servers/nats.ts";
-import type { ServiceProcess } from "../../support/service-process.ts";
-import { startTcpProxy, type TcpProxy } from "../../support/tcp-proxy.ts";
-import { cqlFrames, natsFrames } from "../../support/wire-frames.ts";
 
 /** Never decides a good run; only ends one that hangs. */
 export const PATIENCE = { timeout: 300_000, interval: 50 };

@@ -1,7 +1,7 @@
 import { createImpressionsOn, type Impressions } from "../../../client/src/impressions.ts";
 import type { CoreOptions } from "../../../client/src/options.ts";
 import type { HttpAnswer, HttpRequest, Platform } from "../../../client/src/platform.ts";
-import { createRandom } from "../../support/random.ts";
+import { createRandom } from "../../kit/random.ts";
 import {
   accepted,
   type Boot,

@@ -6,7 +6,7 @@ import type {
   Platform,
 } from "../../../client/src/platform.ts";
 import { clockShiftMs } from "../../../src/domain/time.ts";
-import type { Random } from "../../support/random.ts";
+import type { Random } from "../../kit/random.ts";
 
 /** Virtual time: what is to happen, in order. */
 export interface World {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
-import { EVERYTHING, recordViews, viewOf } from "../../support/views.ts";
+import { EVERYTHING, recordViews, viewOf } from "../../kit/views.ts";
 import { openStore, type StoreContract, someInstantMs } from "./fixture.ts";
 
 export function abort(contract: StoreContract): void {

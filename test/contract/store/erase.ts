@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Erasure } from "../../../src/domain/erasure.ts";
 import { DAY_MS, MINUTE_MS } from "../../../src/domain/time.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
-import { EVERYTHING, recordViews, viewOf, walkAll } from "../../support/views.ts";
+import { EVERYTHING, recordViews, viewOf, walkAll } from "../../kit/views.ts";
 import { openStore, type StoreContract, scanAll, someInstantMs, sorted } from "./fixture.ts";
 
 export function erase(contract: StoreContract): void {

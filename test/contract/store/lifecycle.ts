@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { StoreUnavailableError } from "../../../src/ports/errors.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
-import { EVERYTHING, recordViews, viewOf } from "../../support/views.ts";
+import { EVERYTHING, recordViews, viewOf } from "../../kit/views.ts";
 import { openStore, type StoreContract, scanAll, someInstantMs } from "./fixture.ts";
 
 export function lifecycle(contract: StoreContract): void {

@@ -3,7 +3,7 @@ import { VIEWS_COUNT_MAX } from "../../../src/domain/limits.ts";
 import { DAY_MS } from "../../../src/domain/time.ts";
 import type { PostViewerRow } from "../../../src/domain/walk.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
-import { EVERYTHING, recordViews, viewOf, walkAll } from "../../support/views.ts";
+import { EVERYTHING, recordViews, viewOf, walkAll } from "../../kit/views.ts";
 import { openStore, type StoreContract, someInstantMs } from "./fixture.ts";
 
 export function postViewers(contract: StoreContract): void {

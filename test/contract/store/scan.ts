@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { recordHalf, recordViews, viewOf } from "../../support/views.ts";
+import { recordHalf, recordViews, viewOf } from "../../kit/views.ts";
 import { openStore, type StoreContract, scanAll, someInstantMs, sorted } from "./fixture.ts";
 
 export function scan(contract: StoreContract): void {

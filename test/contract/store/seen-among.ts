@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CANDIDATES_MAX, VIEWS_COUNT_MAX } from "../../../src/domain/limits.ts";
-import { recordViews, viewOf } from "../../support/views.ts";
+import { recordViews, viewOf } from "../../kit/views.ts";
 import { openStore, type StoreContract, someInstantMs } from "./fixture.ts";
 
 export function seenAmong(contract: StoreContract): void {

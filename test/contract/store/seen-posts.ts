@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { VIEWS_COUNT_MAX } from "../../../src/domain/limits.ts";
 import type { SeenPostRow } from "../../../src/domain/walk.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
-import { EVERYTHING, recordViews, viewOf, walkAll } from "../../support/views.ts";
+import { EVERYTHING, recordViews, viewOf, walkAll } from "../../kit/views.ts";
 import { openStore, type StoreContract, someInstantMs } from "./fixture.ts";
 
 export function seenPosts(contract: StoreContract): void {

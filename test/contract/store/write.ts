@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { ID_CODE_POINTS_MAX } from "../../../src/domain/limits.ts";
 import { DAY_MS, systemClock } from "../../../src/domain/time.ts";
 import { laterReceived } from "../../../src/domain/versions.ts";
-import { EVERYTHING, recordHalf, recordViews, viewOf } from "../../support/views.ts";
+import { EVERYTHING, recordHalf, recordViews, viewOf } from "../../kit/views.ts";
 import { openStore, type StoreContract, scanAll, someInstantMs, sorted } from "./fixture.ts";
 
 export function write(contract: StoreContract): void {

@@ -1,6 +1,6 @@
 // Starts NATS and Cassandra for a person, and stops them on Ctrl-C:
 //
-//   node test/support/servers/services.ts [--nodes 1|3] [--data-dir DIR]
+//   node test/servers/services.ts [--nodes 1|3] [--data-dir DIR]
 //                                         [--nats-port 4222] [--cassandra-port 9042]
 //
 // Without --data-dir the data is gone after the stop. The lines printed are for a shell to paste, `#` lines

@@ -3,9 +3,9 @@ import type { View } from "../../src/domain/impression.ts";
 import type { Window } from "../../src/domain/time.ts";
 import type { Position } from "../../src/domain/walk.ts";
 import { PostViewersDocument, SeenPostsDocument } from "../../src/generated/operations.ts";
+import { query } from "../kit/graphql-request.ts";
+import { createRandom, type Random } from "../kit/random.ts";
 import { createWorld, instantOf, randomView, record, type World } from "./arrival-world.ts";
-import { query } from "./graphql-request.ts";
-import { createRandom, type Random } from "./random.ts";
 
 /**
  * Walks over GraphQL while impressions arrive through the mutation, held against the rules of docs/semantics.md and not

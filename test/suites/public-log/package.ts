@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../servers/command.ts";
-import { cacheDirectory } from "../servers/directories.ts";
-import { messageOf } from "../servers/wait.ts";
+import { run } from "../../servers/command.ts";
+import { cacheDirectory } from "../../servers/directories.ts";
+import { messageOf } from "../../servers/wait.ts";
 
 /** The release whose files the figures in `log.ts` were counted from. */
 const PACKAGE = "obp";

@@ -4,7 +4,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mariadb";
-import { createTemporaryDirectory } from "../directory.ts";
+import { createTemporaryDirectory } from "../kit/directory.ts";
 import { run } from "./command.ts";
 
 const START_ATTEMPTS_MAX = 150;

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Scope } from "../../src/domain/caller.ts";
 import { buildGraphQLSchema } from "../../src/resolvers/schema.ts";
 import { GOOD_ANSWERS_TO_COMPILE } from "../../src/server/limits.ts";
-import type { Api, HttpAnswer } from "./api.ts";
 import {
   AUDIENCE,
   createTokenIssuer,
@@ -11,7 +10,8 @@ import {
   signWith,
   type TokenIssuer,
   unsignedToken,
-} from "./tokens.ts";
+} from "../kit/tokens.ts";
+import type { Api, HttpAnswer } from "../support/api.ts";
 
 /**
  * Who may do what: every root field of the schema, asked with every kind of token. The same table on both engines, with

@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { run } from "../../servers/command.ts";
+import { messageOf } from "../../servers/wait.ts";
 import { pythonEnvironment } from "./python.ts";
-import { run } from "./servers/command.ts";
-import { messageOf } from "./servers/wait.ts";
 
-const EXAMPLES = join(import.meta.dirname, "../../examples");
+const EXAMPLES = join(import.meta.dirname, "../../../examples");
 // Go's standard library compiled for the first time, on a slow and busy machine.
 const PREPARE_TIMEOUT_MS = 5 * 60_000;
 const RUN_TIMEOUT_MS = 100_000;

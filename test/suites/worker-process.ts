@@ -9,7 +9,7 @@ import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import { openScyllaStore } from "../../src/scylla/store.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { startWorkers } from "../../src/workers/workers.ts";
-import { engineOptions } from "./embedded.ts";
+import { engineOptions } from "../kit/embedded.ts";
 import { strike } from "./fatal-posts.ts";
 
 /**

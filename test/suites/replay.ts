@@ -8,8 +8,8 @@ import type { DeadLetterFilter } from "../../src/ports/dead-letters.ts";
 import { QueueUnavailableError, StoreRefusedError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
-import { type Environment, startWorkersOn } from "./open-engine.ts";
-import { EVERYTHING } from "./views.ts";
+import { EVERYTHING } from "../kit/views.ts";
+import { type Environment, startWorkersOn } from "../support/open-engine.ts";
 
 const REPLAY = { dryRun: false, before: null, limit: 10_000 } as const;
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Clock, MINUTE_MS, systemClock } from "../../src/domain/time.ts";
 import type { Workers } from "../../src/workers/workers.ts";
-import type { Api, ApiOptions } from "./api.ts";
-import { startWorkersOn } from "./open-engine.ts";
+import type { Api, ApiOptions } from "../support/api.ts";
+import { startWorkersOn } from "../support/open-engine.ts";
 
 const RECORD =
   "mutation ($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted receivedAt } }";

@@ -6,8 +6,8 @@ import {
   RecordImpressionsDocument,
   SeenPostsDocument,
 } from "../../src/generated/operations.ts";
-import { query, request } from "./graphql-request.ts";
-import type { ServiceProcess } from "./service-process.ts";
+import { query, request } from "../kit/graphql-request.ts";
+import type { ServiceProcess } from "../kit/service-process.ts";
 
 /** For a service's environment: SIGUSR2 sets its clock 100 days ahead, and back. */
 export const JUMPING_CLOCK = { NODE_OPTIONS: `--import ${join(import.meta.dirname, "jump-clock.mjs")}` };

@@ -1,11 +1,11 @@
 import { expect, vi } from "vitest";
-import type { View } from "../../src/domain/impression.ts";
-import { DAY_MS } from "../../src/domain/time.ts";
-import { PipelineDocument, RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import { query } from "./graphql-request.ts";
-import { createOracle } from "./oracle.ts";
-import { createRandom } from "./random.ts";
-import { EVERYTHING, viewOf } from "./views.ts";
+import type { View } from "../../../src/domain/impression.ts";
+import { DAY_MS } from "../../../src/domain/time.ts";
+import { PipelineDocument, RecordImpressionsDocument } from "../../../src/generated/operations.ts";
+import { query } from "../../kit/graphql-request.ts";
+import { createRandom } from "../../kit/random.ts";
+import { EVERYTHING, viewOf } from "../../kit/views.ts";
+import { createOracle } from "../../support/oracle.ts";
 
 const USERS = 100;
 const POSTS = 500;

@@ -4,8 +4,8 @@ import { systemClock } from "../../src/domain/time.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { openEngineOf, startWorkersOn } from "../support/open-engine.ts";
 import type { ErasureStage } from "./erasures.ts";
-import { openEngineOf, startWorkersOn } from "./open-engine.ts";
 
 /**
  * A process that works off erasures and is killed at a stage of the first one, for tests of what the next one makes of

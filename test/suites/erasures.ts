@@ -7,8 +7,8 @@ import type { Erasure } from "../../src/domain/erasure.ts";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
-import { type Environment, openEngineOf } from "./open-engine.ts";
-import { EVERYTHING, recordViews, viewOf } from "./views.ts";
+import { EVERYTHING, recordViews, viewOf } from "../kit/views.ts";
+import { type Environment, openEngineOf } from "../support/open-engine.ts";
 
 const ERASURE_PROCESS = join(import.meta.dirname, "erasure-process.ts");
 

@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { run } from "./servers/command.ts";
-import { cacheDirectory } from "./servers/directories.ts";
-import { messageOf } from "./servers/wait.ts";
+import { run } from "../../servers/command.ts";
+import { cacheDirectory } from "../../servers/directories.ts";
+import { messageOf } from "../../servers/wait.ts";
 
 // A dozen small packages on a slow and busy machine.
 const PREPARE_TIMEOUT_MS = 5 * 60_000;

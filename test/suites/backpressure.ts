@@ -4,8 +4,8 @@ import {
   RecordImpressionsDocument,
   UnseenPostsDocument,
 } from "../../src/generated/operations.ts";
-import { query, request } from "./graphql-request.ts";
-import type { ServiceProcess } from "./service-process.ts";
+import { query, request } from "../kit/graphql-request.ts";
+import type { ServiceProcess } from "../kit/service-process.ts";
 
 export const QUEUE_LIMIT = { QUEUE_MAX_BYTES: "1MiB", DEAD_LETTER_MAX_BYTES: "1MiB" };
 const PER_MUTATION = 500;

@@ -2,10 +2,10 @@ import { expect } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
 import { MINUTE_MS } from "../../src/domain/time.ts";
 import { PipelineDocument, RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import { query } from "./graphql-request.ts";
-import { createOracle, type Oracle } from "./oracle.ts";
-import type { Random } from "./random.ts";
-import { viewOf } from "./views.ts";
+import { query } from "../kit/graphql-request.ts";
+import type { Random } from "../kit/random.ts";
+import { viewOf } from "../kit/views.ts";
+import { createOracle, type Oracle } from "../support/oracle.ts";
 
 const SETTLE_TIMEOUT_MS = 60_000;
 

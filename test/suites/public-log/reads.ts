@@ -8,10 +8,10 @@ import {
   UnseenPostsDocument,
   UnseenPostsForUsersDocument,
 } from "../../../src/generated/operations.ts";
-import { query } from "../graphql-request.ts";
-import { createOracle, type Oracle } from "../oracle.ts";
-import { EVERYTHING } from "../views.ts";
-import { walkPostViewers, walkSeenPosts } from "../walks.ts";
+import { query } from "../../kit/graphql-request.ts";
+import { EVERYTHING } from "../../kit/views.ts";
+import { walkPostViewers, walkSeenPosts } from "../../kit/walks.ts";
+import { createOracle, type Oracle } from "../../support/oracle.ts";
 import { inParallel } from "./parallel.ts";
 
 const READERS = 8;

@@ -6,8 +6,8 @@ import { expect, onTestFinished } from "vitest";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
+import type { Random } from "../kit/random.ts";
 import { KILLS } from "./fatal-posts.ts";
-import type { Random } from "./random.ts";
 
 const WORKER_PROCESS = join(import.meta.dirname, "worker-process.ts");
 /** Messages of one pull. */

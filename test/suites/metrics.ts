@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 import { RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import { type Families, metricValue, parseExposition } from "./exposition.ts";
-import { query } from "./graphql-request.ts";
-import { type Ledger, type SentImpression, walkDeadLetters } from "./ledger.ts";
+import { query } from "../kit/graphql-request.ts";
+import { type Families, metricValue, parseExposition } from "../support/exposition.ts";
+import { type Ledger, type SentImpression, walkDeadLetters } from "../support/ledger.ts";
 
 /** What a process exposes now. */
 export async function scrape(url: string, headers: Record<string, string> = {}): Promise<Families> {

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { View } from "../../../src/domain/impression.ts";
 import { RecordImpressionsDocument } from "../../../src/generated/operations.ts";
-import { request } from "../graphql-request.ts";
+import { request } from "../../kit/graphql-request.ts";
 import { inParallel } from "./parallel.ts";
 
 /** What an app keeps before it sends. */
