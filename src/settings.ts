@@ -13,8 +13,7 @@ import {
   trustProxy,
   wholeNumber,
 } from "./config-values.ts";
-import { IMPRESSIONS_PER_MUTATION_MAX, RETENTION_DAYS_MAX } from "./domain/limits.ts";
-import { SLICE_ROWS_MAX } from "./domain/slices.ts";
+import { IMPRESSIONS_PER_MUTATION_MAX, RETENTION_DAYS_MAX, SLICE_ROWS_MAX } from "./domain/limits.ts";
 import { TOKEN_SETTINGS } from "./token-settings.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { systemClock } from "../../src/domain/time.ts";
-import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { PipelineDocument } from "../../src/generated/operations.ts";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
@@ -14,7 +14,7 @@ import {
 } from "../support/installation.ts";
 
 const GIB = 1_024 ** 3;
-const quiet = { info() {}, warn: console.warn, error: console.error };
+const quiet = { debug() {}, info() {}, warn: console.warn, error: console.error };
 
 /** Messages left, and what the workers say of themselves (a report every 5 s). */
 export interface Progress {

@@ -35,3 +35,9 @@ export const HOST_CLOCK_SKEW_US_MAX = 5_000_000;
 /** The greatest RETENTION_DAYS. What keeps an erased user out is kept for as long, whatever the setting is now. */
 export const RETENTION_DAYS_MAX = 3_650;
 export const RETENTION_MS_MAX = RETENTION_DAYS_MAX * 86_400_000;
+
+/**
+ * Rows of a slice of a post's viewers (scylla/slices.ts) after which a process goes on in the next finer length. A slice holds at most this much of every process that
+ * ever wrote into it, and of the finest length whatever came in a minute.
+ */
+export const SLICE_ROWS_MAX = 25_000;

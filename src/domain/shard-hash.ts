@@ -1,5 +1,3 @@
-import { FINEST_SLICE_SHARDS, type SliceSeconds, shardsIn } from "./slices.ts";
-
 const utf8 = new TextEncoder();
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
@@ -36,9 +34,4 @@ function finished(mixed: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
-}
-
-/** The partition of a slice in which a user's views stand: 0 in all but the finest slices. */
-export function shardOf(seconds: SliceSeconds, userId: string): number {
-  return shardsIn(seconds) === 1 ? 0 : fnv1aFmix32(userId) % FINEST_SLICE_SHARDS;
 }

@@ -9,7 +9,7 @@ export type Details = Pick<Impression, "surface" | "position" | "dwellMs">;
 
 /**
  * How many ranks versions that were received at once may have. A store that can order them by nothing but a row's end
- * (scylla/history-writes.ts) needs them to be few: two different versions in so many have the same one.
+ * (scylla/writes/history-writes.ts) needs them to be few: two different versions in so many have the same one.
  */
 export const DETAILS_RANKS = 2_880;
 

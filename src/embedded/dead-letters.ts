@@ -4,7 +4,7 @@ import { DAY_MS, type WallClock } from "../domain/time.ts";
 import type { DeadLetterFilter, DeadLetters, StoredDeadLetter } from "../ports/dead-letters.ts";
 import { DeadLettersFullError } from "../ports/errors.ts";
 import type { DeadLetterRecord, QueueWrites } from "./queue-writes.ts";
-import type { Writer } from "./writer.ts";
+import type { Writer } from "./writer/writer.ts";
 
 /** Letters that one page looks at, those that are over included; it may end short of its limit there. */
 const SCANNED_LETTERS_MAX = 2_000;

@@ -13,7 +13,7 @@ import type { ReadTurns } from "./read-turns.ts";
 import { createReservations } from "./reservations.ts";
 import { startSweeper } from "./sweeper.ts";
 import { createWakeUp } from "./wake-up.ts";
-import { openWriter, type Writer } from "./writer.ts";
+import { openWriter, type Writer } from "./writer/writer.ts";
 
 /** How long a message's id is remembered, as the port promises. */
 const DUPLICATE_WINDOW_MS = 2 * 60_000;

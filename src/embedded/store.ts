@@ -6,10 +6,9 @@ import type { Clock } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
-import { createClaims } from "./claims.ts";
 import { createDamageGuard, type DamageGuard } from "./damage.ts";
 import { messageOf, withReader } from "./database.ts";
-import { createErasureRecords, type ViewCount } from "./erasure-records.ts";
+import { createClaims, createErasureRecords, type ViewCount } from "./erasure-records.ts";
 import { candidatesPerRead, createMembership } from "./membership.ts";
 import type { ReadTurns } from "./read-turns.ts";
 import { createScan } from "./scan.ts";
@@ -17,7 +16,7 @@ import { createStatementTimer } from "./statement-timer.ts";
 import type { ChunkOutcome, StoreWrites, UserPosition, ViewPosition } from "./store-writes.ts";
 import { startSweeper } from "./sweeper.ts";
 import { createWalks } from "./walks.ts";
-import { openWriter, type Writer } from "./writer.ts";
+import { openWriter, type Writer } from "./writer/writer.ts";
 
 /** Rows that one transaction of an erasure or of the sweeper looks at: the views that wait behind it wait little. */
 const CHUNK_ROWS = 500;

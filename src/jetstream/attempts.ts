@@ -1,8 +1,8 @@
 import { headers } from "nats";
 import type { Attempts } from "../ports/attempts.ts";
+import type { Log } from "../telemetry/logger.ts";
 import type { Connection } from "./connection.ts";
 import { API_ERROR, apiCodeOf, queueError } from "./errors.ts";
-import type { Log } from "./log.ts";
 import type { JetStreamNames } from "./names.ts";
 import { publishTo } from "./publish.ts";
 import { ensureAttempts } from "./topology.ts";

@@ -13,8 +13,8 @@ import {
 } from "nats";
 import type { Clock } from "../domain/time.ts";
 import { EngineStartError, QueueUnavailableError } from "../ports/errors.ts";
+import type { Log } from "../telemetry/logger.ts";
 import { messageOf, requestError } from "./errors.ts";
-import type { Log } from "./log.ts";
 import { serverIdentityCheck } from "./server-identity.ts";
 
 /** One try to reach one server. */

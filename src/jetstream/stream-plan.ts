@@ -14,7 +14,7 @@ import {
   type StreamUpdateConfig,
 } from "nats";
 import { DAY_MS, type WallClock } from "../domain/time.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../telemetry/logger.ts";
 import type { JetStreamNames } from "./names.ts";
 
 /** Pure: what the streams and the consumer have to be like, and how what is there differs. */

@@ -1,8 +1,8 @@
 import { type ConsumerConfig, type ConsumerUpdateConfig, nanos, type StreamConfig } from "nats";
 import { EngineStartError } from "../ports/errors.ts";
+import type { Log } from "../telemetry/logger.ts";
 import type { Connection } from "./connection.ts";
 import { API_ERROR, apiCodeOf, isNoResponders, messageOf } from "./errors.ts";
-import type { Log } from "./log.ts";
 import type { JetStreamNames } from "./names.ts";
 import {
   attemptsOf,

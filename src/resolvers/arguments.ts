@@ -91,7 +91,7 @@ export function checkSeenRule(rule: SeenRuleInput): void {
   }
 }
 
-/** The schema's Int takes any number (scalars/json-numbers.ts). */
+/** The schema's Int takes any number (scalars.ts). */
 function isWhole(value: number, min: number, max: number): boolean {
   return Number.isInteger(value) && value >= min && value <= max;
 }

@@ -4,12 +4,12 @@ import type {
   DeadLetterAction as DeadLetterActionResult,
 } from "../admin/dead-letter-actions.ts";
 import type { Scope } from "../domain/caller.ts";
-import { type CursorScope, decodeSequenceCursor, encodeSequenceCursor } from "../domain/cursor.ts";
 import { microsToMillis } from "../domain/time.ts";
 import type { DeadLetterFilter, DeadLetterPage, StoredDeadLetter } from "../ports/dead-letters.ts";
 import { checkFirst, checkLettersAtOnce, deadLetterFilterOf } from "./arguments.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
+import { type CursorScope, decodeSequenceCursor, encodeSequenceCursor } from "./cursor.ts";
 import {
   DeadLetter,
   DeadLetterAction,

@@ -1,10 +1,10 @@
-import { type CursorScope, decodeWalkCursor, encodeWalkCursor, type WalkCursor } from "../domain/cursor.ts";
 import { clampWindow } from "../domain/time.ts";
 import type { Position, WalkPage, WalkRequest } from "../domain/walk.ts";
 import { ApiError } from "../errors.ts";
 import { checkFirst } from "./arguments.ts";
 import { type Connection, connectionOf, type WalkArgs } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
+import { type CursorScope, decodeWalkCursor, encodeWalkCursor, type WalkCursor } from "./cursor.ts";
 
 /** One of the two walks over views: a user's posts or a post's viewers. */
 export interface Walk<Row> {

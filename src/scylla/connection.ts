@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "cassandra-driver";
 import { EngineStartError, StoreUnavailableError } from "../ports/errors.ts";
+import type { Log } from "../telemetry/logger.ts";
 import { configurationProblem, messageOf, unreachable } from "./errors.ts";
-import type { Log } from "./log.ts";
 import { clientOptions, type ScyllaSettings } from "./settings.ts";
 
 const RETRY_DELAY_MS_MIN = 500;

@@ -2,13 +2,13 @@ import { types } from "cassandra-driver";
 import type { Clock } from "../domain/time.ts";
 import { StoreUnavailableError } from "../ports/errors.ts";
 import type { OnStatement } from "../ports/impression-store.ts";
-import type { BatchRow } from "./batches.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
 import { createInFlightLimit } from "./in-flight.ts";
-import { replicasIn } from "./replicas.ts";
 import { type ReadName, STATEMENTS, type StatementName, type WriteName } from "./statements.ts";
-import { createWriteCoalescer } from "./write-coalescer.ts";
+import type { BatchRow } from "./writes/batches.ts";
+import { replicasIn } from "./writes/replicas.ts";
+import { createWriteCoalescer } from "./writes/write-coalescer.ts";
 
 /** Reads by the statements of statements.ts. */
 export interface Reads {

@@ -1,6 +1,7 @@
 import { type Client, errors, type Host, types } from "cassandra-driver";
 import { type ClockReading, clockFinding, type Finding, failed, ok, warning } from "../domain/finding.ts";
 import type { WallClock } from "../domain/time.ts";
+import type { Log } from "../telemetry/logger.ts";
 import { connectClient } from "./connection.ts";
 import { messageOf } from "./errors.ts";
 import {
@@ -11,9 +12,8 @@ import {
   replicasOf,
   tablesWithOtherTombstoneGc,
 } from "./flavour.ts";
-import type { Log } from "./log.ts";
-import { migrationValues, readMigrations } from "./migration-files.ts";
-import { pendingMigrations, readHistory } from "./schema-history.ts";
+import { migrationValues, readMigrations } from "./schema/migration-files.ts";
+import { pendingMigrations, readHistory } from "./schema/schema-history.ts";
 import type { ScyllaSettings } from "./settings.ts";
 
 /** Deletes an erasure record that does not exist, as of 1970: a write that changes nothing. */

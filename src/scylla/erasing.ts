@@ -1,13 +1,12 @@
 import { erasureReach, isWithin } from "../domain/erasure.ts";
-import { shardOf } from "../domain/shard-hash.ts";
-import { SLICE_LENGTHS_SECONDS, type Slice, sliceKey, slicesCovering } from "../domain/slices.ts";
 import type { WallClock } from "../domain/time.ts";
-import { type BatchRow, cutIntoBatches } from "./batches.ts";
 import type { Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
 import { instantMsOf, integerOf, isNull, textOf, timestampOf } from "./rows.ts";
+import { SLICE_LENGTHS_SECONDS, type Slice, shardOf, sliceKey, slicesCovering } from "./slices.ts";
 import { CLUSTERING_IDS_MAX } from "./statements.ts";
-import { viewerPartition } from "./viewer-writes.ts";
+import { type BatchRow, cutIntoBatches } from "./writes/batches.ts";
+import { viewerPartition } from "./writes/viewer-writes.ts";
 
 /** Views of the user looked at together. */
 const VIEWS_PER_PAGE = 500;

@@ -1,100 +1,42 @@
 import { createExpiryClock } from "../domain/guarded-clock.ts";
-import { SLICE_ROWS_MAX } from "../domain/slices.ts";
-import { type Clock, DAY_MS } from "../domain/time.ts";
+import { SLICE_ROWS_MAX } from "../domain/limits.ts";
+import type { Clock } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
-import { EngineStartError } from "../ports/errors.ts";
-import type { ImpressionStore, OnStatement } from "../ports/impression-store.ts";
-import { createClaims } from "./claims.ts";
-import { openConnection } from "./connection.ts";
-import { createDatabase, type ReadConsistency } from "./database.ts";
+import type { ImpressionStore } from "../ports/impression-store.ts";
+import type { Log } from "../telemetry/logger.ts";
+import type { Database } from "./database.ts";
 import { createErasedUsers, ERASURES_REFRESH_MS } from "./erased-users.ts";
 import { eraseUser } from "./erasing.ts";
-import { createErasureRecords } from "./erasure-records.ts";
+import { createClaims, createErasureRecords } from "./erasure-records.ts";
 import { messageOf } from "./errors.ts";
-import { type Flavour, flavourText, readFlavour } from "./flavour.ts";
-import { createHistoryWrites } from "./history-writes.ts";
-import type { Log } from "./log.ts";
 import { createMembership } from "./membership.ts";
-import { migrationValues, readMigrations } from "./migration-files.ts";
-import { postViewersPage } from "./post-viewers.ts";
 import { scanViews } from "./scan.ts";
-import { checkSchema } from "./schema-history.ts";
-import { seenPostsPage } from "./seen-posts.ts";
-import type { ScyllaSettings } from "./settings.ts";
 import { createUserHashes } from "./user-hashes.ts";
-import { createViewerWrites } from "./viewer-writes.ts";
+import { postViewersPage } from "./walks/post-viewers.ts";
+import { seenPostsPage } from "./walks/seen-posts.ts";
+import { createHistoryWrites } from "./writes/history-writes.ts";
+import { createViewerWrites } from "./writes/viewer-writes.ts";
 
-/** The driver fails requests beyond 2,048 on a connection; it has one to each host. */
-const IN_FLIGHT_LIMIT = 1_536;
 /** No erasure record has this id: looking for it asks a quorum of replicas for next to nothing. */
 const PROBE_ID = "-";
 
-export interface ScyllaStoreOptions extends ScyllaSettings {
-  readonly retentionDays: number;
-  /** LOCAL_QUORUM unless given: what was written is read. With LOCAL_ONE a reader may be a little behind. */
-  readonly readConsistency?: ReadConsistency;
-  /** Requests on their way at once, 1 to 1,536. Measured: 64 are as good as 512. */
-  readonly inFlightMax: number;
-  /** Rows that this process writes into a slice of a post's viewers before it goes on in finer ones. */
-  readonly sliceRowsMax?: number;
-  /** How soon this process hears of an erasure that another carries out; 10 s unless given. */
-  readonly erasuresRefreshMs?: number;
-  /** While the database cannot be reached: wait for it (true), or open a store whose calls fail until it can. */
-  readonly waitForConnection: boolean;
-  /** Ends that waiting. */
-  readonly signal?: AbortSignal;
+/** The store over a database that is connected, or will be: each call is the statements of one part of this folder. */
+export function createScyllaStore(options: {
+  readonly database: Database;
+  readonly retentionMs: number;
+  readonly sliceRowsMax?: number | undefined;
+  readonly erasuresRefreshMs?: number | undefined;
   readonly clock: Clock;
-  readonly onStatement?: OnStatement | undefined;
-  readonly logger: Log;
-}
-
-export interface OpenedScyllaStore {
-  readonly store: ImpressionStore;
-  /** What it is connected to; null until it was. */
-  readonly flavour: () => Flavour | null;
-  close(): Promise<void>;
-}
-
-/**
- * The store on a ScyllaDB or Apache Cassandra cluster.
- *
- * @throws EngineStartError what is configured cannot work: login, certificate, data center, keyspace, or a schema that
- * is missing, older or newer. One line that says what to do. A database that is only down is no error.
- */
-export async function openScyllaStore(options: ScyllaStoreOptions): Promise<OpenedScyllaStore> {
+  readonly log: Log;
+}): ImpressionStore {
   const {
+    database,
+    retentionMs,
     clock,
-    logger: log,
-    inFlightMax,
-    readConsistency = "LOCAL_QUORUM",
+    log,
     sliceRowsMax = SLICE_ROWS_MAX,
     erasuresRefreshMs = ERASURES_REFRESH_MS,
   } = options;
-  if (!Number.isInteger(inFlightMax) || inFlightMax < 1 || inFlightMax > IN_FLIGHT_LIMIT) {
-    throw new EngineStartError(`requests in flight must be 1 to ${IN_FLIGHT_LIMIT}, not ${inFlightMax}`);
-  }
-  const migrations = readMigrations();
-  const values = migrationValues(options.retentionDays);
-  let flavour: Flavour | null = null;
-  const connection = await openConnection({
-    settings: options,
-    log,
-    async verify(client) {
-      await checkSchema(client, options.keyspace, migrations, values, log);
-      flavour = await readFlavour(client);
-      log.info(flavour, `the store is ${flavourText(flavour)}`);
-    },
-    waitForConnection: options.waitForConnection,
-    signal: options.signal,
-  });
-
-  const retentionMs = options.retentionDays * DAY_MS;
-  const database = createDatabase(connection, {
-    inFlightMax,
-    readConsistency,
-    clock,
-    onStatement: options.onStatement,
-  });
   const userHashes = createUserHashes(database);
   const erasedUsers = createErasedUsers({
     database,
@@ -118,7 +60,7 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
     window: { ...request.window, sinceMs: Math.max(request.window.sinceMs, expiredThroughMs() + 1) },
   });
 
-  const store: ImpressionStore = {
+  return {
     writeViewers,
     writeHistory,
     seenPosts(request, signal) {
@@ -162,5 +104,4 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
       return database.close();
     },
   };
-  return { store, flavour: () => flavour, close: () => store.close() };
 }

@@ -4,6 +4,14 @@ import { createUserIdHash } from "./user-id-hash.ts";
 
 export type { Logger };
 
+/** What an adapter needs of the log; pino's fits. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
 export interface LoggerOptions {
   /** `plain` writes user ids as they are, `hashed` (unless given) a keyed hash of each. */
   readonly userIds?: "plain" | "hashed";

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import type { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { QUEUE_SCHEMA } from "../../src/embedded/schema.ts";
 import { EngineStartError } from "../../src/ports/errors.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { carryOutErasure } from "../../src/admin/erasure-steps.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { openForReading, openForWriting, prepareDatabase, scrub } from "../../src/embedded/database.ts";
-import type { EmbeddedEngineOptions } from "../../src/embedded/engine.ts";
+import type { EmbeddedEngineOptions } from "../../src/embedded/open.ts";
 import { QUEUE_SCHEMA } from "../../src/embedded/schema.ts";
 import type { DeadLetterFilter, DeadLetterPage } from "../../src/ports/dead-letters.ts";
 import { QueueFullError } from "../../src/ports/errors.ts";

@@ -1,8 +1,7 @@
 import { afterAll, describe, expect, it, vi } from "vitest";
 import type { Erasure } from "../../src/domain/erasure.ts";
-import { shardOf } from "../../src/domain/shard-hash.ts";
-import { SLICE_LENGTHS_SECONDS } from "../../src/domain/slices.ts";
 import { DAY_MS, MINUTE_MS, systemClock } from "../../src/domain/time.ts";
+import { SLICE_LENGTHS_SECONDS, shardOf } from "../../src/scylla/slices.ts";
 import { EVERYTHING, recordHalf, recordViews, viewOf } from "../kit/views.ts";
 import { dropTestKeyspaces, newKeyspace, type TestKeyspace } from "../support/scylla.ts";
 

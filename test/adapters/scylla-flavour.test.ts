@@ -3,9 +3,9 @@ import { systemClock } from "../../src/domain/time.ts";
 import type { WalkPage, WalkRequest } from "../../src/domain/walk.ts";
 import { diagnoseScylla } from "../../src/scylla/doctor.ts";
 import { flavourText, readFlavour } from "../../src/scylla/flavour.ts";
-import { migrateScylla } from "../../src/scylla/migrate.ts";
-import { readMigrations } from "../../src/scylla/migration-files.ts";
-import { openScyllaStore } from "../../src/scylla/store.ts";
+import { openScyllaStore } from "../../src/scylla/open.ts";
+import { migrateScylla } from "../../src/scylla/schema/migrate.ts";
+import { readMigrations } from "../../src/scylla/schema/migration-files.ts";
 import { EVERYTHING, recordViews, viewOf } from "../kit/views.ts";
 import { type ScyllaProxy, startScyllaProxy } from "../servers/scylla-proxy.ts";
 import {

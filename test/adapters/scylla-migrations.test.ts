@@ -5,9 +5,9 @@ import type { Client } from "cassandra-driver";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { systemClock } from "../../src/domain/time.ts";
 import { EngineStartError } from "../../src/ports/errors.ts";
-import { type MigrateOptions, migrateScylla } from "../../src/scylla/migrate.ts";
-import { MIGRATIONS_DIRECTORY, readMigrations } from "../../src/scylla/migration-files.ts";
-import { openScyllaStore } from "../../src/scylla/store.ts";
+import { openScyllaStore } from "../../src/scylla/open.ts";
+import { type MigrateOptions, migrateScylla } from "../../src/scylla/schema/migrate.ts";
+import { MIGRATIONS_DIRECTORY, readMigrations } from "../../src/scylla/schema/migration-files.ts";
 import { connectTo, newKeyspaceName, settingsFor, silentLog, storeOptions } from "../support/scylla.ts";
 
 const FILES = readMigrations().map(({ name }) => name);

@@ -2,11 +2,11 @@ import { Client } from "cassandra-driver";
 import { afterAll, expect, it, onTestFinished, vi } from "vitest";
 import { systemClock } from "../../src/domain/time.ts";
 import { StoreUnavailableError } from "../../src/ports/errors.ts";
-import type { BatchRow } from "../../src/scylla/batches.ts";
 import { openConnection } from "../../src/scylla/connection.ts";
 import { createDatabase } from "../../src/scylla/database.ts";
-import { partitionKeyOf } from "../../src/scylla/replicas.ts";
 import { encoded } from "../../src/scylla/rows.ts";
+import type { BatchRow } from "../../src/scylla/writes/batches.ts";
+import { partitionKeyOf } from "../../src/scylla/writes/replicas.ts";
 import { EVERYTHING, viewOf } from "../kit/views.ts";
 import { dropTestKeyspaces, newKeyspace, settingsFor, silentLog } from "../support/scylla.ts";
 

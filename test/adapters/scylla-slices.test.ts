@@ -1,13 +1,13 @@
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
-import { SLICE_LENGTHS_SECONDS } from "../../src/domain/slices.ts";
 import { DAY_MS, MINUTE_MS, systemClock } from "../../src/domain/time.ts";
 import { openConnection } from "../../src/scylla/connection.ts";
 import { createDatabase, type Database } from "../../src/scylla/database.ts";
 import { createErasedUsers } from "../../src/scylla/erased-users.ts";
-import { createHistoryWrites } from "../../src/scylla/history-writes.ts";
+import { SLICE_LENGTHS_SECONDS } from "../../src/scylla/slices.ts";
 import { createUserHashes } from "../../src/scylla/user-hashes.ts";
-import { createViewerWrites } from "../../src/scylla/viewer-writes.ts";
+import { createHistoryWrites } from "../../src/scylla/writes/history-writes.ts";
+import { createViewerWrites } from "../../src/scylla/writes/viewer-writes.ts";
 import { createRandom } from "../kit/random.ts";
 import { EVERYTHING, recordViews, viewOf, walkAll } from "../kit/views.ts";
 import { createOracle } from "../support/oracle.ts";

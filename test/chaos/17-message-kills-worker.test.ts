@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, vi } from "vitest";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
-import { openScyllaStore } from "../../src/scylla/store.ts";
+import { openScyllaStore } from "../../src/scylla/open.ts";
 import { pullCount } from "../contract/queue/fixture.ts";
 import { createTemporaryDirectory } from "../kit/directory.ts";
 import { FREEZES } from "../suites/fatal-posts.ts";

@@ -1,8 +1,8 @@
 import { Client } from "cassandra-driver";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../../src/domain/time.ts";
-import { migrateScylla } from "../../src/scylla/migrate.ts";
-import { openScyllaStore } from "../../src/scylla/store.ts";
+import { openScyllaStore } from "../../src/scylla/open.ts";
+import { migrateScylla } from "../../src/scylla/schema/migrate.ts";
 import { EVERYTHING, viewOf } from "../kit/views.ts";
 import { startCassandra } from "../servers/cassandra.ts";
 import { connectTo, newKeyspaceName, RETENTION_DAYS, silentLog } from "../support/scylla.ts";

@@ -1,6 +1,6 @@
 import { onTestFinished, test } from "vitest";
 import { systemClock } from "../../src/domain/time.ts";
-import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { createTemporaryDirectory } from "../kit/directory.ts";
 import { engineOptions } from "../kit/embedded.ts";
 import { createRandom } from "../kit/random.ts";

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
-import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { createInMemoryWorkerRegistry } from "../../src/embedded/worker-registry.ts";
 import type { DeadLetters } from "../../src/ports/dead-letters.ts";
 import { DeadLettersFullError, StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";

@@ -7,7 +7,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
-import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { engineOptions } from "../kit/embedded.ts";
 
 const MAIN = join(import.meta.dirname, "../../dist/main.js");

@@ -3,7 +3,7 @@ import {
   type EmbeddedEngine,
   type EmbeddedEngineOptions,
   openEmbeddedEngine,
-} from "../../src/embedded/engine.ts";
+} from "../../src/embedded/open.ts";
 import { createTemporaryDirectory } from "./directory.ts";
 
 const MIB = 1_024 * 1_024;

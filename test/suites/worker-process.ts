@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { readConfig } from "../../src/config.ts";
 import { systemClock } from "../../src/domain/time.ts";
-import { openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { createInMemoryWorkerRegistry } from "../../src/embedded/worker-registry.ts";
 import { openJetStreamQueue } from "../../src/jetstream/open.ts";
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
-import { openScyllaStore } from "../../src/scylla/store.ts";
+import { openScyllaStore } from "../../src/scylla/open.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { startWorkers } from "../../src/workers/workers.ts";
 import { engineOptions } from "../kit/embedded.ts";

@@ -1,5 +1,5 @@
 import { systemClock } from "../../src/domain/time.ts";
-import { type EmbeddedEngine, openEmbeddedEngine } from "../../src/embedded/engine.ts";
+import { type EmbeddedEngine, openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { engineOptions } from "../kit/embedded.ts";
 import { viewOf } from "../kit/views.ts";
 

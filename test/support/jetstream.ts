@@ -20,7 +20,10 @@ export function recordLog(): RecordedLog {
   const at = (level: string) => (details: object, message: string) => {
     lines.push(`${level} ${message} ${JSON.stringify(details)}`);
   };
-  return { lines, logger: { info: at("info"), warn: at("warn"), error: at("error") } };
+  return {
+    lines,
+    logger: { debug: () => undefined, info: at("info"), warn: at("warn"), error: at("error") },
+  };
 }
 
 let namespaces = 0;

@@ -2,16 +2,21 @@ import { randomBytes } from "node:crypto";
 import { Client } from "cassandra-driver";
 import { inject, onTestFinished } from "vitest";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
-import type { Log } from "../../src/scylla/log.ts";
-import { migrateScylla } from "../../src/scylla/migrate.ts";
+import { type OpenedScyllaStore, openScyllaStore, type ScyllaStoreOptions } from "../../src/scylla/open.ts";
+import { migrateScylla } from "../../src/scylla/schema/migrate.ts";
 import type { ScyllaSettings } from "../../src/scylla/settings.ts";
-import { type OpenedScyllaStore, openScyllaStore, type ScyllaStoreOptions } from "../../src/scylla/store.ts";
+import type { Log } from "../../src/telemetry/logger.ts";
 import type {} from "../servers/global-setup.ts";
 
 export const RETENTION_DAYS = 90;
 
 /** Tests that look at the log bring their own. */
-export const silentLog: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined };
+export const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 /** The test run's shared database, and a keyspace in it. */
 export function settingsFor(keyspace: string): ScyllaSettings {

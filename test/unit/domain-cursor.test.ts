@@ -6,7 +6,7 @@ import {
   decodeWalkCursor,
   encodeSequenceCursor,
   encodeWalkCursor,
-} from "../../src/domain/cursor.ts";
+} from "../../src/resolvers/cursor.ts";
 
 const SCOPE: CursorScope = { connection: "seenPosts", owner: "u1", arguments: [1_000, null] };
 const CURSOR = { position: { viewedAtMs: 1_790_000_000_123, id: "post" }, boundMs: 1_790_000_000_999 };

@@ -3,6 +3,7 @@ import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import type { Database } from "../../src/scylla/database.ts";
 import { createErasedUsers } from "../../src/scylla/erased-users.ts";
 import { createUserHashes } from "../../src/scylla/user-hashes.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
 
 /** Each look reads a day at a time; so many are some ten looks. */
 const READS = 1_000;
@@ -24,7 +25,7 @@ test("while the clock runs ahead, each look still reads what is recorded now", a
     retentionMs: DAY_MS,
     clock,
     refreshIntervalMs: 1,
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
+    log: createLogger("silent"),
   });
   onTestFinished(erasedUsers.close);
   await erasedUsers.ready();

@@ -10,6 +10,16 @@ const README_LINES_MAX = 219;
 const PAGES = globSync(["*.md", "docs/**/*.md", "client/*.md", "examples/**/*.md"], { cwd: ROOT }).sort();
 const DECISIONS = globSync("docs/adr/[0-9]*.md", { cwd: ROOT }).sort();
 
+const FILES = globSync(
+  ["src", "client", "test", "bench", "demo", "examples", "scripts", "findings"].map(
+    (folder) => `${folder}/**/*.{ts,mjs}`,
+  ),
+  {
+    cwd: ROOT,
+    exclude: (name) => name.endsWith("node_modules"),
+  },
+);
+
 const read = (page: string) => readFileSync(join(ROOT, page), "utf8");
 
 /** What GitHub makes of a heading: lower case, words joined by `-`, no other punctuation, no links. */
@@ -36,7 +46,27 @@ function brokenLinksOf(page: string): string[] {
   );
 }
 
+/** Files of ours that a text names by a part of their paths, such as `domain/walk.ts`, and that are not there. */
+function missingFilesOf(text: string): string[] {
+  return [...text.matchAll(/(?<![\w./@-])(?:[\w-]+\/)+[\w.-]+\.(?:ts|mjs)\b(?! *")/g)]
+    .map(([path]) => path)
+    .filter((path) => !FILES.some((file) => file === path || file.endsWith(`/${path}`)));
+}
+
 describe("the pages", () => {
+  test("name only files that exist, in comments and on pages but those of decisions", () => {
+    const texts = [
+      ...PAGES.filter((page) => !/adr|CHANGELOG/.test(page)),
+      ...globSync("src/**/*.ts", { cwd: ROOT }),
+    ];
+    const missing = texts.flatMap((file) => {
+      const lines = read(file).split("\n");
+      const said = file.endsWith(".ts") ? lines.filter((line) => /^ *(\/\/|\/?\*)/.test(line)) : lines;
+      return missingFilesOf(said.join("\n")).map((path) => `${file}: ${path}`);
+    });
+    expect(missing).toEqual([]);
+  });
+
   test("link only to files and headings that exist", () => {
     expect(PAGES.length).toBeGreaterThan(20);
     expect(PAGES.flatMap(brokenLinksOf)).toEqual([]);

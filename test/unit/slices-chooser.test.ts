@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createSliceChooser, type SliceChooser } from "../../src/scylla/slice-chooser.ts";
+import { createSliceChooser, type SliceChooser } from "../../src/scylla/writes/slice-chooser.ts";
 
 const NOON = Date.UTC(2026, 10, 23, 12);
 const MINUTE_MS = 60_000;

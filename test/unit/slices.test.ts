@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { fnv1aFmix32, shardOf } from "../../src/domain/shard-hash.ts";
+import { fnv1aFmix32 } from "../../src/domain/shard-hash.ts";
 import {
   FINEST_SLICE_SECONDS,
   FINEST_SLICE_SHARDS,
   finerThan,
   SLICE_LENGTHS_SECONDS,
+  shardOf,
   shardsIn,
   sliceAt,
   sliceEndMs,
   slicesCovering,
-} from "../../src/domain/slices.ts";
+} from "../../src/scylla/slices.ts";
 
 const INSTANTS_MS = [
   0,

@@ -8,8 +8,8 @@ import {
   readMigrations,
   renderedValues,
   statementsOf,
-} from "../../src/scylla/migration-files.ts";
-import { type AppliedMigration, pendingMigrations } from "../../src/scylla/schema-history.ts";
+} from "../../src/scylla/schema/migration-files.ts";
+import { type AppliedMigration, pendingMigrations } from "../../src/scylla/schema/schema-history.ts";
 
 const RETENTIONS_DAYS = [1, 2, 7, 29, 30, 31, 90, 365, 3_650];
 

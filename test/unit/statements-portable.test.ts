@@ -2,12 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CANDIDATES_MAX } from "../../src/domain/limits.ts";
-import { BATCH_BYTES_MAX } from "../../src/scylla/batches.ts";
 import type { Reads } from "../../src/scylla/database.ts";
 import { createMembership } from "../../src/scylla/membership.ts";
-import { migrationValues, readMigrations, statementsOf } from "../../src/scylla/migration-files.ts";
+import { migrationValues, readMigrations, statementsOf } from "../../src/scylla/schema/migration-files.ts";
 import { CLUSTERING_IDS_MAX, PARTITIONS_PER_QUERY_MAX, STATEMENTS } from "../../src/scylla/statements.ts";
-import { COALESCED_BYTES_MAX, COALESCED_PARTITIONS_MAX } from "../../src/scylla/write-coalescer.ts";
+import { BATCH_BYTES_MAX } from "../../src/scylla/writes/batches.ts";
+import { COALESCED_BYTES_MAX, COALESCED_PARTITIONS_MAX } from "../../src/scylla/writes/write-coalescer.ts";
 
 /**
  * The rules that keep us portable, held over every CQL text of the project. Each names its source: ScyllaDB's as of 2025.4.2

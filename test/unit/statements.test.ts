@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, type BatchRow, cutIntoBatches } from "../../src/scylla/batches.ts";
-import { MIGRATIONS_DIRECTORY, readMigrations } from "../../src/scylla/migration-files.ts";
+import { MIGRATIONS_DIRECTORY, readMigrations } from "../../src/scylla/schema/migration-files.ts";
 import { STATEMENTS, type Statement } from "../../src/scylla/statements.ts";
+import {
+  BATCH_BYTES_MAX,
+  BATCH_ROWS_MAX,
+  type BatchRow,
+  cutIntoBatches,
+} from "../../src/scylla/writes/batches.ts";
 
 const catalogue = Object.entries<Statement>(STATEMENTS);
 const flat = (cql: string) => cql.replaceAll(/\s+/g, " ");

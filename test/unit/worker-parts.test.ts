@@ -22,7 +22,7 @@ const delivery = (sequence: number): Delivery => ({
   publishedAtMs: 0,
 });
 
-describe("verdict", () => {
+describe("the retry decision", () => {
   test("what failed is tried again for 20 s while the store is up, then given back", () => {
     expect(retryDecisionOf(19_999, false)).toBe("RETRY");
     expect(retryDecisionOf(20_000, false)).toBe("NAK");
@@ -37,7 +37,7 @@ describe("verdict", () => {
   });
 });
 
-describe("tracker", () => {
+describe("the ack tracker", () => {
   function trackerOf(deliveries: Delivery[]) {
     const acked: number[] = [];
     const nacked: number[] = [];
@@ -178,7 +178,7 @@ describe("concurrency limit", () => {
   });
 });
 
-describe("breaker", () => {
+describe("the circuit breaker", () => {
   test("opens after ten failures in a row, probes until the store answers, and closes", async () => {
     const probes = [false, false, true];
     const delays: number[] = [];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
-import type { BatchRow } from "../../src/scylla/batches.ts";
-import { createWriteCoalescer } from "../../src/scylla/write-coalescer.ts";
+import type { BatchRow } from "../../src/scylla/writes/batches.ts";
+import { createWriteCoalescer } from "../../src/scylla/writes/write-coalescer.ts";
 
 const rowOf = (owner: string, weight = 0): BatchRow => ({
   statement: "insertTimelineRow",

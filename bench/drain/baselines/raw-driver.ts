@@ -2,7 +2,7 @@
 // process of its own; takes orders by message and answers with the milliseconds that the writing took.
 
 import { Client, concurrent, types } from "cassandra-driver";
-import { sliceAt } from "../../../src/domain/slices.ts";
+import { sliceAt } from "../../../src/scylla/slices.ts";
 import { STATEMENTS } from "../../../src/scylla/statements.ts";
 import { submissionOf } from "../../support/traffic.ts";
 import type { Mutations } from "../backlog.ts";

@@ -3,8 +3,8 @@ import { diagnoseJetStream } from "../../jetstream/doctor.ts";
 import { openJetStreamQueue } from "../../jetstream/open.ts";
 import { diagnoseScylla } from "../../scylla/doctor.ts";
 import { flavourText } from "../../scylla/flavour.ts";
-import { migrateScylla } from "../../scylla/migrate.ts";
-import { openScyllaStore } from "../../scylla/store.ts";
+import { openScyllaStore } from "../../scylla/open.ts";
+import { migrateScylla } from "../../scylla/schema/migrate.ts";
 import type { EngineModule } from "../engine.ts";
 
 /** Queue in NATS JetStream, store in ScyllaDB or Cassandra. */

@@ -1,7 +1,7 @@
 import type { Config } from "../../config.ts";
 import type { Clock } from "../../domain/time.ts";
 import { diagnoseEmbedded } from "../../embedded/doctor.ts";
-import { openEmbeddedEngine } from "../../embedded/engine.ts";
+import { openEmbeddedEngine } from "../../embedded/open.ts";
 import { createInMemoryWorkerRegistry } from "../../embedded/worker-registry.ts";
 import type { OnStatement } from "../../ports/impression-store.ts";
 import type { Logger } from "../../telemetry/logger.ts";

@@ -1,7 +1,7 @@
-import type { Position, SeenPostRow, WalkPage, WalkRequest } from "../domain/walk.ts";
-import type { Reads } from "./database.ts";
-import type { Membership } from "./membership.ts";
-import { instantMsOf, textOf, timestampOf } from "./rows.ts";
+import type { Position, SeenPostRow, WalkPage, WalkRequest } from "../../domain/walk.ts";
+import type { Reads } from "../database.ts";
+import type { Membership } from "../membership.ts";
+import { instantMsOf, textOf, timestampOf } from "../rows.ts";
 import { chunkFor, emptyPage, endOf, isEmpty, NO_ID, SCANNED_ROWS_MAX } from "./walk-limits.ts";
 
 /**

@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { EngineStartError } from "../ports/errors.ts";
+import { EngineStartError } from "../../ports/errors.ts";
 
 /** migrations/ of this package, from src/scylla as from dist/scylla. */
-export const MIGRATIONS_DIRECTORY = fileURLToPath(new URL("../../migrations/", import.meta.url));
+export const MIGRATIONS_DIRECTORY = fileURLToPath(new URL("../../../migrations/", import.meta.url));
 
 const FILE_NAME = /^(\d{4})_[a-z0-9_]+\.cql$/;
 const PLACEHOLDER = /\{\{([A-Z_]+)\}\}/g;

@@ -1,12 +1,5 @@
 import { LRUCache } from "lru-cache";
-import {
-  finerThan,
-  SLICE_LENGTHS_SECONDS,
-  type Slice,
-  sliceAt,
-  sliceEndMs,
-  sliceKey,
-} from "../domain/slices.ts";
+import { finerThan, SLICE_LENGTHS_SECONDS, type Slice, sliceAt, sliceEndMs, sliceKey } from "../slices.ts";
 
 /** Slices whose rows are counted at once: about 20 MB. */
 const COUNTED_SLICES_MAX = 100_000;

@@ -1,4 +1,4 @@
-import { StoreRefusedError } from "../ports/errors.ts";
+import { StoreRefusedError } from "../../ports/errors.ts";
 import { type BatchRow, rowBytes } from "./batches.ts";
 import type { ReplicasOf } from "./replicas.ts";
 

@@ -1,6 +1,6 @@
-import type { Position, PostViewerRow, WalkPage, WalkRequest } from "../domain/walk.ts";
-import type { Reads } from "./database.ts";
-import type { Membership } from "./membership.ts";
+import type { Position, PostViewerRow, WalkPage, WalkRequest } from "../../domain/walk.ts";
+import type { Reads } from "../database.ts";
+import type { Membership } from "../membership.ts";
 import { createViewerMerge, type MergeStep } from "./viewer-merge.ts";
 import { chunkFor, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-limits.ts";
 

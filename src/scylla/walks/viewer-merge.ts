@@ -1,15 +1,9 @@
-import {
-  SLICE_LENGTHS_SECONDS,
-  type Slice,
-  type SliceSeconds,
-  shardsIn,
-  sliceEndMs,
-} from "../domain/slices.ts";
-import { compareUtf8 } from "../domain/utf8-order.ts";
-import type { Position } from "../domain/walk.ts";
-import type { Reads } from "./database.ts";
-import { instantMsOf, textOf, timestampOf } from "./rows.ts";
-import { viewerPartition } from "./viewer-writes.ts";
+import { compareUtf8 } from "../../domain/utf8-order.ts";
+import type { Position } from "../../domain/walk.ts";
+import type { Reads } from "../database.ts";
+import { instantMsOf, textOf, timestampOf } from "../rows.ts";
+import { SLICE_LENGTHS_SECONDS, type Slice, type SliceSeconds, shardsIn, sliceEndMs } from "../slices.ts";
+import { viewerPartition } from "../writes/viewer-writes.ts";
 import { NO_ID } from "./walk-limits.ts";
 
 /** Partitions that one merge may open; about 60 one-minute slices. A post has far fewer rows there than a page wants. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Position } from "./walk.ts";
+import type { Position } from "../domain/walk.ts";
 
 /**
  * Opaque cursors. A cursor is base64url of a JSON array

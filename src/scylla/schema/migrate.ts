@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client, Host } from "cassandra-driver";
-import type { Clock } from "../domain/time.ts";
-import { EngineStartError } from "../ports/errors.ts";
-import { connectClient } from "./connection.ts";
-import { messageOf } from "./errors.ts";
-import { readFlavour, replicasOf, tablesWithOtherTombstoneGc, tombstoneGc } from "./flavour.ts";
-import type { Log } from "./log.ts";
+import type { Clock } from "../../domain/time.ts";
+import { EngineStartError } from "../../ports/errors.ts";
+import type { Log } from "../../telemetry/logger.ts";
+import { connectClient } from "../connection.ts";
+import { messageOf } from "../errors.ts";
+import { readFlavour, replicasOf, tablesWithOtherTombstoneGc, tombstoneGc } from "../flavour.ts";
+import type { ScyllaSettings } from "../settings.ts";
 import {
   type Migration,
   type MigrationValues,
@@ -22,7 +23,6 @@ import {
   pendingMigrations,
   readHistory,
 } from "./schema-history.ts";
-import type { ScyllaSettings } from "./settings.ts";
 
 /** How long the nodes may take to agree on the schema after a statement. */
 const AGREEMENT_TIMEOUT_MS = 60_000;

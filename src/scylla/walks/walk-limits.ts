@@ -1,5 +1,5 @@
-import type { Window } from "../domain/time.ts";
-import type { Position, WalkPage } from "../domain/walk.ts";
+import type { Window } from "../../domain/time.ts";
+import type { Position, WalkPage } from "../../domain/walk.ts";
 
 /** Rows that one page of a walk looks at, those it does not give included; a page may end short of its limit there. */
 export const SCANNED_ROWS_MAX = 2_000;

@@ -1,6 +1,6 @@
 import type { Client } from "cassandra-driver";
+import type { WriteName } from "../statements.ts";
 import type { BatchRow } from "./batches.ts";
-import type { WriteName } from "./statements.ts";
 
 /** How many of a statement's first parameters are the partition key; for those that write views. */
 const PARTITION_KEY_COLUMNS: Partial<Record<WriteName, number>> = {

@@ -1,4 +1,4 @@
-import type { Job, Outcome } from "./transaction.ts";
+import type { Job, Outcome } from "../transaction.ts";
 
 /** What `writer.ts` and the thread that it starts (`writer-thread.ts`) say to each other. */
 

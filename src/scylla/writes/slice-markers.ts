@@ -1,8 +1,8 @@
 import { LRUCache } from "lru-cache";
-import { type Slice, sliceEndMs, sliceKey } from "../domain/slices.ts";
-import { DAY_MS, type WallClock } from "../domain/time.ts";
-import type { Database } from "./database.ts";
-import { timestampOf } from "./rows.ts";
+import { DAY_MS, type WallClock } from "../../domain/time.ts";
+import type { Database } from "../database.ts";
+import { timestampOf } from "../rows.ts";
+import { type Slice, sliceEndMs, sliceKey } from "../slices.ts";
 
 /** How much longer a marker lives than the last row that its slice can hold. */
 const MARKER_SLACK_MS = DAY_MS;

@@ -1,4 +1,4 @@
-import type { WriteName } from "./statements.ts";
+import type { WriteName } from "../statements.ts";
 
 /** One statement of a batch. */
 export interface BatchRow {

@@ -1,9 +1,9 @@
 import type { Client, types } from "cassandra-driver";
-import { EngineStartError } from "../ports/errors.ts";
-import { isMissingTable } from "./errors.ts";
-import type { Log } from "./log.ts";
+import { EngineStartError } from "../../ports/errors.ts";
+import type { Log } from "../../telemetry/logger.ts";
+import { isMissingTable } from "../errors.ts";
+import { integerOf, textOf } from "../rows.ts";
 import { type Migration, type MigrationValues, renderedValues } from "./migration-files.ts";
-import { integerOf, textOf } from "./rows.ts";
 
 /**
  * What has been applied to a keyspace, in its table schema_migrations: one row a file, the same whichever process writes it, so

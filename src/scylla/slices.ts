@@ -1,3 +1,5 @@
+import { fnv1aFmix32 } from "../domain/shard-hash.ts";
+
 /**
  * Time slices: how the viewers of a post are cut into pieces that a database can hold.
  *
@@ -13,12 +15,6 @@ export type SliceSeconds = (typeof SLICE_LENGTHS_SECONDS)[number];
 
 /** There is nothing finer to go to: a slice of this length takes whatever comes, spread over its shards. */
 export const FINEST_SLICE_SECONDS: SliceSeconds = 60;
-
-/**
- * Rows after which a process goes on in the next finer length. A slice holds at most this much of every process that
- * ever wrote into it, and of the finest length whatever came in a minute.
- */
-export const SLICE_ROWS_MAX = 25_000;
 
 /**
  * Partitions of a finest slice. Coarser ones need no more than one: they end at SLICE_ROWS_MAX. A minute of a viral
@@ -61,4 +57,9 @@ export function shardsIn(seconds: SliceSeconds): number {
 /** A text key for maps. */
 export function sliceKey({ seconds, startMs }: Slice): string {
   return `${seconds}:${startMs}`;
+}
+
+/** The partition of a slice in which a user's views stand: 0 in all but the finest slices. */
+export function shardOf(seconds: SliceSeconds, userId: string): number {
+  return shardsIn(seconds) === 1 ? 0 : fnv1aFmix32(userId) % FINEST_SLICE_SHARDS;
 }

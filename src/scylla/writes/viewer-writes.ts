@@ -1,12 +1,11 @@
-import type { View } from "../domain/impression.ts";
-import { shardOf } from "../domain/shard-hash.ts";
-import { type Slice, sliceKey } from "../domain/slices.ts";
-import type { WallClock } from "../domain/time.ts";
-import type { WriteOptions } from "../ports/impression-store.ts";
+import type { View } from "../../domain/impression.ts";
+import type { WallClock } from "../../domain/time.ts";
+import type { WriteOptions } from "../../ports/impression-store.ts";
+import type { Database } from "../database.ts";
+import type { ErasedUsers } from "../erased-users.ts";
+import { checkKey, encoded, timestampOf, ttlSeconds } from "../rows.ts";
+import { type Slice, shardOf, sliceKey } from "../slices.ts";
 import { type BatchRow, cutIntoBatches } from "./batches.ts";
-import type { Database } from "./database.ts";
-import type { ErasedUsers } from "./erased-users.ts";
-import { checkKey, encoded, timestampOf, ttlSeconds } from "./rows.ts";
 import { createSliceChooser } from "./slice-chooser.ts";
 import { createSliceMarkers } from "./slice-markers.ts";
 

@@ -1,8 +1,8 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { messageOf, openForWriting, scrub, touch } from "./database.ts";
-import { createQueueWrites } from "./queue-writes.ts";
-import { createStoreWrites } from "./store-writes.ts";
-import { attempt, createBatchRunner, type Job } from "./transaction.ts";
+import { messageOf, openForWriting, scrub, touch } from "../database.ts";
+import { createQueueWrites } from "../queue-writes.ts";
+import { createStoreWrites } from "../store-writes.ts";
+import { attempt, createBatchRunner, type Job } from "../transaction.ts";
 import { type FromThread, PROBE, SCRUB, type ThreadData, type ToThread } from "./writer-protocol.ts";
 
 /**

@@ -1,11 +1,11 @@
-import type { View } from "../domain/impression.ts";
-import type { WallClock } from "../domain/time.ts";
-import { detailsRank } from "../domain/versions.ts";
-import type { WriteOptions } from "../ports/impression-store.ts";
+import type { View } from "../../domain/impression.ts";
+import type { WallClock } from "../../domain/time.ts";
+import { detailsRank } from "../../domain/versions.ts";
+import type { WriteOptions } from "../../ports/impression-store.ts";
+import type { Database } from "../database.ts";
+import type { ErasedUsers } from "../erased-users.ts";
+import { checkKey, detailsOf, encoded, ttlSeconds } from "../rows.ts";
 import { type BatchRow, cutIntoBatches } from "./batches.ts";
-import type { Database } from "./database.ts";
-import type { ErasedUsers } from "./erased-users.ts";
-import { checkKey, detailsOf, encoded, ttlSeconds } from "./rows.ts";
 
 /**
  * Of two values with one write timestamp the database keeps the one that ends later. Which that is would depend on when

@@ -1,9 +1,9 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import { EngineStartError } from "../ports/errors.ts";
-import type { Health } from "../ports/impression-queue.ts";
-import type { DamageGuard } from "./damage.ts";
-import type { Job, Operations, Outcome } from "./transaction.ts";
+import { EngineStartError } from "../../ports/errors.ts";
+import type { Health } from "../../ports/impression-queue.ts";
+import type { DamageGuard } from "../damage.ts";
+import type { Job, Operations, Outcome } from "../transaction.ts";
 import { type FromThread, PROBE, SCRUB, type ThreadData, type ToThread } from "./writer-protocol.ts";
 
 /**
