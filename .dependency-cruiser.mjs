@@ -1,7 +1,7 @@
 /**
  * The arrows of docs/architecture.md, held by `npm run check:imports`:
  *
- *   domain <- ports <- (ingest, workers, admin, transfer) <- resolvers <- server <- cli
+ *   common <- everything; domain <- ports <- (ingest, workers, admin, transfer) <- resolvers <- server <- cli
  *   domain <- access <- server
  *   adapters (embedded, jetstream, scylla) -> ports, domain, telemetry
  *   only app/ (in engines/) imports adapters
@@ -13,11 +13,15 @@ const only = (name, from, allowed, comment) => ({
   comment,
   severity: "error",
   from: { path: `^src/${from}/` },
-  to: { path: "^src/", pathNot: [`^src/${from}/`, ...allowed.map((folder) => `^src/${folder}`)] },
+  to: {
+    path: "^src/",
+    pathNot: [`^src/${from}/`, "^src/common/", ...allowed.map((folder) => `^src/${folder}`)],
+  },
 });
 
 export default {
   forbidden: [
+    only("common-stands-alone", "common", [], "common/ imports nothing of ours"),
     only("domain-is-pure", "domain", [], "domain/ imports nothing of ours"),
     only("ports-know-only-domain", "ports", ["domain/"], "a port speaks in domain types"),
     only("ingest-above-ports", "ingest", ["domain/", "ports/"], "ingest/ reaches engines through ports"),

@@ -1,16 +1,16 @@
+import { exponentialDelayMs, sleep } from "../common/waiting.ts";
 import type { Erasure } from "../domain/erasure.ts";
 import { fnv1aFmix32 } from "../domain/shard-hash.ts";
 import { type Clock, microsToMillis } from "../domain/time.ts";
 import { StoreRefusedError } from "../ports/errors.ts";
-import { carryOutErasure, type ErasureStepsDeps, sleep } from "./erasure-steps.ts";
+import { carryOutErasure, type ErasureStepsDeps } from "./erasure-steps.ts";
 
 /** Erasures that a process works at together. Most of their time they wait for the queue. */
 const ERASURES_AT_ONCE = 4;
 /** An idle runner looks for erasures that another process accepted. */
 const IDLE_CHECK_INTERVAL_MS = 30_000;
 /** An erasure that failed is tried again after this, doubled with each failure in a row. */
-const RETRY_DELAY_MS_MIN = 500;
-const RETRY_DELAY_MS_MAX = 30_000;
+const RETRY_DELAY = { minMs: 500, maxMs: 30_000 };
 /** So long after the last word of a process that died others take over its erasures. */
 const LEASE_MS_DEFAULT = 30_000;
 /** A claim is renewed so often in its time: two renewals may fail. */
@@ -91,7 +91,7 @@ export function startErasureRunner(deps: ErasureRunnerDeps): ErasureRunner {
   function noteFailure(erasure: Erasure, error: unknown): void {
     const { id, userId } = erasure;
     const failed = failuresOf(erasure) + 1;
-    const retryDelayMs = retryDelay(failed);
+    const retryDelayMs = exponentialDelayMs(failed, RETRY_DELAY);
     retryLater(erasure, failed, retryDelayMs);
     const reason = error instanceof Error ? error.message : String(error);
     logger.warn(
@@ -144,7 +144,7 @@ export function startErasureRunner(deps: ErasureRunnerDeps): ErasureRunner {
         trials = new Map([...trials].filter(([id]) => ids.has(id)));
         delayMs = startDue();
       } catch (error) {
-        delayMs = retryDelay(++failedLooks);
+        delayMs = exponentialDelayMs(++failedLooks, RETRY_DELAY);
         const reason = error instanceof Error ? error.message : String(error);
         logger.warn({ reason, retryDelayMs: delayMs }, "open erasures cannot be looked for now; tried again");
       }
@@ -176,9 +176,4 @@ export function startErasureRunner(deps: ErasureRunnerDeps): ErasureRunner {
 export function claimDelayMs(holder: string, leaseMs: number): number {
   const ofHolder = fnv1aFmix32(holder) / 2 ** 32;
   return (leaseMs / RENEWALS_PER_LEASE) * (0.5 + ofHolder);
-}
-
-/** @param failed how often in a row. */
-function retryDelay(failed: number): number {
-  return Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** Math.min(failed - 1, 30));
 }

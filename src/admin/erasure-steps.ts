@@ -1,4 +1,5 @@
-import { setTimeout as sleepUnaborted, setImmediate as turn } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
+import { sleep } from "../common/waiting.ts";
 import { carriedOutThroughUs, type Erasure, erasureReach, isWithin } from "../domain/erasure.ts";
 import { microsToMillis, type WallClock } from "../domain/time.ts";
 import type { ImpressionQueue } from "../ports/impression-queue.ts";
@@ -88,9 +89,4 @@ export async function carryOutErasure(
       await turn();
     } while (before !== null);
   }
-}
-
-/** Resolves after the delay, or when the signal aborts. */
-export async function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
-  await sleepUnaborted(delayMs, undefined, { signal }).catch(() => undefined);
 }

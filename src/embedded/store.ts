@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { chunksOf } from "../common/chunks.ts";
 import { erasureReach } from "../domain/erasure.ts";
 import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { CLOCK_TOLERANCE_MS, RETENTION_MS_MAX } from "../domain/limits.ts";
@@ -181,9 +182,7 @@ function createEmbeddedStore(
     async seenAmong(userId, postIds, rule, signal) {
       const sinceMs = Math.max(rule.sinceMs, expiredThroughMs() + 1);
       const seen = new Set<string>();
-      const perRead = candidatesPerRead(rule);
-      for (let start = 0; start < postIds.length; start += perRead) {
-        const candidates = postIds.slice(start, start + perRead);
+      for (const candidates of chunksOf(postIds, candidatesPerRead(rule))) {
         const found = await readInTurn(
           "seenAmong",
           () => membership(userId, candidates, { ...rule, sinceMs }),

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { within } from "../common/waiting.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue, OutgoingMessage } from "../ports/impression-queue.ts";
 
@@ -30,15 +31,11 @@ export function createPublisher(deps: {
 
   return async (message) => {
     const deadline = { isOver: false };
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      deadline.isOver = true;
-      late.reject(new QueueUnavailableError(`the queue did not confirm within ${deps.timeoutMs} ms`));
-    }, deps.timeoutMs);
     try {
-      await Promise.race([attempts(message, deadline), late.promise]);
+      await within(deps.timeoutMs, attempts(message, deadline), () => {
+        throw new QueueUnavailableError(`the queue did not confirm within ${deps.timeoutMs} ms`);
+      });
     } finally {
-      clearTimeout(timer);
       deadline.isOver = true;
     }
   };

@@ -11,6 +11,7 @@ import {
   type NatsConnection,
   type TlsOptions,
 } from "nats";
+import { within } from "../common/waiting.ts";
 import type { Clock } from "../domain/time.ts";
 import { EngineStartError, QueueUnavailableError } from "../ports/errors.ts";
 import type { Log } from "../telemetry/logger.ts";
@@ -144,10 +145,11 @@ export async function openConnection(options: ConnectOptions): Promise<Connectio
         lost("NATS: closed");
         // What the flush waits for may never come: the server may hang.
         if (connected)
-          await Promise.race([
+          await within(
+            timeout,
             nats.flush().catch(() => undefined),
-            sleep(timeout, undefined, { ref: false }),
-          ]);
+            () => undefined,
+          );
         await nats.close();
       })();
       return closing;

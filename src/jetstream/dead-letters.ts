@@ -1,4 +1,5 @@
 import { headers, type StoredMsg } from "nats";
+import { chunksOf } from "../common/chunks.ts";
 import type { DeadLetter } from "../domain/dead-letter.ts";
 import type {
   DeadLetterFilter,
@@ -177,7 +178,7 @@ export function createDeadLetters(
   return {
     async add(letters) {
       const added: number[] = [];
-      for (const group of groupsOf(firstOfEachId(letters), REQUESTS_MAX)) {
+      for (const group of chunksOf(firstOfEachId(letters), REQUESTS_MAX)) {
         // Published in order over one connection, so stored in order.
         const outcomes = await Promise.allSettled(group.map((letter) => publish(letter, letter.id)));
         for (const outcome of outcomes) {
@@ -242,12 +243,6 @@ function firstOfEachId(letters: readonly DeadLetter[]): DeadLetter[] {
 
 function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, index) => from + index);
-}
-
-function groupsOf<Item>(items: readonly Item[], size: number): (readonly Item[])[] {
-  const groups: (readonly Item[])[] = [];
-  for (let start = 0; start < items.length; start += size) groups.push(items.slice(start, start + size));
-  return groups;
 }
 
 /** The results in the order of the items; asks no more once one has failed. */

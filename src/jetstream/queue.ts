@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "nats";
+import { within } from "../common/waiting.ts";
 import { parseInstant } from "../domain/instant.ts";
 import { QueueUnavailableError } from "../ports/errors.ts";
 import type { ImpressionQueue, QueueStats } from "../ports/impression-queue.ts";
@@ -235,7 +236,7 @@ export function createJetStreamQueue(
     close() {
       closing ??= (async () => {
         closed.abort();
-        await Promise.race([Promise.all(lingering), sleep(CLOSE_WAIT_MS_MAX, undefined, { ref: false })]);
+        await within(CLOSE_WAIT_MS_MAX, Promise.all(lingering), () => undefined);
         await connection.close();
       })();
       return closing;

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Gauge, type Registry } from "prom-client";
+import { within } from "../common/waiting.ts";
 import type { Health, ImpressionQueue, QueueStats } from "../ports/impression-queue.ts";
 
 /** What is not known by then is left out: Prometheus itself gives up after 10 s. */
@@ -42,13 +42,19 @@ export function watchEngine(
   },
   answerMsMax: number = ANSWER_MS_MAX,
 ): void {
-  const within = <Answer>(asked: Promise<Answer>) => answerWithin(answerMsMax, asked);
+  /** Null where it fails or takes too long. */
+  const answerOf = <Answer>(asked: Promise<Answer>) =>
+    within(
+      answerMsMax,
+      asked.catch(() => null),
+      () => null,
+    );
   const upOf = async (port: { health(): Promise<Health> }) =>
-    (await within(port.health()))?.healthy === true ? 1 : 0;
+    (await answerOf(port.health()))?.healthy === true ? 1 : 0;
   let stats: Promise<QueueStats | null> | null = null;
   /** The gauges of one scrape are collected side by side, and share one answer. */
   function statsOfScrape(): Promise<QueueStats | null> {
-    stats ??= within(queue.stats()).finally(() => {
+    stats ??= answerOf(queue.stats()).finally(() => {
       stats = null;
     });
     return stats;
@@ -60,7 +66,7 @@ export function watchEngine(
     });
   }
   askedGauge(registers, "impressions_dead_letters", "Dead letters that wait for a person.", () =>
-    within(queue.deadLetters.count()),
+    answerOf(queue.deadLetters.count()),
   );
   askedGauge(registers, "impressions_queue_up", "Whether the queue answers: 1 or 0.", () => upOf(queue));
   askedGauge(registers, "impressions_store_up", "Whether the store answers: 1 or 0.", () => upOf(store));
@@ -78,15 +84,4 @@ function askedGauge(registers: Registry[], name: string, help: string, ask: () =
       else this.set(value);
     },
   });
-}
-
-/** The answer; null where it fails or takes too long. */
-async function answerWithin<Answer>(timeoutMs: number, asked: Promise<Answer>): Promise<Answer | null> {
-  const answered = new AbortController();
-  const silence = sleep(timeoutMs, null, { signal: answered.signal }).catch(() => null);
-  try {
-    return await Promise.race([asked.catch(() => null), silence]);
-  } finally {
-    answered.abort();
-  }
 }

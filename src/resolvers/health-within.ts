@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { within } from "../common/waiting.ts";
 import type { Health } from "../ports/impression-queue.ts";
 
 /** Who asks how the service is wants to know now: a store or a queue that takes longer is not well. */
@@ -9,14 +9,8 @@ export async function healthWithin(
   port: { health(): Promise<Health> },
   timeoutMs: number = HEALTH_TIMEOUT_MS,
 ): Promise<Health> {
-  const answered = new AbortController();
-  const silence = sleep(timeoutMs, undefined, { signal: answered.signal }).then(
-    (): Health => ({ healthy: false, reason: `no answer within ${timeoutMs} ms` }),
-    (): Health => ({ healthy: false, reason: "not asked any more" }),
-  );
-  try {
-    return await Promise.race([port.health(), silence]);
-  } finally {
-    answered.abort();
-  }
+  return within(timeoutMs, port.health(), () => ({
+    healthy: false,
+    reason: `no answer within ${timeoutMs} ms`,
+  }));
 }

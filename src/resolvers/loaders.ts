@@ -1,11 +1,12 @@
 import DataLoader from "dataloader";
+import { chunksOf } from "../common/chunks.ts";
+import { createInFlightLimit } from "../common/in-flight-limit.ts";
 import type { Erasure } from "../domain/erasure.ts";
 import { CANDIDATES_MAX } from "../domain/limits.ts";
 import type { PostViewerRow, SeenPostRow, SeenRule, WalkPage, WalkRequest } from "../domain/walk.ts";
 import type { Health } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import { healthWithin } from "./health-within.ts";
-import { limitConcurrency } from "./limit-concurrency.ts";
 
 /** Store reads of one request that run at once; the others wait, so that one large query leaves room for the rest. */
 const STORE_READS_AT_ONCE_MAX = 16;
@@ -40,13 +41,13 @@ export interface Loaders {
 }
 
 export function createLoaders(store: ImpressionStore, signal: AbortSignal): Loaders {
-  const limit = limitConcurrency(STORE_READS_AT_ONCE_MAX);
+  const limit = createInFlightLimit(STORE_READS_AT_ONCE_MAX);
   const aborted = rejectionOn(signal);
   let health: Promise<Health> | undefined;
   let unfinished: Promise<Erasure[]> | undefined;
 
   function read<Value>(ask: () => Promise<Value>): Promise<Value> {
-    return limit(() => {
+    return limit.run(() => {
       signal.throwIfAborted();
       return Promise.race([ask(), aborted]);
     });
@@ -79,11 +80,10 @@ export function createLoaders(store: ImpressionStore, signal: AbortSignal): Load
       others.length === 0
         ? first.candidates.postIds
         : [...new Set(group.flatMap(({ candidates }) => candidates.postIds))];
-    const pieces = Array.from({ length: Math.ceil(postIds.length / CANDIDATES_MAX) }, (_, index) =>
-      postIds.slice(index * CANDIDATES_MAX, (index + 1) * CANDIDATES_MAX),
-    );
     const seen = await Promise.all(
-      pieces.map((piece) => read(() => store.seenAmong(userId, piece, rule, signal))),
+      chunksOf(postIds, CANDIDATES_MAX).map((some) =>
+        read(() => store.seenAmong(userId, some, rule, signal)),
+      ),
     );
     return new Set(seen.flatMap((some) => [...some]));
   }

@@ -1,12 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "cassandra-driver";
+import { exponentialDelayMs, sleep } from "../common/waiting.ts";
 import { EngineStartError, StoreUnavailableError } from "../ports/errors.ts";
 import type { Log } from "../telemetry/logger.ts";
 import { configurationProblem, messageOf, unreachable } from "./errors.ts";
 import { clientOptions, type ScyllaSettings } from "./settings.ts";
 
-const RETRY_DELAY_MS_MIN = 500;
-const RETRY_DELAY_MS_MAX = 10_000;
+const RETRY_DELAY = { minMs: 500, maxMs: 10_000 };
 
 /**
  * Where a connection stands. The driver comes back by itself from whatever happens after it was connected once; before
@@ -55,18 +54,19 @@ export async function openConnection(options: ConnectOptions): Promise<Connectio
 
   /** Keeps trying until it is connected. @throws EngineStartError, if `refuse` says that it is for now. */
   async function keepTrying(refuse: boolean): Promise<void> {
-    let delayMs = RETRY_DELAY_MS_MIN;
-    while (!stopped.aborted) {
-      await sleep(delayMs, undefined, { signal: stopped }).catch(() => undefined);
+    for (let failures = 1; !stopped.aborted; failures++) {
+      await sleep(exponentialDelayMs(failures, RETRY_DELAY), stopped);
       if (stopped.aborted) return;
-      delayMs = Math.min(delayMs * 2, RETRY_DELAY_MS_MAX);
       try {
         await tryOnce();
         log.info({}, "connected to the database");
         return;
       } catch (error) {
         if (refuse && error instanceof EngineStartError) throw error;
-        log.warn({ retryDelayMs: delayMs }, `waiting for the database: ${messageOf(error)}`);
+        log.warn(
+          { retryDelayMs: exponentialDelayMs(failures + 1, RETRY_DELAY) },
+          `waiting for the database: ${messageOf(error)}`,
+        );
       }
     }
   }

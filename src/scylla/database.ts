@@ -1,10 +1,10 @@
 import { types } from "cassandra-driver";
+import { createInFlightLimit } from "../common/in-flight-limit.ts";
 import type { Clock } from "../domain/time.ts";
 import { StoreUnavailableError } from "../ports/errors.ts";
 import type { OnStatement } from "../ports/impression-store.ts";
 import type { Connection } from "./connection.ts";
 import { toStoreError } from "./errors.ts";
-import { createInFlightLimit } from "./in-flight.ts";
 import { type ReadName, STATEMENTS, type StatementName, type WriteName } from "./statements.ts";
 import type { BatchRow } from "./writes/batches.ts";
 import { replicasIn } from "./writes/replicas.ts";
@@ -40,6 +40,9 @@ export interface Database extends Reads {
   close(): Promise<void>;
 }
 
+/** Requests that may wait for a slot; more than that means that the database is far behind what is asked of it. */
+const WAITING_MAX = 10_000;
+
 export const READ_CONSISTENCIES = ["LOCAL_ONE", "LOCAL_QUORUM"] as const;
 export type ReadConsistency = (typeof READ_CONSISTENCIES)[number];
 
@@ -61,7 +64,10 @@ export function createDatabase(
 ): Database {
   const { onStatement = () => undefined } = options;
   const { monotonicMs } = options.clock;
-  const limit = createInFlightLimit(options.inFlightMax);
+  const limit = createInFlightLimit(options.inFlightMax, {
+    max: WAITING_MAX,
+    tooMany: () => new StoreUnavailableError(`more than ${WAITING_MAX} requests wait for the database`),
+  });
   const queryConsistency = CONSISTENCY[options.readConsistency];
   let closing: Promise<void> | null = null;
 

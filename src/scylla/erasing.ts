@@ -1,3 +1,4 @@
+import { chunksOf } from "../common/chunks.ts";
 import { erasureReach, isWithin } from "../domain/erasure.ts";
 import type { WallClock } from "../domain/time.ts";
 import type { Database } from "./database.ts";
@@ -168,10 +169,4 @@ function historyTraceOf(row: Parameters<typeof textOf>[0]): Trace {
 
 function traceKey({ postId, viewedAtMs }: Trace): string {
   return `${viewedAtMs} ${postId}`;
-}
-
-function chunksOf<Item>(items: readonly Item[], size: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  );
 }

@@ -1,4 +1,5 @@
 import type { types } from "cassandra-driver";
+import { chunksOf } from "../common/chunks.ts";
 import { VIEWS_COUNT_MAX } from "../domain/limits.ts";
 import type { Window } from "../domain/time.ts";
 import type { SeenPostRow, SeenRule } from "../domain/walk.ts";
@@ -99,10 +100,7 @@ export function createMembership(database: Reads): Membership {
     question: Question,
     resultOf: (id: string, newest: types.Row, rows: readonly types.Row[]) => Result,
   ): Promise<Result[]> {
-    const { idsPerQuery } = question;
-    const chunks = Array.from({ length: Math.ceil(ids.length / idsPerQuery) }, (_, index) =>
-      ids.slice(index * idsPerQuery, (index + 1) * idsPerQuery),
-    );
+    const chunks = chunksOf(ids, question.idsPerQuery);
     const found = await Promise.all(chunks.map((chunk) => rowsOfChunk(chunk, question)));
     return found.flat().flatMap(([id, rows]) => {
       const [newest] = rows;

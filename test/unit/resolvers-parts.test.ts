@@ -1,35 +1,12 @@
 import { parse } from "graphql";
 import { describe, expect, test } from "vitest";
 import { createCandidates } from "../../src/resolvers/candidates.ts";
-import { limitConcurrency } from "../../src/resolvers/limit-concurrency.ts";
 import { createDocumentStore } from "../../src/server/document-store.ts";
 import {
   DOCUMENT_CHARACTERS_MAX,
   DOCUMENTS_MAX,
   STORED_DOCUMENT_CHARACTERS_MAX,
 } from "../../src/server/limits.ts";
-
-describe("limitConcurrency", () => {
-  test("runs so many at once, the others in order, and goes on after a failure", async () => {
-    const limit = limitConcurrency(2);
-    const started: number[] = [];
-    const gates = Array.from({ length: 5 }, () => Promise.withResolvers<number>());
-    const results = gates.map((gate, index) =>
-      limit(() => {
-        started.push(index);
-        return gate.promise;
-      }).catch(() => "failed"),
-    );
-    expect(started).toEqual([0, 1]);
-    gates[1]?.reject(new Error("no"));
-    await results[1];
-    expect(started).toEqual([0, 1, 2]);
-    for (const [index, gate] of gates.entries()) gate.resolve(index);
-    expect(await Promise.all(results)).toEqual([0, "failed", 2, 3, 4]);
-    expect(started).toEqual([0, 1, 2, 3, 4]);
-    expect(await limit(async () => "idle again")).toBe("idle again");
-  });
-});
 
 describe("candidates of one request", () => {
   test("equal lists are one list, however they came", () => {

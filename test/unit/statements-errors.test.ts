@@ -2,7 +2,6 @@ import { errors, types } from "cassandra-driver";
 import { describe, expect, it } from "vitest";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import { isMissingTable, toStoreError } from "../../src/scylla/errors.ts";
-import { createInFlightLimit } from "../../src/scylla/in-flight.ts";
 
 const { responseErrorCodes } = types;
 const response = (code: number, message: string) => new errors.ResponseError(code, message);
@@ -82,88 +81,5 @@ describe("what the driver throws", () => {
     expect(isMissingTable(response(invalid, "unconfigured table schema_migrations"))).toBe(true);
     expect(isMissingTable(response(invalid, "Undefined column name checksum"))).toBe(false);
     expect(isMissingTable(new Error("table x does not exist"))).toBe(false);
-  });
-});
-
-describe("requests in flight", () => {
-  it("are bounded, served in order, and waited for", async () => {
-    const limit = createInFlightLimit(2);
-    const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
-    const begun: number[] = [];
-    const runs = gates.map((gate, index) =>
-      limit.run(async () => {
-        begun.push(index);
-        await gate.promise;
-        if (index === 1) throw new Error("failed");
-      }),
-    );
-    const settled = Promise.allSettled(runs);
-    expect(begun).toEqual([0, 1]);
-    gates[1]?.resolve();
-    await expect(runs[1]).rejects.toThrow("failed");
-    expect(begun).toEqual([0, 1, 2]);
-    let idle = false;
-    const waiting = limit.idle().then(() => {
-      idle = true;
-    });
-    for (const gate of gates.slice(1)) gate.resolve();
-    await Promise.allSettled(runs.slice(1));
-    expect(idle).toBe(false);
-    gates[0]?.resolve();
-    await waiting;
-    await settled;
-    expect(begun).toEqual([0, 1, 2, 3, 4]);
-    await limit.idle();
-  });
-
-  it("refuse to wait in a line without end", async () => {
-    const limit = createInFlightLimit(1);
-    const gate = Promise.withResolvers<void>();
-    const waiting = Array.from({ length: 10_001 }, () => limit.run(() => gate.promise));
-    await expect(limit.run(() => gate.promise)).rejects.toThrow(StoreUnavailableError);
-    gate.resolve();
-    await Promise.all(waiting);
-  });
-});
-
-describe("requests in flight with a signal", () => {
-  const reason = new Error("over");
-
-  it("are not begun once it is aborted, and their place in the line is free", async () => {
-    const limit = createInFlightLimit(1);
-    const gate = Promise.withResolvers<void>();
-    const running = limit.run(() => gate.promise);
-    const controller = new AbortController();
-    const begun: string[] = [];
-    const given = limit.run(async () => void begun.push("given up"), controller.signal);
-    const other = limit.run(async () => void begun.push("other"));
-    // The rest of the line: with the one that is given up it is full.
-    const line = Array.from({ length: 9_998 }, () => limit.run(async () => undefined));
-    await expect(limit.run(async () => undefined)).rejects.toThrow(StoreUnavailableError);
-    controller.abort(reason);
-    await expect(given).rejects.toBe(reason);
-    line.push(limit.run(async () => undefined));
-    await expect(limit.run(async () => undefined, controller.signal)).rejects.toBe(reason);
-    gate.resolve();
-    await Promise.all([running, other, ...line]);
-    expect(begun).toEqual(["other"]);
-    await limit.idle();
-  });
-
-  it("keep their slot until what was sent is over", async () => {
-    const limit = createInFlightLimit(1);
-    const gate = Promise.withResolvers<void>();
-    const controller = new AbortController();
-    const sent = limit.run(() => gate.promise, controller.signal);
-    let hasBegun = false;
-    const next = limit.run(async () => {
-      hasBegun = true;
-    });
-    controller.abort(reason);
-    await Promise.resolve();
-    expect(hasBegun).toBe(false);
-    gate.resolve();
-    await Promise.all([sent, next]);
-    expect(hasBegun).toBe(true);
   });
 });
