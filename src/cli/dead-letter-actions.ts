@@ -13,7 +13,7 @@ import {
 import type { AdminApi, CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 import { EXIT, runInterruptible, say } from "./interruptible.ts";
-import { formatCount } from "./transfer-progress.ts";
+import { formatCount } from "./progress.ts";
 import { startWorkProgress } from "./work-progress.ts";
 
 /** Letters that one request handles: small enough that the bar moves and a request ends well within its timeout. */

@@ -6,8 +6,9 @@ import { untilDrained } from "../transfer/until-drained.ts";
 import type { CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 import { EXIT, say } from "./interruptible.ts";
+import { formatCount } from "./progress.ts";
 import { withEngine } from "./transfer-command.ts";
-import { formatCount, linesPerSecond, startTransferProgress } from "./transfer-progress.ts";
+import { linesPerSecond, startTransferProgress } from "./transfer-progress.ts";
 
 const STDOUT = "-";
 

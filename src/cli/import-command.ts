@@ -24,11 +24,12 @@ import { CommandError } from "./failure.ts";
 import { CHECKPOINT_SUFFIX, type ImportFlags, REJECTS_SUFFIX } from "./import-flags.ts";
 import { type ReportedRejects, resumable, sayInterrupted, summarize } from "./import-report.ts";
 import { EXIT, say } from "./interruptible.ts";
+import { formatCount } from "./progress.ts";
 import { type TransferEngine, withEngine } from "./transfer-command.ts";
-import { formatCount, startTransferProgress } from "./transfer-progress.ts";
+import { startTransferProgress } from "./transfer-progress.ts";
 
 const STDIN = "-";
-const START: ImportProgress = { offset: 0, line: 0, tally: NO_LINES, rejectsBytes: 0 };
+const START: ImportProgress = { offset: 0, line: 0, counters: NO_LINES, rejectsBytes: 0 };
 
 /** What `impressions import` does. Gives its exit code. */
 export async function importCommand(
@@ -204,7 +205,7 @@ async function runImport(
   parts: ImportParts,
 ): Promise<number> {
   const startedAtMs = clock.monotonicMs();
-  const bar = startTransferProgress(process.stderr, clock, input.totalBytes, start.tally.lines);
+  const bar = startTransferProgress(process.stderr, clock, input.totalBytes, start.counters.lines);
   let reached = start;
   let outcome: ImportOutcome;
   try {
@@ -217,7 +218,7 @@ async function runImport(
       signal,
       onProgress(progress) {
         reached = progress;
-        bar.update({ bytes: input.bytesRead(), lines: progress.tally.lines });
+        bar.update({ bytes: input.bytesRead(), lines: progress.counters.lines });
       },
     });
     if (outcome.isComplete) {
@@ -239,5 +240,5 @@ async function runImport(
   if (!outcome.isComplete) return sayInterrupted(outcome.progress, input, flags);
   const elapsedMs = clock.monotonicMs() - startedAtMs;
   summarize(outcome.progress, start, elapsedMs, parts, flags);
-  return rejectedLines(outcome.progress.tally) > 0 ? EXIT.withRejects : EXIT.done;
+  return rejectedLines(outcome.progress.counters) > 0 ? EXIT.withRejects : EXIT.done;
 }

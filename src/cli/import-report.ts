@@ -6,28 +6,29 @@ import { REJECTS_SHOWN_MAX, type RejectedLine, type Rejects } from "../transfer/
 import { CommandError } from "./failure.ts";
 import type { ImportFlags } from "./import-flags.ts";
 import { EXIT, say } from "./interruptible.ts";
-import { formatCount, linesPerSecond } from "./transfer-progress.ts";
+import { formatCount } from "./progress.ts";
+import { linesPerSecond } from "./transfer-progress.ts";
 
 /** Rejects that may have kept a few lines to be shown. */
 export type ReportedRejects = Rejects & { readonly shown?: readonly RejectedLine[] };
 
 /** Says what became of all lines. */
 export function summarize(
-  { tally }: ImportProgress,
+  { counters }: ImportProgress,
   start: ImportProgress,
   elapsedMs: number,
   parts: { readonly rejects: ReportedRejects; readonly rejectsPath: string | null },
   flags: ImportFlags,
 ): void {
-  const rejected = rejectedLines(tally);
-  const speed = linesPerSecond(tally.lines - start.tally.lines, elapsedMs);
-  say(`${formatCount(tally.lines)} lines in ${(elapsedMs / 1_000).toFixed(1)} s (${speed})`);
-  say(`  ${flags.dryRun === true ? "valid   " : "accepted"}  ${formatCount(tally.accepted)}`);
-  if (tally.old > 0)
-    say(`  too old   ${formatCount(tally.old)}  (older than the retention: nothing to store)`);
+  const rejected = rejectedLines(counters);
+  const speed = linesPerSecond(counters.lines - start.counters.lines, elapsedMs);
+  say(`${formatCount(counters.lines)} lines in ${(elapsedMs / 1_000).toFixed(1)} s (${speed})`);
+  say(`  ${flags.dryRun === true ? "valid   " : "accepted"}  ${formatCount(counters.accepted)}`);
+  if (counters.old > 0)
+    say(`  too old   ${formatCount(counters.old)}  (older than the retention: nothing to store)`);
   if (rejected === 0) return;
   say(`  rejected  ${formatCount(rejected)}`);
-  for (const [reason, count] of Object.entries(tally.rejected))
+  for (const [reason, count] of Object.entries(counters.rejected))
     say(`    ${reason.padEnd(20)}  ${formatCount(count)}`);
   if (parts.rejectsPath !== null) say(`Rejected lines, with reasons: ${parts.rejectsPath}`);
   for (const { line, rejection } of parts.rejects.shown ?? []) {

@@ -1,13 +1,7 @@
-import { clearLine, cursorTo } from "node:readline";
-import { Presets, SingleBar } from "cli-progress";
 import type { Clock } from "../domain/time.ts";
+import { formatCount, startProgress } from "./progress.ts";
 
-/** Where no terminal redraws a bar: a line this often. */
-const LINE_INTERVAL_MS = 10_000;
-/** A bar is redrawn at most so often. */
-const REDRAWS_PER_SECOND = 5;
-
-/** Shows how far a transfer is: a bar on a terminal, now and then a line in a log. */
+/** How far a transfer is. */
 export interface TransferProgress {
   /** @param bytes of the total; ignored where there is none. */
   update(state: { readonly bytes: number; readonly lines: number }): void;
@@ -29,76 +23,24 @@ export function startTransferProgress(
   linesBefore: number,
 ): TransferProgress {
   const startedAtMs = clock.monotonicMs();
-  const rate = (lines: number) => linesPerSecond(lines - linesBefore, clock.monotonicMs() - startedAtMs);
-  return stream.isTTY ? bar(stream, totalBytes, rate) : logLines(stream, clock, totalBytes, rate);
-}
-
-function bar(
-  stream: NodeJS.WriteStream,
-  totalBytes: number | null,
-  rate: (lines: number) => string,
-): TransferProgress {
-  const known = "{bar} {percentage}%  {lines} lines  {rate}  ETA {eta_formatted}  {phase}";
-  const single = new SingleBar(
-    {
-      stream,
-      format: totalBytes === null ? "{lines} lines  {rate}  {phase}" : known,
-      fps: REDRAWS_PER_SECOND,
-      hideCursor: false,
-      // The command stops it; its own signal handlers would come between.
-      gracefulExit: false,
-      clearOnComplete: true,
+  const progress = startProgress(stream, clock, {
+    total: totalBytes,
+    format: {
+      withTotal: "{bar} {percentage}%  {lines} lines  {rate}  ETA {eta_formatted}  {phase}",
+      withoutTotal: "{lines} lines  {rate}  {phase}",
     },
-    Presets.shades_classic,
-  );
-  // A total of 0 draws an empty bar at 0 %.
-  const total = Math.max(totalBytes ?? 0, 1);
-  single.start(total, 0, { lines: "0", rate: "", phase: "" });
-  let bytesShown = 0;
+    values: { lines: "0", rate: "", phase: "" },
+  });
   return {
-    update({ bytes, lines }) {
-      bytesShown = Math.min(bytes, total);
-      single.update(bytesShown, { lines: formatCount(lines), rate: rate(lines), phase: "" });
-    },
-    phase(text) {
-      single.update(bytesShown, { phase: text });
-    },
-    stop() {
-      if (!single.isActive) return;
-      single.stop();
-      clearLine(stream, 0);
-      cursorTo(stream, 0);
-    },
-  };
-}
-
-function logLines(
-  stream: NodeJS.WriteStream,
-  clock: Clock,
-  totalBytes: number | null,
-  rate: (lines: number) => string,
-): TransferProgress {
-  let saidAtMs = clock.monotonicMs();
-  function say(text: () => string): void {
-    if (clock.monotonicMs() - saidAtMs < LINE_INTERVAL_MS) return;
-    saidAtMs = clock.monotonicMs();
-    stream.write(`${text()}\n`);
-  }
-  return {
-    update({ bytes, lines }) {
+    update({ bytes, lines: count }) {
+      const lines = formatCount(count);
+      const rate = linesPerSecond(count - linesBefore, clock.monotonicMs() - startedAtMs);
       const share = totalBytes === null ? "" : ` (${Math.floor((100 * bytes) / Math.max(totalBytes, 1))} %)`;
-      say(() => `${formatCount(lines)} lines${share}, ${rate(lines)}`);
+      progress.update(bytes, { lines, rate, phase: "" }, () => `${lines} lines${share}, ${rate}`);
     },
-    phase(text) {
-      say(() => text);
-    },
-    stop() {},
+    phase: (text) => progress.say({ phase: text }, () => text),
+    stop: progress.stop,
   };
-}
-
-/** `1,234,567` */
-export function formatCount(count: number): string {
-  return count.toLocaleString("en-US");
 }
 
 /** `52,000 lines/s` */

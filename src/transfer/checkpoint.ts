@@ -10,7 +10,7 @@ const CHECKPOINT_VERSION = 2;
 
 /** How far an import is: every line up to here is durable in the queue, counted as old, or written as rejected. */
 export interface ImportProgress extends LinePosition {
-  readonly tally: ImportCounters;
+  readonly counters: ImportCounters;
   /** The rejects file's length at this place. */
   readonly rejectsBytes: number;
 }
@@ -32,6 +32,7 @@ export interface Checkpoint {
 }
 
 const count = z.int().nonnegative();
+/** The counters are called `tally` in the file. */
 const checkpointFile = z.object({
   importCheckpoint: z.literal(CHECKPOINT_VERSION),
   file: z.object({ bytes: count, headSha256: z.string() }),
@@ -50,10 +51,9 @@ const checkpointFile = z.object({
 
 /** Replaces the checkpoint; it is durable when this resolves. */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  await replaceFile(
-    path,
-    `${JSON.stringify({ importCheckpoint: CHECKPOINT_VERSION, ...checkpoint }, null, 2)}\n`,
-  );
+  const { counters: tally, ...progress } = checkpoint.progress;
+  const file = { importCheckpoint: CHECKPOINT_VERSION, ...checkpoint, progress: { ...progress, tally } };
+  await replaceFile(path, `${JSON.stringify(file, null, 2)}\n`);
 }
 
 /**
@@ -74,8 +74,9 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint | null> {
       `${path} is not a checkpoint of this version; move it away, or name another --checkpoint`,
     );
   }
-  const { importCheckpoint: _, ...checkpoint } = parsed.data;
-  return checkpoint;
+  const { importCheckpoint: _, progress, ...checkpoint } = parsed.data;
+  const { tally: counters, ...reached } = progress;
+  return { ...checkpoint, progress: { ...reached, counters } };
 }
 
 /** The import is complete. */

@@ -13,6 +13,6 @@ export interface ImportCounters {
 export const NO_LINES: ImportCounters = { lines: 0, accepted: 0, old: 0, rejected: {} };
 
 /** How many lines were rejected, whatever the reason. */
-export function rejectedLines(tally: ImportCounters): number {
-  return Object.values(tally.rejected).reduce((sum, count) => sum + count, 0);
+export function rejectedLines(counters: ImportCounters): number {
+  return Object.values(counters.rejected).reduce((sum, count) => sum + count, 0);
 }

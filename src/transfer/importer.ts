@@ -56,7 +56,7 @@ interface Batch {
 /**
  * Imports lines: decodes, judges, sends in batches, several at once, and saves how far everything is durable.
  *
- * Batches are settled in the order in which they were read, so that "everything up to here" is simply the end of the
+ * Batches are completed in the order in which they were read, so that "everything up to here" is simply the end of the
  * oldest one; a slow batch holds the later ones back, which costs less than keeping account of every line.
  *
  * @throws BadLineError with `strict`, after the lines before the bad one are durable and saved.
@@ -68,7 +68,7 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
   const giveUp = new AbortController();
   const signal = AbortSignal.any([options.signal, giveUp.signal]);
   const batches: Batch[] = [];
-  const counts = { ...options.start.tally, rejected: { ...options.start.tally.rejected } };
+  const counts = { ...options.start.counters, rejected: { ...options.start.counters.rejected } };
   /** Everything up to here is durable. */
   let durable = options.start;
   let saved = options.start;
@@ -109,8 +109,8 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
     batchBytes = 0;
     const submissions = builder.take();
     const rejectsBytes = await rejects.flush();
-    const tally = { ...counts, rejected: { ...counts.rejected } };
-    const end: ImportProgress = { ...readTo, tally, rejectsBytes };
+    const counters = { ...counts, rejected: { ...counts.rejected } };
+    const end: ImportProgress = { ...readTo, counters, rejectsBytes };
     if (submissions.length > 0) await options.room(signal);
     // Never rejects: a batch may fail before it is waited for.
     const sent = options.send(submissions, signal).then(
@@ -118,10 +118,10 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
       (error: unknown) => ({ error }),
     );
     batches.push({ sent, end });
-    if (batches.length >= BATCHES_IN_FLIGHT_MAX) await settleOldest();
+    if (batches.length >= BATCHES_IN_FLIGHT_MAX) await completeOldest();
   }
 
-  async function settleOldest(): Promise<void> {
+  async function completeOldest(): Promise<void> {
     const batch = batches[0];
     if (batch === undefined) return;
     const failure = await batch.sent;
@@ -131,7 +131,7 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
     durable = batch.end;
     options.onProgress(durable);
     const isDue =
-      durable.tally.lines - saved.tally.lines >= SAVE_LINES_MAX ||
+      durable.counters.lines - saved.counters.lines >= SAVE_LINES_MAX ||
       options.clock.monotonicMs() - savedAtMs >= SAVE_INTERVAL_MS;
     if (isDue) await save();
   }
@@ -166,20 +166,20 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
   }
 
   /** Waits for what is on its way, up to the first batch that fails. */
-  async function settleAll(): Promise<void> {
-    while (batches.length > 0) await settleOldest();
+  async function completeAll(): Promise<void> {
+    while (batches.length > 0) await completeOldest();
   }
 
   try {
     const isComplete = await readAll();
     if (isComplete) await launch();
-    await settleAll();
+    await completeAll();
     await save();
     return { isComplete, progress: durable };
   } catch (error) {
     const wasStopped = options.signal.aborted;
     if (error instanceof BadLineError) await launch().catch(() => undefined);
-    await settleAll().catch(() => undefined);
+    await completeAll().catch(() => undefined);
     giveUp.abort();
     await Promise.all(batches.map((batch) => batch.sent));
     await save();

@@ -21,7 +21,7 @@ const checkpoint: Checkpoint = {
   progress: {
     offset: 1_000,
     line: 12,
-    tally: { lines: 11, accepted: 8, old: 1, rejected: { INVALID_FIELD: 2 } },
+    counters: { lines: 11, accepted: 8, old: 1, rejected: { INVALID_FIELD: 2 } },
     rejectsBytes: 300,
   },
 };

@@ -19,7 +19,7 @@ import { createSubmissionSender } from "../../src/transfer/submission-sender.ts"
 const RETENTION_MS = 90 * DAY_MS;
 const NOW_MS = Date.parse("2026-11-22T12:00:00Z");
 const clock = { ...systemClock, nowMs: () => NOW_MS };
-const START: ImportProgress = { offset: 0, line: 0, tally: NO_LINES, rejectsBytes: 0 };
+const START: ImportProgress = { offset: 0, line: 0, counters: NO_LINES, rejectsBytes: 0 };
 const FRESH = "2026-11-22T10:00:00Z";
 
 const newBuilder = (takesLostCharacters = false) =>
@@ -73,7 +73,10 @@ describe("ids that lost their characters on the way here", () => {
       lineOf({ postId: id, receivedAt: "2026-11-22T10:00:01Z" }),
       lineOf({ postId: "p2" }),
     ]);
-    expect((await outcome).progress.tally).toMatchObject({ accepted: 1, rejected: { LOST_CHARACTERS: 2 } });
+    expect((await outcome).progress.counters).toMatchObject({
+      accepted: 1,
+      rejected: { LOST_CHARACTERS: 2 },
+    });
     expect(sent.flatMap(({ impressions }) => impressions.map(({ postId }) => postId))).toEqual(["p2"]);
   });
 
@@ -94,7 +97,7 @@ describe("ids that lost their characters on the way here", () => {
   test("are taken where somebody says that they are whole", async () => {
     const lines = LOST.map((userId) => lineOf({ userId }));
     const { outcome } = importing(lines, { builder: newBuilder(true) });
-    expect((await outcome).progress.tally).toMatchObject({ accepted: LOST.length, rejected: {} });
+    expect((await outcome).progress.counters).toMatchObject({ accepted: LOST.length, rejected: {} });
   });
 
   test("are told from others, from lines that are wrong anyway, and from views that are too old", async () => {
@@ -103,7 +106,7 @@ describe("ids that lost their characters on the way here", () => {
       lineOf({ postId: "??", position: -1 }),
       lineOf({ postId: "??", viewedAt: "2020-01-01T00:00:00Z" }),
     ]);
-    expect((await outcome).progress.tally).toMatchObject({
+    expect((await outcome).progress.counters).toMatchObject({
       accepted: WHOLE.length - 1,
       old: 1,
       rejected: { INVALID_POST_ID: 1, INVALID_FIELD: 1 },
@@ -161,7 +164,7 @@ describe("submissions", () => {
       odd,
       ...linesOf(2, (position) => ({ position, receivedAt: given })),
     ]);
-    expect((await outcome).progress.tally.accepted).toBe(5);
+    expect((await outcome).progress.counters.accepted).toBe(5);
     const givenUs = Date.parse("2026-11-22T10:00:01Z") * 1_000 + 1;
     expect(
       sent.map(({ receivedAtUs, impressions }) => [receivedAtUs, impressions.map((i) => i.position)]),
@@ -195,7 +198,7 @@ describe("submissions", () => {
       dwellMs: 86_400_000,
     }));
     const { progress } = await importing(lines, { send: sender.send, room: sender.room }).outcome;
-    expect(progress.tally.accepted).toBe(1_000);
+    expect(progress.counters.accepted).toBe(1_000);
     expect(impressionsIn(messages)).toBe(1_000);
   });
 });
@@ -208,7 +211,7 @@ describe("verdicts", () => {
       lineOf({}),
     ]);
     const { progress } = await outcome;
-    expect(progress.tally).toEqual({ lines: 3, accepted: 1, old: 2, rejected: {} });
+    expect(progress.counters).toEqual({ lines: 3, accepted: 1, old: 2, rejected: {} });
     expect(sent).toHaveLength(1);
   });
 
@@ -227,7 +230,7 @@ describe("verdicts", () => {
     ];
     const { sent, outcome } = importing(lines);
     const { progress } = await outcome;
-    expect(progress.tally).toEqual({
+    expect(progress.counters).toEqual({
       lines: 10,
       accepted: 2,
       old: 0,
@@ -257,7 +260,7 @@ describe("verdicts", () => {
     await expect(outcome).rejects.toThrow(BadLineError);
     await expect(outcome).rejects.toThrow("line 2: UNKNOWN_FIELD");
     expect(sent.flatMap(({ impressions }) => impressions.map(({ postId }) => postId))).toEqual(["a"]);
-    expect(saved.at(-1)).toMatchObject({ line: 1, tally: { accepted: 1 } });
+    expect(saved.at(-1)).toMatchObject({ line: 1, counters: { accepted: 1 } });
   });
 
   test("a file that is something else is refused, not rejected line by line", async () => {
@@ -280,7 +283,11 @@ describe("progress", () => {
     });
     await expect(outcome).rejects.toThrow("the queue took nothing");
     const endOfSecondBatch = Buffer.byteLength(`${lines.slice(0, 2_000).join("\n")}\n`);
-    expect(saved.at(-1)).toMatchObject({ offset: endOfSecondBatch, line: 2_000, tally: { accepted: 2_000 } });
+    expect(saved.at(-1)).toMatchObject({
+      offset: endOfSecondBatch,
+      line: 2_000,
+      counters: { accepted: 2_000 },
+    });
   });
 
   test("goes on where it was, counts and all", async () => {
@@ -288,13 +295,13 @@ describe("progress", () => {
     const half: ImportProgress = {
       offset: Buffer.byteLength(`${lines.slice(0, 1_500).join("\n")}\n`),
       line: 1_500,
-      tally: { lines: 1_500, accepted: 1_350, old: 0, rejected: { UNKNOWN_FIELD: 150 } },
+      counters: { lines: 1_500, accepted: 1_350, old: 0, rejected: { UNKNOWN_FIELD: 150 } },
       rejectsBytes: 0,
     };
     const { outcome } = importing(lines.slice(1_500), { start: half });
     expect((await outcome).progress).toMatchObject({
       line: 3_000,
-      tally: { lines: 3_000, accepted: 2_700, rejected: { UNKNOWN_FIELD: 300 } },
+      counters: { lines: 3_000, accepted: 2_700, rejected: { UNKNOWN_FIELD: 300 } },
     });
   });
 
