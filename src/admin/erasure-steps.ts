@@ -6,7 +6,7 @@ import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
-/** How often a waiting erasure looks whether the queue has settled what was received before it. */
+/** How often a waiting erasure looks whether the queue has acked what was received before it. */
 const QUEUE_CHECK_INTERVAL_MS = 250;
 const DEAD_LETTERS_PER_PAGE = 200;
 
@@ -41,7 +41,7 @@ export async function carryOutErasure(
   // behind: a mark taken earlier would miss it.
   const enqueuedAtMs = microsToMillis(throughUs) + enqueuedWithinMs;
   await sleep(Math.max(0, enqueuedAtMs - clock.nowMs()), stopping);
-  if (!(await hasSettledAll())) return;
+  if (!(await untilAllAcked())) return;
 
   // Another process may have worked on the same erasure record before.
   if ((await store.findErasure(id))?.status === "DONE") return;
@@ -54,7 +54,7 @@ export async function carryOutErasure(
   );
   const rowsDeleted = largest(erased.rowsDeleted);
   // A replay that ran at the same time may have made dead letters anew.
-  if (!(await hasSettledAll())) return;
+  if (!(await untilAllAcked())) return;
   await removeDeadLetters();
   await queue.scrub();
   await store.saveErasure({ ...erasure, status: "DONE", rowsDeleted, finishedAtMs: clock.nowMs() });
@@ -63,11 +63,11 @@ export async function carryOutErasure(
   await store.scrub().catch((error: unknown) => logger.warn({ err: error, erasure: id }, SCRUB_FAILED));
   logger.info({ erasure: id, userId, rowsDeleted }, "a user was erased");
 
-  /** Waits until everything that is in the queue now is settled. @returns false where the runner was stopped first. */
-  async function hasSettledAll(): Promise<boolean> {
+  /** Waits until everything that is in the queue now is acked. @returns false where the runner was stopped first. */
+  async function untilAllAcked(): Promise<boolean> {
     const mark = await queue.newestSequence();
     while (!stopping.aborted) {
-      if (await queue.hasSettledThrough(mark)) return true;
+      if (await queue.isAckedThrough(mark)) return true;
       await sleep(QUEUE_CHECK_INTERVAL_MS, stopping);
     }
     return false;

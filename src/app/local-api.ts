@@ -22,7 +22,7 @@ export async function openLocalApi(config: Config, logger: Logger, clock: Clock)
 }
 
 /**
- * The same, with the erasures running in it. The embedded engine's queue is settled here too, since no other process
+ * The same, with the erasures running in it. The embedded engine's queue is worked off here, too, since no other process
  * can; a cluster's has workers of its own.
  */
 export async function openLocalEraser(config: Config, logger: Logger, clock: Clock): Promise<LocalApi> {

@@ -27,7 +27,7 @@ import { startEngineWorkers, startErasures } from "./start-workers.ts";
 
 /**
  * Starts the parts of a role in one process: engine, workers and erasures, API. Stopping goes the other way: /readyz
- * says so, the API finishes its requests, what they enqueued is made durable, the workers settle what they hold, the engine closes.
+ * says so, the API finishes its requests, what they enqueued is made durable, the workers end what is in flight, the engine closes.
  *
  * @throws EngineStartError, or the listen error; whatever was started by then is stopped again.
  */

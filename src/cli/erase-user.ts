@@ -140,7 +140,7 @@ async function untilFinished(
 }
 
 const WHAT_HAPPENS = {
-  WAITING_FOR_QUEUE: "waiting until what was queued before is settled",
+  WAITING_FOR_QUEUE: "waiting until what was queued before is acked",
   DELETING: "deleting",
 } as const;
 

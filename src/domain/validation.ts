@@ -101,7 +101,7 @@ export function judge(
   return { kind: "valid", view };
 }
 
-/** Whether a view's time is over by now: it is settled and counted, neither stored nor dead-lettered. */
+/** Whether a view's time is over by now: it is acked and counted, neither stored nor dead-lettered. */
 export function isExpired(view: View, nowMs: number, retentionMs: number): boolean {
   return view.viewedAtMs <= nowMs - retentionMs;
 }

@@ -113,7 +113,7 @@ export function scrub(database: DatabaseSync, contentBytesMax: number): boolean 
 
 /**
  * Opens a connection for reads beside an opened writer and builds on both; where that fails both are closed, and the
- * thread has let go of the file when this rejects.
+ * thread has closed the file when this rejects.
  */
 export async function withReader<Built>(
   writer: { close(): Promise<void> },

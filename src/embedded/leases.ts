@@ -19,7 +19,7 @@ export interface Leases {
   /** Ends the lease and delays the next delivery, if this delivery still has it. */
   nak(held: HeldDelivery, dueMs: number): void;
   /** Forgets a leased message: it is acked. A nacked one is forgotten at its reservation. */
-  settle(sequence: number): void;
+  complete(sequence: number): void;
   /** The oldest nacked message whose delay is over; it stays until `takeNacked`. Null where there is none. */
   peekNacked(nowMs: number): QueuedMessage | null;
   /** Reserves the message that `peekNacked` showed. */
@@ -122,7 +122,7 @@ export function createLeases(): Leases {
       delayed.push({ sequence: entry.sequence, bytes: entry.bytes, dueMs });
     },
 
-    settle(sequence) {
+    complete(sequence) {
       held.delete(sequence);
     },
 

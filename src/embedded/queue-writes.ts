@@ -6,8 +6,8 @@ import type { DatabaseSync } from "node:sqlite";
  */
 export type QueueWrites = {
   readonly publish: (input: PublishInput) => PublishOutcome;
-  readonly settle: (input: { readonly sequences: readonly number[] }) => void;
-  /** Counts one more delivery of each. @returns the counts by place in the input; null where it is settled already. */
+  readonly ack: (input: { readonly sequences: readonly number[] }) => void;
+  /** Counts one more delivery of each. @returns the counts by place in the input; null where it is acked already. */
   readonly deliver: (input: { readonly sequences: readonly number[] }) => readonly (number | null)[];
   readonly addDeadLetters: (input: AddDeadLettersInput) => "added" | "full";
   /** Replaces the message's attempt record; an empty list deletes it. */
@@ -91,7 +91,7 @@ export function createQueueWrites(database: DatabaseSync): QueueWrites {
       return "stored";
     },
 
-    settle({ sequences }) {
+    ack({ sequences }) {
       for (const sequence of sequences) remove.run(sequence);
     },
 

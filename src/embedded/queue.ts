@@ -21,10 +21,10 @@ const DUPLICATE_WINDOW_MS = 2 * 60_000;
 const READ_SLICE_BYTES = 512 * 1_024;
 const SWEEP_INTERVAL_MS = 10_000;
 /** No dead letter was added by then. */
-const NO_LETTERS_MS = 0;
+const NO_DEAD_LETTERS_MS = 0;
 /** Rows of each kind that one sweeping transaction deletes. */
 const SWEEP_ROWS = 500;
-/** Rows that a settled or counted delivery changes, for the writer's transactions. */
+/** Rows that an acked or counted delivery changes, for the writer's transactions. */
 const DELIVERY_BYTES = 100;
 
 export interface EmbeddedQueueOptions {
@@ -40,7 +40,7 @@ export interface EmbeddedQueueOptions {
   readonly clock: Clock;
   /** One for all reads of the process. */
   readonly readTurns: ReadTurns;
-  /** The writer's thread died: nothing can be published or settled in this process any more. */
+  /** The writer's thread died: nothing can be published or acked in this process any more. */
   readonly onFatal?: (reason: string) => void;
   /** See DamageGuard. */
   readonly onDamage?: ((reason: string) => void) | undefined;
@@ -52,7 +52,7 @@ export interface EmbeddedQueue extends ImpressionQueue {
 }
 
 /**
- * The queue in one SQLite file. Messages stay in the table until they are settled; who has which of them is in memory
+ * The queue in one SQLite file. Messages stay in the table until they are acked; which worker has which of them is in memory
  * (leases, reservations).
  *
  * @param options.file a file that `prepareDatabase` has brought up to date.
@@ -119,7 +119,7 @@ function createEmbeddedQueue(
         const row = count === null ? undefined : read(() => content.get(sequence));
         if (count === null || row === undefined) {
           // Settled meanwhile, by a worker whose lease had run out.
-          leases.settle(sequence);
+          leases.complete(sequence);
           continue;
         }
         deliveries.push({
@@ -150,7 +150,7 @@ function createEmbeddedQueue(
   }
 
   const expiryClock = createExpiryClock(clock);
-  const lettersOverThroughMs = () => expiryClock.nowMs() - options.deadLetterDays * DAY_MS;
+  const deadLettersExpiredThroughMs = () => expiryClock.nowMs() - options.deadLetterDays * DAY_MS;
 
   async function sweep(deadLettersThroughMs: number): Promise<void> {
     const idsForgottenThroughMs = clock.nowMs() - DUPLICATE_WINDOW_MS;
@@ -169,7 +169,7 @@ function createEmbeddedQueue(
     days: options.deadLetterDays,
   });
   const sweeper = startSweeper(
-    () => sweep(expiryClock.isSettled() ? lettersOverThroughMs() : NO_LETTERS_MS),
+    () => sweep(expiryClock.isSettled() ? deadLettersExpiredThroughMs() : NO_DEAD_LETTERS_MS),
     SWEEP_INTERVAL_MS,
   );
 
@@ -188,7 +188,7 @@ function createEmbeddedQueue(
         await writer.run("noteAttempts", { sequence, workers }, weightOf([sequence]));
       },
     },
-    sweep: () => sweep(lettersOverThroughMs()),
+    sweep: () => sweep(deadLettersExpiredThroughMs()),
 
     async publish({ id, body }) {
       assertOpen();
@@ -231,8 +231,8 @@ function createEmbeddedQueue(
       assertOpen();
       if (deliveries.length === 0) return;
       const sequences = deliveries.map(({ sequence }) => sequence);
-      await writer.run("settle", { sequences }, weightOf(sequences));
-      for (const sequence of sequences) leases.settle(sequence);
+      await writer.run("ack", { sequences }, weightOf(sequences));
+      for (const sequence of sequences) leases.complete(sequence);
       wakeUp.all();
     },
 
@@ -258,7 +258,7 @@ function createEmbeddedQueue(
       return read(() => Number(newest.get()?.seq ?? 0));
     },
 
-    async hasSettledThrough(sequence) {
+    async isAckedThrough(sequence) {
       return read(() => {
         const row = oldest.get();
         return row === undefined || Number(row.sequence) > sequence;

@@ -4,7 +4,7 @@ import type { Connection } from "./connection.ts";
 import type { Arrival } from "./pull.ts";
 
 /**
- * How a message is settled: by publishing one of these words to the subject that came with it
+ * How a message is acked or nacked: by publishing one of these words to the subject that came with it
  * (https://docs.nats.io/reference/reference-protocols/nats_api_reference#acknowledging-messages).
  */
 const ACK = "+ACK";

@@ -185,7 +185,7 @@ export function createJetStreamQueue(
       }
     },
 
-    ack: (settled) => telling(settled, deliveries.ack),
+    ack: (acked) => telling(acked, deliveries.ack),
     nak: (nacked, delayMs) => telling(nacked, (held) => deliveries.nak(held, delayMs)),
     extend: (held) => telling(held, deliveries.extend),
 
@@ -199,9 +199,9 @@ export function createJetStreamQueue(
       return state.last_seq < Math.max(1, config.first_seq) ? 0 : state.last_seq;
     },
 
-    async hasSettledThrough(sequence) {
+    async isAckedThrough(sequence) {
       const { state } = await streamInfo();
-      // A work queue deletes what is settled, so that its first message is the oldest unsettled one, whatever gaps
+      // A work queue deletes what is acked, so that its first message is the oldest unacked one, whatever gaps
       // are above it.
       return state.messages === 0 || state.first_seq > sequence;
     },

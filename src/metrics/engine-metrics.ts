@@ -8,7 +8,7 @@ const ANSWER_MS_MAX = 2_000;
 type Gauges = Readonly<Record<string, readonly [help: string, value: (stats: QueueStats) => number]>>;
 
 const QUEUE_GAUGES: Gauges = {
-  impressions_queue_messages: ["Messages in the queue that are not settled.", ({ pending }) => pending],
+  impressions_queue_messages: ["Messages in the queue that are not acked.", ({ pending }) => pending],
   impressions_queue_in_flight_messages: [
     "Messages of the queue that a worker holds, or that wait for their next try.",
     ({ inFlight }) => inFlight,
@@ -19,7 +19,7 @@ const QUEUE_GAUGES: Gauges = {
     ({ limitBytes }) => limitBytes,
   ],
   impressions_queue_oldest_message_age_seconds: [
-    "Age of the oldest message that is not settled; 0 where there is none.",
+    "Age of the oldest message that is not acked; 0 where there is none.",
     ({ oldestPendingSeconds }) => oldestPendingSeconds,
   ],
   impressions_queue_delivering: [

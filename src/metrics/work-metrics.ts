@@ -18,15 +18,15 @@ export interface WorkMetrics {
 const COUNTERS = {
   stored: [
     "impressions_stored_total",
-    "Impressions that are stored and settled, those that were sent again included.",
+    "Impressions that are stored and acked, those that were sent again included.",
   ],
   expired: [
     "impressions_expired_total",
-    "Impressions whose retention ended while they waited in the queue: settled, and not stored.",
+    "Impressions whose retention ended while they waited in the queue: acked, and not stored.",
   ],
   deadLettersOmitted: [
     "impressions_dead_letters_omitted_total",
-    "Impressions settled as dead letters and only counted: their user has many letters already.",
+    "Impressions acked as dead letters and only counted: their user has many dead letters already.",
   ],
   deadLettersFailed: [
     "impressions_dead_letter_failures_total",
@@ -41,7 +41,7 @@ const COUNTERS = {
     "impressions_worker_redeliveries_total",
     "Messages delivered to the workers that had been delivered before.",
   ],
-  acknowledged: ["impressions_worker_acknowledged_messages_total", "Messages that are settled for good."],
+  acknowledged: ["impressions_worker_acknowledged_messages_total", "Messages that are acked."],
   nacked: ["impressions_worker_nacked_messages_total", "Messages nacked, to be tried again."],
   isolatedAttempts: [
     "impressions_worker_isolated_attempts_total",
@@ -96,7 +96,7 @@ export function createWorkMetrics(registers: Registry[]): WorkMetrics {
         counter(name, `Deprecated: ${COUNTERS[count][0]}.`, () => workers.counts()[count]);
       new Counter({
         name: "impressions_dead_lettered_total",
-        help: "Impressions settled as dead letters, by reason; a message that could not be read counts as one.",
+        help: "Impressions acked as dead letters, by reason; a message that could not be read counts as one.",
         labelNames: ["reason"],
         registers,
         collect() {

@@ -3,7 +3,7 @@
  * worker from one that was only delivered often.
  *
  * Promises, held by test/contract/queue: a list is durable once `write` resolves, and stays until it is replaced, its
- * message is settled, or a week has passed. It may be forgotten earlier (a bucket that is full drops the oldest): the
+ * message is acked, or a week has passed. It may be forgotten earlier (a bucket that is full drops the oldest): the
  * message then gets another attempt, and nothing is lost.
  */
 export interface Attempts {

@@ -21,7 +21,7 @@ export interface ImpressionQueue {
   /**
    * Stores a message and resolves once it is durable. Publishing the same id again within the duplicate window
    * (2 minutes) stores nothing and resolves all the same. So it does over a restart of the caller. Over a restart of the
-   * engine's own server it does so only while the message is unsettled: the id of a settled one may be forgotten, and the
+   * engine's own server it does so only while the message is unacked: the id of a acked one may be forgotten, and the
    * message is then stored once more. Publishers must be able to bear that; storing a view twice changes nothing.
    *
    * @throws QueueFullError the byte limit is reached; nothing is stored.
@@ -55,10 +55,10 @@ export interface ImpressionQueue {
   /** Sequence of the newest stored message; 0 where there never was one. */
   newestSequence(): Promise<number>;
 
-  /** Whether every message up to and including this sequence is settled. */
-  hasSettledThrough(sequence: number): Promise<boolean>;
+  /** Whether every message up to and including this sequence is acked. */
+  isAckedThrough(sequence: number): Promise<boolean>;
 
-  /** As ImpressionStore.scrub, for messages that are settled and dead letters that were removed. @throws QueueUnavailableError */
+  /** As ImpressionStore.scrub, for messages that are acked and dead letters that were removed. @throws QueueUnavailableError */
   scrub(): Promise<void>;
 
   stats(): Promise<QueueStats>;
@@ -97,11 +97,11 @@ export interface Delivery {
 }
 
 export interface QueueStats {
-  /** Messages stored and not yet settled, those in flight included. */
+  /** Messages stored and not yet acked, those in flight included. */
   readonly pending: number;
   /** Messages that a worker holds now. */
   readonly inFlight: number;
-  /** Age of the oldest unsettled message; 0 where there is none. */
+  /** Age of the oldest unacked message; 0 where there is none. */
   readonly oldestPendingSeconds: number;
   readonly bytes: number;
   readonly limitBytes: number;

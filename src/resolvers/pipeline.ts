@@ -89,7 +89,7 @@ export class PipelineResolver {
     };
   }
 
-  @FieldResolver(() => Int, { description: "Messages stored in the queue and not yet settled" })
+  @FieldResolver(() => Int, { description: "Messages stored in the queue and not yet acked" })
   async pending(@Root() { stats }: PipelineParts): Promise<number> {
     return (await stats()).pending;
   }
@@ -99,7 +99,9 @@ export class PipelineResolver {
     return (await stats()).inFlight;
   }
 
-  @FieldResolver(() => Float, { description: "Age of the oldest unsettled message; 0 where there is none" })
+  @FieldResolver(() => Float, {
+    description: "Age of the oldest message that is not acked; 0 where there is none",
+  })
   async oldestPendingSeconds(@Root() { stats }: PipelineParts): Promise<number> {
     return (await stats()).oldestPendingSeconds;
   }

@@ -8,7 +8,7 @@ import { instantMsOf, readDetails, textOf, timestampOf } from "./rows.ts";
 import { CLUSTERING_IDS_MAX, PARTITIONS_PER_QUERY_MAX, type ReadName } from "./statements.ts";
 
 /**
- * Rows of one answer: those of one id that count, so that each answer settles one, and room for one of each of the others.
+ * Rows of one answer: those of one id that count, so that each answer decides one, and room for one of each of the others.
  * Most users have seen what they are asked about a few times, and one answer holds it all.
  */
 const ROWS_PER_QUERY = VIEWS_COUNT_MAX + CLUSTERING_IDS_MAX;

@@ -72,11 +72,11 @@ class Run {
     } catch (error) {
       if (!waits) throw error;
       // What the fields before it promised may be rejected, too.
-      return settled(members).finally(() => {
+      return allResolved(members).finally(() => {
         throw error;
       });
     }
-    return waits ? settled(members) : members;
+    return waits ? allResolved(members) : members;
   }
 
   private member(field: CompiledField, source: unknown, parent: Path | undefined): unknown {
@@ -210,7 +210,7 @@ function keysOf(path: Path): (string | number)[] {
 }
 
 /** The same members, once all that was promised is there. */
-function settled(members: Members): Promise<Members> {
+function allResolved(members: Members): Promise<Members> {
   return Promise.all(Object.values(members)).then((values) => {
     const all: Members = {};
     for (const [index, name] of Object.keys(members).entries()) all[name] = values[index];

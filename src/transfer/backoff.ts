@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../domain/time.ts";
 
-/** How long a queue that takes nothing, or workers that settle nothing, are waited for before a transfer gives up. */
+/** How long a queue that takes nothing, or workers that ack nothing, are waited for before a transfer gives up. */
 export const STALL_MS_MAX = 10 * 60_000;
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 5_000;

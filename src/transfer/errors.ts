@@ -6,7 +6,7 @@ export class TransferError extends Error {
   override readonly name: string = "TransferError";
 }
 
-/** The queue took nothing for `QUEUE_STALL_MS_MAX`, or the workers settled nothing. */
+/** The queue took nothing for `QUEUE_STALL_MS_MAX`, or the workers acked nothing. */
 export class TransferStalledError extends TransferError {
   override readonly name = "TransferStalledError";
 }

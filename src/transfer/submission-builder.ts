@@ -12,7 +12,7 @@ import type { LineRecord, LineRejection } from "./line-codec.ts";
  */
 const SUBMISSION_LINE_BYTES_MAX = 128 * 1024;
 
-export type LineVerdict =
+export type AddedLine =
   | { readonly kind: "accepted" }
   /** Its time is over: there is nothing to store. */
   | { readonly kind: "old" }
@@ -21,7 +21,7 @@ export type LineVerdict =
 /** Judges lines and gathers what is valid into submissions. */
 export interface SubmissionBuilder {
   /** @param lineBytes about how long the line is. */
-  add(record: LineRecord, lineBytes: number): LineVerdict;
+  add(record: LineRecord, lineBytes: number): AddedLine;
   /** The submissions since the last call, in the order of their lines. */
   take(): Submission[];
 }
@@ -82,7 +82,7 @@ export function createSubmissionBuilder(deps: {
           : { kind: "rejected", rejection };
       }
       const { view } = judgement;
-      // Fresh when it was received, over by now: the workers would only settle it.
+      // Fresh when it was received, over by now: the workers would only ack it.
       if (isExpired(view, nowMs, deps.retentionMs)) return { kind: "old" };
       const lost = deps.takesLostCharacters ? null : lostCharacters(view);
       if (lost !== null) return rejected("LOST_CHARACTERS", lost);
@@ -112,7 +112,7 @@ export function createSubmissionBuilder(deps: {
   };
 }
 
-function rejected(reason: LineRejection["reason"], detail: string): LineVerdict {
+function rejected(reason: LineRejection["reason"], detail: string): AddedLine {
   return { kind: "rejected", rejection: { reason, detail } };
 }
 

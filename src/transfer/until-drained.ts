@@ -8,14 +8,14 @@ import { TransferStalledError } from "./errors.ts";
 const POLL_MS_MAX = 500;
 
 /**
- * Resolves once the workers have settled everything that was in the queue when this was called: from then on it can
+ * Resolves once the workers have acked everything that was in the queue when this was called: from then on it can
  * be read from the store (or stands among the dead letters).
  *
  * @param options.onWaiting told how many messages wait, whenever the queue was asked.
- * @throws TransferStalledError nothing was settled for a long time.
+ * @throws TransferStalledError nothing was acked for a long time.
  */
 export async function untilDrained(options: {
-  readonly queue: Pick<ImpressionQueue, "newestSequence" | "hasSettledThrough" | "stats">;
+  readonly queue: Pick<ImpressionQueue, "newestSequence" | "isAckedThrough" | "stats">;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onWaiting?: (pending: number) => void;
@@ -29,7 +29,7 @@ export async function untilDrained(options: {
   for (;;) {
     try {
       newest ??= await queue.newestSequence();
-      if (await queue.hasSettledThrough(newest)) return;
+      if (await queue.isAckedThrough(newest)) return;
       const { pending } = await queue.stats();
       if (pending < fewest) watch.progressed();
       fewest = Math.min(fewest, pending);

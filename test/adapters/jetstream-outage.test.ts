@@ -131,7 +131,7 @@ describe("a server that is gone", () => {
       queue.extend(held),
       queue.stats(),
       queue.newestSequence(),
-      queue.hasSettledThrough(1),
+      queue.isAckedThrough(1),
       queue.deadLetters.add([letterOf({})]),
       queue.deadLetters.count(),
     ];

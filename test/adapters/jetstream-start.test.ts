@@ -206,11 +206,11 @@ describe("the topology", () => {
     });
     const { queue, close } = await openJetStreamQueue(options);
     expect(await queue.newestSequence()).toBe(0);
-    expect(await queue.hasSettledThrough(0)).toBe(true);
+    expect(await queue.isAckedThrough(0)).toBe(true);
     await queue.publish({ id: "1", body: "a" });
     expect(await queue.newestSequence()).toBe(1);
-    expect(await queue.hasSettledThrough(0)).toBe(true);
-    expect(await queue.hasSettledThrough(1)).toBe(false);
+    expect(await queue.isAckedThrough(0)).toBe(true);
+    expect(await queue.isAckedThrough(1)).toBe(false);
     expect(await queue.stats()).toMatchObject({ pending: 1, limitBytes: options.queueMaxBytes });
     await close();
   });

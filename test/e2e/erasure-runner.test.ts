@@ -71,9 +71,9 @@ describe("the runner of erasures", () => {
     let looks = 0;
     run({
       queue: {
-        hasSettledThrough(sequence) {
+        isAckedThrough(sequence) {
           looks++;
-          return queue.hasSettledThrough(sequence);
+          return queue.isAckedThrough(sequence);
         },
       },
     });

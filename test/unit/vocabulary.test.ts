@@ -50,6 +50,8 @@ const REPLACED: readonly Replaced[] = [
     example: "a partition in trouble",
   },
   { words: /\bFailureVerdict\b|\bGIVE_BACK\b/, term: "retry decision, NAK", example: "GIVE_BACK: later" },
+  { words: /\bhasSettled\w*|\bleases\.settle\b/, term: "ack", example: "await queue.hasSettledThrough(1)" },
+  { words: /\bLineVerdict\b/, term: "added line", example: "LineVerdict" },
   { words: /\bsettlement\b/i, term: "ack tracker; until drained", example: "the settlement learns" },
   {
     words: /\b(?:is|are|was|were) given back\b|\bgive[sn]?Back\b|\bgivenBack\b/,

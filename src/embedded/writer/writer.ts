@@ -129,7 +129,7 @@ export async function openWriter<Writes extends Operations>(
     else thread.unref();
   }
 
-  function settle(outcomes: readonly Outcome[]): void {
+  function complete(outcomes: readonly Outcome[]): void {
     const batch = inFlight.shift() ?? [];
     for (const outcome of outcomes) if (!outcome.done && outcome.damaged) guard.damaged(outcome.reason);
     const damage = guard.reason();
@@ -157,7 +157,7 @@ export async function openWriter<Writes extends Operations>(
   }
 
   thread.on("message", (message: FromThread) => {
-    if (message.kind === "outcomes") settle(message.outcomes);
+    if (message.kind === "outcomes") complete(message.outcomes);
   });
   thread.on("error", (error) => end(`the writer's thread died: ${error.message}`));
   thread.on("exit", () => end(phase.name === "closing" ? "closed" : "the writer's thread ended"));
@@ -240,7 +240,7 @@ function batchLength(waiting: readonly WaitingJob[]): number {
   return length;
 }
 
-/** Waits for the thread's first word. A thread that cannot open its file has let go of it when this rejects. */
+/** Waits for the thread's first word. A thread that cannot open its file has closed it when this rejects. */
 function ready(thread: Worker, file: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let reason = "the writer's thread ended";

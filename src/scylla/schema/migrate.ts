@@ -64,9 +64,12 @@ export async function migrateScylla(options: MigrateOptions): Promise<MigrationS
   const { settings, clock, logger, dryRun = false } = options;
   const migrations = readMigrations(options.directory);
   const values = migrationValues(options.retentionDays);
-  const patient = { ...settings, requestTimeoutMs: Math.max(settings.requestTimeoutMs, DDL_TIMEOUT_MS) };
+  const withTimeForDdl = {
+    ...settings,
+    requestTimeoutMs: Math.max(settings.requestTimeoutMs, DDL_TIMEOUT_MS),
+  };
   const use = <Result>(keyspace: string | null, run: (client: Client) => Promise<Result>) =>
-    withClient(patient, keyspace, logger, run);
+    withClient(withTimeForDdl, keyspace, logger, run);
   try {
     const exists = await use(null, (client) => keyspaceExists(client, settings.keyspace));
     if (!exists && options.createKeyspace === undefined) throw missingKeyspace(settings);

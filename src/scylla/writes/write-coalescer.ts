@@ -26,7 +26,7 @@ export interface WriteCoalescer {
 
 interface Member {
   readonly rows: readonly BatchRow[];
-  readonly settled: PromiseWithResolvers<void>;
+  readonly written: PromiseWithResolvers<void>;
 }
 
 /**
@@ -60,21 +60,21 @@ export function createWriteCoalescer(
   async function sendTogether(request: readonly Member[]): Promise<void> {
     try {
       await send(request.flatMap(({ rows }) => rows));
-      for (const { settled } of request) settled.resolve();
+      for (const { written } of request) written.resolve();
     } catch (error) {
       // One of the rows is refused for what it is: separate requests show which.
       if (request.length > 1 && error instanceof StoreRefusedError)
         for (const member of request) void sendTogether([member]);
-      else for (const { settled } of request) settled.reject(error);
+      else for (const { written } of request) written.reject(error);
     }
   }
 
   return {
     write(rows) {
-      const settled = Promise.withResolvers<void>();
-      members.push({ rows, settled });
+      const written = Promise.withResolvers<void>();
+      members.push({ rows, written });
       flushing ??= setImmediate(flush);
-      return settled.promise;
+      return written.promise;
     },
     flush,
   };

@@ -71,7 +71,7 @@ export function lifecycle(contract: QueueContract): void {
       pull: (queue) => queue.pull(pullOf()),
       identity: (queue) => queue.identity(),
       newestSequence: (queue) => queue.newestSequence(),
-      hasSettledThrough: (queue) => queue.hasSettledThrough(0),
+      isAckedThrough: (queue) => queue.isAckedThrough(0),
       stats: (queue) => queue.stats(),
       "deadLetters.add": (queue) => queue.deadLetters.add([letterOf({})]),
       "deadLetters.page": (queue) => queue.deadLetters.page({ filter: {}, before: null, limit: 1 }),

@@ -101,23 +101,23 @@ export function settle(contract: QueueContract): void {
     });
   });
 
-  describe("hasSettledThrough", () => {
+  describe("isAckedThrough", () => {
     it("tells whether everything up to a sequence is settled, in whatever order that happens", async () => {
       const { queue } = await openQueue(contract);
-      expect(await queue.hasSettledThrough(0)).toBe(true);
+      expect(await queue.isAckedThrough(0)).toBe(true);
       await publishAll(queue, ["a", "b", "c"]);
       const [a, b, c] = (await pullCount(queue, 3)) as [Delivery, Delivery, Delivery];
-      expect(await queue.hasSettledThrough(a.sequence - 1)).toBe(true);
-      expect(await queue.hasSettledThrough(a.sequence)).toBe(false);
+      expect(await queue.isAckedThrough(a.sequence - 1)).toBe(true);
+      expect(await queue.isAckedThrough(a.sequence)).toBe(false);
       await queue.ack([b]);
-      expect(await queue.hasSettledThrough(b.sequence)).toBe(false);
+      expect(await queue.isAckedThrough(b.sequence)).toBe(false);
       await queue.ack([a]);
-      expect(await queue.hasSettledThrough(b.sequence)).toBe(true);
-      expect(await queue.hasSettledThrough(c.sequence)).toBe(false);
+      expect(await queue.isAckedThrough(b.sequence)).toBe(true);
+      expect(await queue.isAckedThrough(c.sequence)).toBe(false);
       await queue.nak([c], 0);
-      expect(await queue.hasSettledThrough(c.sequence)).toBe(false);
+      expect(await queue.isAckedThrough(c.sequence)).toBe(false);
       await queue.ack(await pullCount(queue, 1));
-      expect(await queue.hasSettledThrough(c.sequence)).toBe(true);
+      expect(await queue.isAckedThrough(c.sequence)).toBe(true);
     });
   });
 }
