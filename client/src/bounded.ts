@@ -13,10 +13,10 @@ export function bounded<Value>(
   return new Promise((resolve, reject) => {
     const cancel = timer(timeoutMs, () => reject(new Unanswered(`no answer within ${timeoutMs} ms`)));
     const ended =
-      <Result>(settle: (result: Result) => void) =>
+      <Result>(passOn: (result: Result) => void) =>
       (result: Result) => {
         cancel();
-        settle(result);
+        passOn(result);
       };
     value.then(ended(resolve), ended(reject));
   });

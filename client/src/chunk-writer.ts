@@ -48,11 +48,11 @@ export function createChunkWriter(deps: {
     failed.clear();
     const wanted = [...dirty, ...pending.keys()];
     drain();
-    if (hanging.size === 0 && wanted.some((chunk) => pending.has(chunk))) return settled(wanted);
+    if (hanging.size === 0 && wanted.some((chunk) => pending.has(chunk))) return untilWritten(wanted);
   }
 
   /** Each write that ends begins those that waited for it, before this looks again. */
-  async function settled(wanted: readonly OutboxChunk[]): Promise<void> {
+  async function untilWritten(wanted: readonly OutboxChunk[]): Promise<void> {
     for (;;) {
       const writes = wanted.flatMap((chunk) => pending.get(chunk) ?? []);
       if (writes.length === 0) return;
@@ -97,10 +97,10 @@ export function createChunkWriter(deps: {
     }
   }
 
-  function end(chunk: OutboxChunk, settle: () => void): void {
+  function end(chunk: OutboxChunk, recordResult: () => void): void {
     chunk.writing = false;
     pending.delete(chunk);
-    settle();
+    recordResult();
     // What it wrote may be older than what is known now.
     if (hanging.delete(chunk)) dirty.add(chunk);
     drain();

@@ -103,7 +103,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   });
 
   function drop(views: readonly WaitingView[], reason: Dropped["reason"]): void {
-    outbox.settle(new Set(views));
+    outbox.remove(new Set(views));
     dropped += views.length;
     const lost = { impressions: views.map(withoutEmpty), reason, total: dropped };
     attempt(() => options.onDropped?.(lost));
@@ -112,7 +112,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   function keepBound(): void {
     const over = outbox.waiting.length - tuning.waitingMax;
     // What is on its way may have arrived; dropping it would save nothing.
-    if (over > 0) drop(outbox.waiting.filter((view) => !sender.isOnItsWay(view)).slice(0, over), "BOUND");
+    if (over > 0) drop(outbox.waiting.filter((view) => !sender.isInFlight(view)).slice(0, over), "BOUND");
   }
 
   const status = (): Status => ({ waiting: outbox.waiting.length, acknowledged, dropped });
@@ -212,7 +212,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     },
     async clear() {
       const forget = told(outbox.clear);
-      sender.giveUp();
+      sender.cancelRequest();
       await told(async () => mark.set(uniqueName()));
       // What an earlier run left may be on its way into memory.
       await Promise.all([forget, started]);

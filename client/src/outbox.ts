@@ -25,7 +25,7 @@ export interface Outbox {
   /** These go after all others, as long as this run lasts. */
   defer(views: readonly WaitingView[]): void;
   /** Forgets these: acknowledged, refused or dropped. */
-  settle(views: ReadonlySet<WaitingView>): void;
+  remove(views: ReadonlySet<WaitingView>): void;
   /** Writes all that is not written; ends, or resolves, when it is. Never fails: `onFailure` is told. */
   save(): MaybePromise<void>;
   /** Takes over what dead instances left. */
@@ -142,7 +142,7 @@ export function createOutbox(deps: {
   }
 
   /** A run that ended while it parted a chunk left some views twice; of these the ones that may have been sent count. */
-  function withoutTwins(found: readonly OutboxChunk[]): WaitingView[] {
+  function withoutDuplicates(found: readonly OutboxChunk[]): WaitingView[] {
     const views: WaitingView[] = [];
     const known = new Set<string>();
     for (const chunk of [...found].sort((a, b) => Number(b.frozen) - Number(a.frozen))) {
@@ -194,7 +194,7 @@ export function createOutbox(deps: {
     defer(views) {
       waiting = [...waiting.filter((view) => !views.includes(view)), ...views];
     },
-    settle(views) {
+    remove(views) {
       waiting = waiting.filter((view) => !views.has(view));
       const touched = new Set<OutboxChunk>();
       for (const { chunk } of views) touched.add(chunk);
@@ -220,7 +220,7 @@ export function createOutbox(deps: {
         return;
       }
       // Before what this run has seen itself.
-      waiting = [...withoutTwins(found.chunks).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
+      waiting = [...withoutDuplicates(found.chunks).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
     },
     suspend() {
       suspended = true;

@@ -10,7 +10,7 @@ const DOCUMENT =
 const SERVER_WAIT_MS_MAX = 3_600_000;
 
 /** What an answer means for the views that were sent. */
-export type Verdict =
+export type SendOutcome =
   /** The server has them. */
   | { readonly kind: "accepted"; readonly receivedAtMs: number; readonly flushAfterMs: number }
   /** Too many at once. */
@@ -83,11 +83,11 @@ function refusedPlace(code: string, message: string, sent: number): number | nul
 }
 
 /** Decides by the code, and where something else answered in the server's place, by the status. `sent`: views in the request. */
-export function verdictOf(
+export function outcomeOf(
   { status, retryAfter, text, redirectedTo }: HttpAnswer,
   sent: number,
   nowMs: number,
-): Verdict {
+): SendOutcome {
   const answer = parse(text);
   const recorded = answer?.data?.recordImpressions;
   const receivedAtMs = Date.parse(recorded?.receivedAt ?? "");

@@ -4,7 +4,7 @@ import type { ImpressionsError, Tuning } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import type { WaitingView } from "./outbox-chunk.ts";
 import type { MaybePromise, Platform } from "./platform.ts";
-import type { Verdict } from "./protocol.ts";
+import type { SendOutcome } from "./protocol.ts";
 import { nextBatch, type Transport } from "./transport.ts";
 
 /**
@@ -27,12 +27,12 @@ export interface Sender {
   sendLast(): void;
   /** The app or the network is back. */
   awake(): void;
-  isOnItsWay(view: WaitingView): boolean;
+  isInFlight(view: WaitingView): boolean;
   /** Nothing is sent until `resume`. What is on its way is given up. */
   pause(): void;
   resume(): void;
   /** Aborts the request on its way: its answer is not wanted any more. */
-  giveUp(): void;
+  cancelRequest(): void;
   /** No timer and no request from now on. */
   stop(): void;
 }
@@ -59,10 +59,10 @@ const UNKNOWN_CLOCK_BATCH_MAX = 1;
 /** A whole cell that gets its network back should not answer in one instant. */
 const AWAKE_SPREAD_MS = 1_000;
 
-type Failure = Extract<Verdict, { kind: "later" | "blocked" }>;
+type Failure = Extract<SendOutcome, { kind: "later" | "blocked" }>;
 
 /** The request on its way. */
-interface Flight {
+interface InFlightRequest {
   views: ReadonlySet<WaitingView>;
   abort(): void;
 }
@@ -71,7 +71,7 @@ export function createSender(deps: SenderDependencies): Sender {
   const { platform, tuning, clock, outbox, transport, report } = deps;
   let phase: "starting" | "running" | "stopped" = "starting";
   let paused = false;
-  let flight: Flight | undefined;
+  let inFlight: InFlightRequest | undefined;
   let cancelTimer: (() => void) | undefined;
   let flushed: (() => void)[] = [];
   /** All that waits is to be sent, whether or not it is long or old enough. */
@@ -83,11 +83,11 @@ export function createSender(deps: SenderDependencies): Sender {
   let listLeft = 0;
   /** When the oldest view began to wait; these are on the monotonic clock. */
   let waitingSinceMs: number | undefined;
-  let serverWishMs = 0;
+  let serverNotBeforeMs = 0;
   let backoffUntilMs = 0;
   let failures = 0;
   /** The last attempt failed. */
-  let refused = false;
+  let lastFailed = false;
   let batchMax = tuning.batchMax;
   /** Halved by BATCH_TOO_LARGE, and never raised again. */
   let batchMaxEver = tuning.batchMax;
@@ -96,7 +96,7 @@ export function createSender(deps: SenderDependencies): Sender {
     cancelTimer?.();
     cancelTimer = undefined;
     if (paused || phase === "stopped") endPass();
-    if (paused || phase !== "running" || flight !== undefined) return;
+    if (paused || phase !== "running" || inFlight !== undefined) return;
     const { length } = outbox.waiting;
     if (length === 0) {
       waitingSinceMs = undefined;
@@ -112,7 +112,7 @@ export function createSender(deps: SenderDependencies): Sender {
     if (length > tuning.sendAbove || nowMs >= waitingSinceMs + tuning.sendAfterMs)
       listLeft = Math.max(listLeft, length);
     const wantedMs = draining || listLeft > 0 ? nowMs : waitingSinceMs + tuning.sendAfterMs;
-    const atMs = Math.max(wantedMs, serverWishMs, backoffUntilMs);
+    const atMs = Math.max(wantedMs, serverNotBeforeMs, backoffUntilMs);
     if (atMs > nowMs) cancelTimer = platform.timer(Math.ceil(atMs - nowMs), step);
     else send();
   }
@@ -131,26 +131,26 @@ export function createSender(deps: SenderDependencies): Sender {
     const controller = new AbortController();
     const fail = (code: string, message: string) => {
       controller.abort();
-      settle([...sending.views], { kind: "later", code, message, waitMs: 0 });
+      complete([...sending.views], { kind: "later", code, message, waitMs: 0 });
     };
     const cancelTimeout = platform.timer(tuning.requestTimeoutMs, () => fail("TIMEOUT", "no answer in time"));
     function abort(): void {
       cancelTimeout();
       controller.abort();
     }
-    const sending: Flight = { views: new Set(), abort };
-    flight = sending;
+    const sending: InFlightRequest = { views: new Set(), abort };
+    inFlight = sending;
     // Given up for its time, or by `stop`: whatever comes of it now is no longer looked at.
-    const over = () => flight !== sending;
+    const isCancelled = () => inFlight !== sending;
     attempt(
       async () => {
-        const verdict = await sendNext(sending, controller.signal, over);
-        if (over()) return;
+        const outcome = await sendNext(sending, controller.signal, isCancelled);
+        if (isCancelled()) return;
         cancelTimeout();
-        if (verdict !== undefined) settle([...sending.views], verdict);
+        if (outcome !== undefined) complete([...sending.views], outcome);
       },
       (error) => {
-        if (over()) return;
+        if (isCancelled()) return;
         cancelTimeout();
         fail("INTERNAL", String(error));
       },
@@ -159,15 +159,15 @@ export function createSender(deps: SenderDependencies): Sender {
 
   /** Undefined: it is over, or there is nothing left to send. */
   async function sendNext(
-    sending: Flight,
+    sending: InFlightRequest,
     signal: AbortSignal,
-    over: () => boolean,
-  ): Promise<Verdict | undefined> {
+    isCancelled: () => boolean,
+  ): Promise<SendOutcome | undefined> {
     const looked = deps.beforeSending();
     if (looked !== undefined) await looked;
-    if (over()) return;
+    if (isCancelled()) return;
     if (outbox.waiting.length === 0) {
-      giveUp();
+      cancelRequest();
       step();
       return;
     }
@@ -178,16 +178,16 @@ export function createSender(deps: SenderDependencies): Sender {
     sending.views = new Set(chosen);
     const saving = outbox.save();
     if (saving !== undefined) await saving;
-    if (over()) return;
+    if (isCancelled()) return;
     // Times that could not be saved are what they were.
     const views = nextBatch(chosen, chosen.length, platform.bodyBytesMax);
     sending.views = new Set(views);
-    return transport.send(views, signal, over);
+    return transport.send(views, signal, isCancelled);
   }
 
-  function giveUp(): void {
-    flight?.abort();
-    flight = undefined;
+  function cancelRequest(): void {
+    inFlight?.abort();
+    inFlight = undefined;
   }
 
   /** The oldest that may go together, in the times that they will have for ever. */
@@ -198,17 +198,17 @@ export function createSender(deps: SenderDependencies): Sender {
     return views;
   }
 
-  function settle(views: readonly WaitingView[], verdict: Verdict): void {
-    flight = undefined;
+  function complete(views: readonly WaitingView[], outcome: SendOutcome): void {
+    inFlight = undefined;
     const nowMs = platform.monotonicMs();
-    switch (verdict.kind) {
+    switch (outcome.kind) {
       case "accepted":
         failures = 0;
-        refused = false;
+        lastFailed = false;
         backoffUntilMs = 0;
-        serverWishMs = nowMs + verdict.flushAfterMs;
+        serverNotBeforeMs = nowMs + outcome.flushAfterMs;
         batchMax = Math.min(batchMaxEver, batchMax * 2);
-        outbox.settle(new Set(views));
+        outbox.remove(new Set(views));
         listLeft = Math.max(0, listLeft - views.length);
         outbox.correct();
         waitingSinceMs = undefined;
@@ -218,17 +218,17 @@ export function createSender(deps: SenderDependencies): Sender {
         batchMax = batchMaxEver = Math.ceil(views.length / 2);
         break;
       case "refused":
-        refuse(views.slice(verdict.place, verdict.place + 1), verdict, nowMs);
+        refuse(views.slice(outcome.place, outcome.place + 1), outcome, nowMs);
         break;
       default:
-        postpone(views, verdict, nowMs);
+        postpone(views, outcome, nowMs);
     }
     step();
   }
 
   function refuse(
     views: readonly WaitingView[],
-    { code, message }: Extract<Verdict, { kind: "refused" }>,
+    { code, message }: Extract<SendOutcome, { kind: "refused" }>,
     nowMs: number,
   ): void {
     report({ code, message });
@@ -242,18 +242,18 @@ export function createSender(deps: SenderDependencies): Sender {
     return platform.random() * Math.min(tuning.backoffMsMax, tuning.backoffMs * 2 ** Math.min(failures, 30));
   }
 
-  function postpone(views: readonly WaitingView[], verdict: Failure, nowMs: number): void {
-    const { code, message, kind } = verdict;
+  function postpone(views: readonly WaitingView[], outcome: Failure, nowMs: number): void {
+    const { code, message, kind } = outcome;
     backoffUntilMs = nowMs + (kind === "blocked" ? tuning.blockedRetryMs : backoffMs());
     failures++;
-    refused = true;
-    if (kind === "later") serverWishMs = nowMs + verdict.waitMs;
+    lastFailed = true;
+    if (kind === "later") serverNotBeforeMs = nowMs + outcome.waitMs;
     // A network that brings no answer to much may bring one to less; and where one view is what the server, or something
     // before it, does not take, smaller lists find it. It is kept, behind those that it would keep back.
     if ((code === "TIMEOUT" || code === "BAD_USER_INPUT") && views.length > 1)
       batchMax = Math.floor(views.length / 2);
     if (kind === "blocked" && views.length === 1) outbox.defer(views);
-    report({ code, message, retryAfterMs: Math.ceil(Math.max(backoffUntilMs, serverWishMs) - nowMs) });
+    report({ code, message, retryAfterMs: Math.ceil(Math.max(backoffUntilMs, serverNotBeforeMs) - nowMs) });
     endPass();
   }
 
@@ -277,13 +277,13 @@ export function createSender(deps: SenderDependencies): Sender {
       const done = new Promise<void>((resolve) => flushed.push(resolve));
       tryOffline = true;
       // The server has refused to take more before a certain time: not worth waiting for.
-      if (refused && serverWishMs > platform.monotonicMs()) endPass();
+      if (lastFailed && serverNotBeforeMs > platform.monotonicMs()) endPass();
       else drain();
       return done;
     },
     sendLast() {
-      if (paused || phase === "stopped" || serverWishMs > platform.monotonicMs()) return;
-      const left = outbox.waiting.filter((view) => !flight?.views.has(view));
+      if (paused || phase === "stopped" || serverNotBeforeMs > platform.monotonicMs()) return;
+      const left = outbox.waiting.filter((view) => !inFlight?.views.has(view));
       if (left.length === 0) return;
       const views = choose(left, batchMax);
       // Provisional times must not be corrected by a next run once they were sent; corrected ones stay anyhow.
@@ -298,22 +298,22 @@ export function createSender(deps: SenderDependencies): Sender {
     },
     pause() {
       paused = true;
-      giveUp();
+      cancelRequest();
       step();
     },
     resume() {
       paused = false;
       step();
     },
-    giveUp() {
-      giveUp();
+    cancelRequest() {
+      cancelRequest();
       step();
     },
-    isOnItsWay: (view) => flight?.views.has(view) ?? false,
+    isInFlight: (view) => inFlight?.views.has(view) ?? false,
     stop() {
       phase = "stopped";
       cancelTimer?.();
-      giveUp();
+      cancelRequest();
       endPass();
     },
   };

@@ -3,15 +3,26 @@ import type { ServerClock } from "./clock.ts";
 import type { GetToken } from "./options.ts";
 import type { WaitingView } from "./outbox-chunk.ts";
 import type { Platform } from "./platform.ts";
-import { BODY_FRAME_BYTES_MAX, bodyOf, utf8Bytes, type Verdict, verdictOf, viewJson } from "./protocol.ts";
+import {
+  BODY_FRAME_BYTES_MAX,
+  bodyOf,
+  outcomeOf,
+  type SendOutcome,
+  utf8Bytes,
+  viewJson,
+} from "./protocol.ts";
 
 /** One request and its answer. */
 export interface Transport {
   /**
    * Sends, a second time where the token was refused. Never rejects.
-   * Undefined: `over` said that the answer is not wanted any more.
+   * Undefined: `isCancelled` said that the answer is not wanted any more.
    */
-  send(views: readonly WaitingView[], signal: AbortSignal, over: () => boolean): Promise<Verdict | undefined>;
+  send(
+    views: readonly WaitingView[],
+    signal: AbortSignal,
+    isCancelled: () => boolean,
+  ): Promise<SendOutcome | undefined>;
   /** Sends without waiting for anything: the app ends. */
   sendBlind(views: readonly WaitingView[]): void;
 }
@@ -56,26 +67,26 @@ export function createTransport(deps: {
   }
 
   return {
-    async send(views, signal, over) {
+    async send(views, signal, isCancelled) {
       for (const refused of [false, true]) {
         try {
           if (getToken !== undefined) token = await getToken(refused);
         } catch (error) {
           return { kind: "later", code: "TOKEN", message: String(error), waitMs: 0 };
         }
-        if (over()) return;
+        if (isCancelled()) return;
         const learn = clock.measure();
-        let verdict: Verdict;
+        let outcome: SendOutcome;
         try {
           const answer = await platform.post({ ...request(views), signal });
-          verdict = verdictOf(answer, views.length, platform.wallMs());
+          outcome = outcomeOf(answer, views.length, platform.wallMs());
         } catch (error) {
           return { kind: "later", code: "NETWORK", message: String(error), waitMs: 0 };
         }
-        if (over()) return;
-        if (verdict.kind === "accepted" && learn(verdict.receivedAtMs)) deps.onClock();
-        const tokenRefused = verdict.kind === "blocked" && verdict.code === "UNAUTHENTICATED";
-        if (!tokenRefused || getToken === undefined || refused) return verdict;
+        if (isCancelled()) return;
+        if (outcome.kind === "accepted" && learn(outcome.receivedAtMs)) deps.onClock();
+        const tokenRefused = outcome.kind === "blocked" && outcome.code === "UNAUTHENTICATED";
+        if (!tokenRefused || getToken === undefined || refused) return outcome;
       }
       return;
     },

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { createImpressionsOn } from "../../client/src/impressions.ts";
 import { createImpressions, fileStorage, type NodeOptions, nodePlatform } from "../../client/src/node.ts";
-import { verdictOf } from "../../client/src/protocol.ts";
+import { outcomeOf } from "../../client/src/protocol.ts";
 import { asyncStorage, createImpressions as createOnReactNative } from "../../client/src/react-native.ts";
 import { PipelineDocument } from "../../src/generated/operations.ts";
 import { createTemporaryDirectory } from "../kit/directory.ts";
@@ -267,7 +267,7 @@ test("what the service itself says about the list, the schema and the body", asy
   };
   const verdict = async (sent: unknown, headers?: Record<string, string>) => {
     const { status, text } = await api.post(sent, headers);
-    const { kind, ...more } = verdictOf({ status, text, retryAfter: null }, 2, 0);
+    const { kind, ...more } = outcomeOf({ status, text, retryAfter: null }, 2, 0);
     return { kind, ...("place" in more ? { place: more.place } : {}) };
   };
   const json = { "content-type": "application/json" };
