@@ -4,22 +4,22 @@ import type { ImpressionStorage, MaybePromise, OwnerLocks } from "./platform.ts"
 
 type Release = () => void;
 
-/** What other instances have in the storage: the dead ones' views are taken over. */
+/** Takes over the views that dead instances left in the storage. */
 export interface Adoption {
-  /** Null where another instance has the name, and where the locks do not answer in time. */
+  /** Null where another instance holds the name, and where the lock times out. */
   acquire(owner: string): Promise<Release | null>;
-  /** The chunks of dead owners, and their names, which are held from now on. */
+  /** The chunks of dead owners, and the releases of their names, which this instance holds from now on. */
   takeOver(
     own: string,
   ): Promise<{ readonly chunks: readonly OutboxChunk[]; readonly releases: readonly Release[] }>;
-  /** Removes this account's entries from the storage, whichever instance wrote them, except those still wanted. */
+  /** Removes the stored entries of this account, of all instances, except the wanted ones. */
   removeAll(isWanted: (key: string) => boolean): Promise<void>;
 }
 
 export function createAdoption(deps: {
   readonly storage: ImpressionStorage;
   readonly locks: OwnerLocks;
-  /** What the storage and the locks answer is waited for so long. */
+  /** Limits how long the adoption waits for the storage and the locks. */
   readonly bound: <Value>(value: MaybePromise<Value>) => MaybePromise<Value>;
   readonly account: string;
   readonly onFailure: (error: unknown) => void;
@@ -33,7 +33,7 @@ export function createAdoption(deps: {
       return await bound(acquiring);
     } catch (error) {
       onFailure(error);
-      // One that comes later is released.
+      // A lock that arrives late is released.
       if (error instanceof Unanswered) attempt(async () => (await acquiring)?.());
       return null;
     }
@@ -46,7 +46,7 @@ export function createAdoption(deps: {
 
   async function adoptFrom(keys: readonly string[], release: Release) {
     const chunks: OutboxChunk[] = [];
-    /** Another account's, or not readable now: another instance has to be able to take it over. */
+    /** A chunk of another account, or an unreadable one: its name is released, so that another instance can take it over. */
     let left = false;
     for (const key of keys) {
       const text = await read(key);
@@ -59,18 +59,18 @@ export function createAdoption(deps: {
     return { chunks, releases: left ? [] : [release] };
   }
 
-  /** Undefined where the storage does not tell, null where it has nothing. */
+  /** Undefined where the read failed, null where the storage has no value. */
   async function read(key: string): Promise<string | null | undefined> {
     try {
       return (await bound(storage.get(key))) ?? null;
     } catch (error) {
-      // One that hangs is not asked for each of its values.
+      // A storage that hangs is not asked for the other values.
       if (error instanceof Unanswered) throw error;
       onFailure(error);
     }
   }
 
-  /** What can be read of it; undefined where it is not this account's. */
+  /** Undefined where the chunk belongs to another account. */
   function decode(key: string, text: string): OutboxChunk | undefined {
     const { chunk, damage } = decodeChunk(key, text, account);
     if (damage !== null) onFailure(new Error(`${key}: ${damage}`));

@@ -1,9 +1,9 @@
 import type { MaybePromise, Platform } from "./platform.ts";
 
-/** What is not ours did not answer in time. It may still do so. */
+/** A storage, a lock or a token did not answer in time. It may still do so. */
 export class Unanswered extends Error {}
 
-/** What comes of `value`, or a rejection with Unanswered after `timeoutMs`. What is there at once stays at once. */
+/** Resolves or rejects as `value` does, or rejects with Unanswered after `timeoutMs`. A value that is no promise is returned at once. */
 export function bounded<Value>(
   { timer }: Pick<Platform, "timer">,
   timeoutMs: number,
@@ -26,7 +26,7 @@ export function isPromise<Value>(value: MaybePromise<Value>): value is Promise<V
   return typeof (value as { then?: unknown } | undefined | null)?.then === "function";
 }
 
-/** Calls what the app or the platform gave; its faults, also those of a promise that it answers, go to `onFault`. */
+/** Calls a function of the app or the platform. Its errors, also those of a promise that it returns, go to `onFault`. */
 export function attempt(action: () => unknown, onFault: (error: unknown) => void = () => undefined): void {
   try {
     const result = action();

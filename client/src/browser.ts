@@ -11,31 +11,31 @@ export { type ElementViews, observeViews } from "./intersection.ts";
 export type BrowserOptions = CoreOptions & {
   /** The service's GraphQL address, such as `/graphql`. */
   readonly endpoint: string;
-  /** Where views wait. Default: localStorage, or memory where the browser gives none. */
+  /** Stores waiting views. Default: localStorage, or memory where the browser has none. */
   readonly storage?: ImpressionStorage;
   /** Default: the browser's. */
   readonly fetch?: Fetch;
 };
 
 /**
- * A browser lets requests that outlive their page (`keepalive`, beacons) have 64 KiB altogether. One of ours is on its way
- * at a time, so that the rest is room for a last one and for the page's own.
+ * All requests of a page that may outlive it (`keepalive`, beacons) share 64 KiB in a browser. The SDK has one request in
+ * flight, and needs room for a last one; the rest is left for the page.
  */
 const BODY_BYTES_MAX = 30 * 1_024;
 
-/** Records what the user of this page sees. Safe in any number of tabs. */
+/** Records which posts the user of this page sees. Safe in any number of tabs. */
 export function createImpressions(options: BrowserOptions): Impressions {
   const {
     endpoint,
     storage = defaultStorage(),
     fetch = (url, init) => globalThis.fetch(url, init),
   } = options;
-  // While a server renders the page there may be none of these; the views of such a run stay in memory.
+  // During server-side rendering these may be missing; the views of such a run stay in memory.
   const keepalive = typeof Request === "function" && "keepalive" in Request.prototype;
   const platform: Platform = {
     ...commonPlatform(),
     post: fetchPost(fetch, endpoint, keepalive),
-    // A beacon's failure is never heard of; a keepalive request that fails at once is.
+    // A failed beacon reports nothing; a failed keepalive request does.
     ...(keepalive ? {} : { beacon: (body: string) => sendBeacon(endpoint, body) }),
     online: () => navigator.onLine !== false,
     listen: listenToPage,
@@ -46,7 +46,7 @@ export function createImpressions(options: BrowserOptions): Impressions {
   return createImpressionsOn(platform, options);
 }
 
-/** localStorage, or any other Storage, as a storage of ours. It answers at once, so that a closing page can still save. */
+/** Stores views in localStorage or any other `Storage`. It is synchronous, so that a closing page can still save. */
 export function webStorage(storage: Storage): ImpressionStorage {
   return {
     keys: () => Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? ""),
@@ -61,7 +61,7 @@ function defaultStorage(): ImpressionStorage {
     // Null in a WebView without DOM storage.
     if (window.localStorage !== null) return webStorage(window.localStorage);
   } catch {
-    // Forbidden to this page: a sandboxed frame, or a user who blocks site data.
+    // The browser forbids it: a sandboxed frame, or blocked site data.
   }
   return memoryStorage();
 }
@@ -71,8 +71,8 @@ function sendBeacon(endpoint: string, body: string): boolean {
 }
 
 /**
- * `visibilitychange` is the last event that phones reliably give a page; `pagehide` comes where a page really ends, and then
- * the other one once more, when all listeners of `pagehide` have said what they had to say.
+ * `visibilitychange` is the last event that a page on a phone reliably gets. A page that really ends gets `pagehide`, and
+ * after all listeners of that another `visibilitychange`.
  */
 function listenToPage({ background, exit, awake }: LifecycleListener): () => void {
   let ending = false;

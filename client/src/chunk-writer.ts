@@ -2,33 +2,33 @@ import { isPromise, Unanswered } from "./bounded.ts";
 import { encodeChunk, type OutboxChunk } from "./outbox-chunk.ts";
 import type { ImpressionStorage, MaybePromise } from "./platform.ts";
 
-/** Brings what chunks are now into the storage, one write of a chunk at a time. */
+/** Writes the current state of chunks to the storage, at most one write of a chunk at a time. */
 export interface ChunkWriter {
-  /** The storage is to have this one as it is now, or nothing where it is empty. Written with what else changes now. */
+  /** Marks the chunk as changed. All chunks that are touched in one task are written together; an empty one is removed. */
   touch(chunk: OutboxChunk): void;
-  /** Writes all that is touched; ends, or resolves, when it is. Never fails: `onUnsaved` is told. */
+  /** Writes all touched chunks. Returns after that, or a promise of it. Never fails: failures go to `onUnsaved`. */
   save(): MaybePromise<void>;
-  /** A write of the chunk has not ended in time, so its stored state is unknown. */
+  /** A write of the chunk timed out, so its stored state is unknown. */
   isHanging(chunk: OutboxChunk): boolean;
 }
 
 export function createChunkWriter(deps: {
   readonly storage: ImpressionStorage;
-  /** What the storage answers is waited for so long. */
+  /** Limits how long the writer waits for the storage. */
   readonly bound: <Value>(value: MaybePromise<Value>) => MaybePromise<Value>;
   readonly account: string;
-  /** This one is not saved as it is. It is tried again with the next save, whatever that is for. */
+  /** The chunk could not be written. The next save tries it again. */
   readonly onUnsaved: (chunk: OutboxChunk) => void;
-  /** Told once for each time that the storage begins to fail: a full one fails at every view. */
+  /** Called once whenever the storage begins to fail: a full storage fails at every view. */
   readonly onFailure: (error: unknown) => void;
 }): ChunkWriter {
   const { storage, bound, account, onUnsaved, onFailure } = deps;
-  /** What the storage has of these is not what it should have. */
+  /** Changed since their last write. */
   const dirty = new Set<OutboxChunk>();
   const failed = new Set<OutboxChunk>();
-  /** Their write is on its way. */
+  /** Writes that are running. */
   const pending = new Map<OutboxChunk, Promise<void>>();
-  /** Not waited for any more; no other write of these is begun before that one has ended. */
+  /** Writes that timed out. No other write of these chunks begins before the running one ends. */
   const hanging = new Set<OutboxChunk>();
   let saveSoon = false;
   let failing = false;
@@ -51,7 +51,7 @@ export function createChunkWriter(deps: {
     if (hanging.size === 0 && wanted.some((chunk) => pending.has(chunk))) return untilWritten(wanted);
   }
 
-  /** Each write that ends begins those that waited for it, before this looks again. */
+  /** A write that ends begins the writes that waited for it, before the next turn of this loop. */
   async function untilWritten(wanted: readonly OutboxChunk[]): Promise<void> {
     for (;;) {
       const writes = wanted.flatMap((chunk) => pending.get(chunk) ?? []);
@@ -60,7 +60,7 @@ export function createChunkWriter(deps: {
     }
   }
 
-  /** Begins all writes that may begin. */
+  /** Begins every write that need not wait for another one. */
   function drain(): void {
     let left: number;
     do {
@@ -101,7 +101,7 @@ export function createChunkWriter(deps: {
     chunk.writing = false;
     pending.delete(chunk);
     recordResult();
-    // What it wrote may be older than what is known now.
+    // The late write stored an old state.
     if (hanging.delete(chunk)) dirty.add(chunk);
     drain();
   }

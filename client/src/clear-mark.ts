@@ -1,11 +1,11 @@
 import { isPromise } from "./bounded.ts";
 import type { ImpressionStorage, MaybePromise } from "./platform.ts";
 
-/** Tells the other tabs of a user that all is to be forgotten: they look before they send. */
+/** A stored mark by which other tabs of the same user learn of `clear()`: each tab reads it before it sends. */
 export interface ClearMark {
-  /** What the storage has by now is not news. */
+  /** Reads the present mark, so that only a later change counts as news. */
   begin(): MaybePromise<void>;
-  /** `onNews` where another instance has cleared since. Ends, or resolves, when that is known; without a wait where the storage hangs. */
+  /** Calls `onNews` if another instance has cleared since. Returns after that, or a promise of it; does not wait while the storage hangs. */
   look(onNews: () => void): MaybePromise<void>;
   set(mark: string): MaybePromise<void>;
 }
@@ -18,16 +18,16 @@ export function createClearMark(deps: {
 }): ClearMark {
   const { storage, bound, account, onFailure } = deps;
   const key = `impressions-cleared/${hash(account)}`;
-  /** What the storage had; undefined where that is not known. */
+  /** The mark that was read last; undefined where it is unknown. */
   let known: string | null | undefined;
-  /** This instance's own, which the storage may come to have whenever it likes, or never. */
+  /** The mark of this instance, which a slow storage may write at any time, or never. */
   let own: string | undefined;
   let asking = false;
   let sets = 0;
 
   function read(then: (mark: string | null) => void): MaybePromise<void> {
     if (asking) return;
-    // What was there before this instance's own mark is no news.
+    // A read that began before this instance set its own mark is ignored.
     const setsBefore = sets;
     const take = (mark: string | null | undefined) => {
       asking = false;
@@ -64,7 +64,7 @@ export function createClearMark(deps: {
     set(mark) {
       sets++;
       own = mark;
-      // What is found until it is written, if it ever is, was there before.
+      // Until the write ends, a mark that is read is an old one.
       known = undefined;
       const setsNow = sets;
       const written = () => {
@@ -77,7 +77,7 @@ export function createClearMark(deps: {
   };
 }
 
-/** FNV-1a, 32 bits: the mark stays in the storage, and must not reveal the account. */
+/** FNV-1a, 32 bits. The key of the mark stays in the storage, and must not reveal the account. */
 function hash(text: string): string {
   let value = 0x811c9dc5;
   for (let index = 0; index < text.length; index++)

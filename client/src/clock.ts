@@ -1,35 +1,35 @@
 /**
- * The server's time, from a device's clock that may be wrong and may be set while views wait.
+ * Estimates the server's time from a device's clock that may be wrong and may be set while views wait.
  *
- * The server knows a view by (user, post, viewedAt), so a view's time must be the same however often it is sent. Hence two
+ * The server identifies a view by (user, post, viewedAt), so a view's time must be the same in every delivery. Hence two
  * kinds of times:
  *
- * - **corrected** (frame null): the difference between the clocks was known. Final, and sent without `sentAt`, so that
- *   nothing moves them, however late they arrive.
- * - **provisional** (frame: the milliseconds that were added): no answer was heard yet, or the wall clock has leapt ahead
- *   since. Until they are on the wire they are corrected by what becomes known; then they are final too, and sent with
- *   a `sentAt` in the same frame: the server moves the times of a clock that is more than 5 minutes ahead.
+ * - **corrected** (frame null): recorded when the difference between the clocks was known. They are final, and sent without
+ *   `sentAt`, so that the server moves none of them, however late they arrive.
+ * - **provisional** (frame: the milliseconds that were added): recorded before the first answer, or after the wall clock had
+ *   leapt ahead. The SDK corrects them until it sends them. Then they are final, too, and go with a `sentAt` in the same
+ *   frame: the server moves the times of a clock that is more than 5 minutes ahead.
  *
- * A run is cut into **epochs** in which wall clock and monotonic clock went together. Where they part, the clock was set or
- * the device slept (the monotonic clock may stand still then). Backwards it can only have been set. Forwards it counts as
- * sleep, unless that contradicts what was known before: then it was set.
+ * A run consists of **epochs**, in which the wall clock and the monotonic clock advance together. A step between the two
+ * means that the clock was set or the device slept (the monotonic clock may stand still then). A step backwards is a setting.
+ * A step forwards counts as sleep, unless that contradicts an offset that was known before; then it is a setting.
  */
 export interface ServerClock {
-  /** How an instant of the device's clock is to be written down. */
+  /** The time to record for an instant of the device's clock. */
   stamp(atMs: number): Stamp;
-  /** Whether times that are written down now are corrected ones. */
+  /** Whether times that are recorded now are corrected ones. */
   isSure(): boolean;
-  /** What becomes of times that were never sent, by what is known now. */
+  /** The correction of times that were never sent, by the present knowledge of the clock. */
   correction(times: Framed & { readonly newestMs: number }): Correction;
-  /** `sentAt` for these times, by now; null: leave it out. */
+  /** The `sentAt` of a request with these times; null: none. */
   sentAtMs(times: Framed): number | null;
-  /** Whether anything is known of the difference between the clocks. */
+  /** Whether the difference between the clocks is known, from an answer or an earlier run. */
   isKnown(): boolean;
-  /** Begins with what an earlier run saved: better than nothing, until the first answer. Ignores what is damaged. */
+  /** Takes the offset that an earlier run saved, until the first answer. Ignores a damaged one. */
   assume(saved: string): void;
-  /** For the next run. */
+  /** The offset as text, for the next run. */
   save(): string;
-  /** Starts to measure a request. The answer takes the `receivedAt` that came back; true if there is something to save. */
+  /** Call it before a request. The returned function takes the answer's `receivedAt`, and returns true if the offset changed. */
   measure(): (receivedAtMs: number) => boolean;
 }
 
@@ -37,7 +37,7 @@ export interface Stamp extends Framed {
   readonly viewedAtMs: number;
 }
 
-/** How times were written down. */
+/** The clock that times were recorded by. */
 export interface Framed {
   readonly frame: number | null;
   /** Undefined: in an earlier run. */
@@ -45,32 +45,32 @@ export interface Framed {
 }
 
 export interface Correction extends Framed {
-  /** To be added. */
+  /** Milliseconds to add. */
   readonly byMs: number;
 }
 
-/** A stretch of a run in which the device's two clocks went together. */
+/** A part of a run in which the device's two clocks advance together. */
 export interface Epoch {
   /** Wall clock minus monotonic clock. */
   readonly gapMs: number;
-  /** When it was noticed, on the monotonic clock. */
+  /** When it was detected, on the monotonic clock. */
   readonly fromMs: number;
-  /** From the wall clock to the server's, as far as was known then. */
+  /** The server's clock minus the wall clock, as far as known. */
   offsetMs: number;
-  /** The server has told it, or would tell the same again. */
+  /** The offset comes from an answer, or from an earlier epoch with the same clock. */
   sure: boolean;
 }
 
 const MINUTE_MS = 60_000;
-/** Far over what clocks drift, far under the 5 minutes from which it matters to the server. */
+/** A larger step is a setting or a sleep: far more than clocks drift, far less than the 5 minutes that the server tolerates. */
 const JUMP_MS: number = MINUTE_MS;
-/** An offset that differs by less is the noise of a mobile round trip; it is not worth times that wobble. */
+/** A smaller change of the offset is the noise of a mobile round trip, and is ignored to keep times steady. */
 const NOISE_MS = 5_000;
-/** What the server lets a clock be wrong by: for less nothing of an earlier run is corrected, since nothing forces it. */
+/** The server tolerates this error of a clock. Views of an earlier run are corrected only if theirs was larger. */
 const TOLERANCE_MS = 300_000;
-/** Sleeps and settings of a run that are remembered; what is older counts as recorded in the oldest of them. */
+/** Epochs of a run that are remembered. Older views count as recorded in the oldest of them. */
 const EPOCHS_MAX = 100;
-/** 100 years. A clock that is further off is a damaged number: a device that thinks it is 1970 is off by less. */
+/** 100 years. A larger offset is a damaged number: a device that shows 1970 is off by less. */
 const OFFSET_MS_MAX = 3.2e12;
 
 export function createServerClock(device: { wallMs(): number; monotonicMs(): number }): ServerClock {
@@ -85,7 +85,7 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
     const gap = gapMs();
     const stepMs = gap - latest.gapMs;
     if (Math.abs(stepMs) > JUMP_MS) {
-      // A clock that is set wrong is set right again: then all is as it was before.
+      // A clock that was set wrong and then right again: the earlier epoch's offset holds again.
       let before: Epoch | undefined;
       epochs.forEach((later, index) => {
         const earlier = epochs[index - 1];
@@ -99,7 +99,7 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
     return latest;
   }
 
-  /** Backwards from now, over each parting of the clocks: the offset then, and for how long the device counts as asleep since. */
+  /** Walks back over the epochs: the offset of the wanted one, and for how long the device has slept since. */
   function since(wanted: Epoch): { offsetMs: number; sleptMs: number } {
     const now = epoch();
     let later = now;
@@ -119,11 +119,11 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
     return { offsetMs, sleptMs };
   }
 
-  /** In which epoch the wall clock showed this, where more than one has seen a clock. */
+  /** The epoch in which the wall clock showed this time; the newest one where several did. */
   function epochOf(atMs: number): Epoch {
     let endMs = device.monotonicMs() + NOISE_MS;
     for (const candidate of [...epochs].reverse()) {
-      // It began before it was noticed.
+      // An epoch begins before it is detected.
       const beganMs = candidate === epochs[0] ? Number.NEGATIVE_INFINITY : candidate.fromMs - JUMP_MS;
       const onMonotonicMs = atMs - candidate.gapMs;
       if (onMonotonicMs >= beganMs && onMonotonicMs <= endMs) return candidate;
@@ -145,12 +145,12 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
       if (frame === null) return { byMs: 0, frame, epoch: seenIn };
       if (seenIn !== undefined) {
         const { offsetMs, sleptMs } = since(seenIn);
-        // The server moves nothing of a clock that is behind: this is right whether the clock was set or the device slept.
+        // The server moves no times of a clock that is behind, so this is right for a setting and for a sleep.
         return { byMs: offsetMs - frame, frame: now.sure ? null : now.offsetMs - sleptMs, epoch: now };
       }
-      // The monotonic clock of an earlier run is lost. The clock counts as not set since then, unless the views would
-      // lie in the future: they are from before this run. To the minute, so that the run after this one, where the storage
-      // takes no writes, corrects them by as much.
+      // The monotonic clock of an earlier run is lost. The wall clock counts as not set since then, unless the views would
+      // lie in the future, though they are older than this run. The correction is rounded to the minute, so that the next
+      // run computes the same one if the storage takes no writes.
       let byMs = Math.round((now.offsetMs - frame) / MINUTE_MS) * MINUTE_MS;
       const isFuture = newestMs + byMs > device.wallMs() + now.offsetMs + TOLERANCE_MS;
       if (isFuture) byMs = startedAtMs + now.offsetMs - newestMs;
@@ -164,7 +164,7 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
     assume(saved) {
       const [offsetMs = Number.NaN, atMs = Number.NEGATIVE_INFINITY] = saved.split("@").map(Number);
       if (answered || saved === "" || !isOffset(offsetMs) || Number.isNaN(atMs)) return;
-      // Time does not run backwards: the clock was set back since, by this at least.
+      // The wall clock shows less than at the save: it was set back since, by at least this.
       const setBackMs = Math.max(0, atMs - device.wallMs());
       if (!isOffset(offsetMs + setBackMs)) return;
       known = setBackMs <= JUMP_MS;
@@ -176,7 +176,7 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
       const startMs = device.wallMs();
       return (receivedAtMs) => {
         const measuredMs = Math.round(receivedAtMs - (startMs + device.wallMs()) / 2);
-        // Where the clocks parted between the question and the answer, this one says nothing.
+        // After a step of the clock between request and answer the measurement is void.
         if (epoch() !== asked || !isOffset(measuredMs)) return false;
         const changed = !answered || Math.abs(measuredMs - asked.offsetMs) > NOISE_MS;
         if (changed) asked.offsetMs = measuredMs;
@@ -193,7 +193,7 @@ function isNear(oneMs: number, otherMs: number): boolean {
   return Math.abs(oneMs - otherMs) <= JUMP_MS;
 }
 
-/** Whether this can be what a device's clock is off by, in milliseconds. */
+/** Whether this is a possible offset of a device's clock, in milliseconds. */
 export function isOffset(value: unknown): value is number {
   return typeof value === "number" && Math.abs(value) <= OFFSET_MS_MAX;
 }

@@ -1,6 +1,6 @@
 import type { HttpAnswer, HttpRequest, Platform } from "./platform.ts";
 
-/** The part of `fetch` that is used, so that an app may bring its own. */
+/** The part of `fetch` that the SDK uses, so that an app may bring its own. */
 export type Fetch = (
   url: string,
   init: {
@@ -12,14 +12,14 @@ export type Fetch = (
   },
 ) => Promise<{
   readonly status: number;
-  /** Both are told in a failure's message; not every fetch has them. */
+  /** Both appear in the message of a failure; not every fetch has them. */
   readonly redirected?: boolean;
   readonly url?: string;
   readonly headers: { get(name: string): string | null };
   text(): Promise<string>;
 }>;
 
-/** `Platform.post` with a `fetch`. `keepalive`: the request outlives the page. */
+/** Makes a `Platform.post` of a `fetch`. `keepalive`: the request outlives the page. */
 export function fetchPost(fetch: Fetch, endpoint: string, keepalive = false): Platform["post"] {
   return async ({ body, headers, signal }: HttpRequest): Promise<HttpAnswer> => {
     const response = await fetch(endpoint, {

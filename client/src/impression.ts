@@ -1,16 +1,16 @@
-/** What `viewed` may be told about a view. */
+/** Optional details of a view. */
 export interface ViewDetails {
-  /** Where in the app it was shown: HOME, SEARCH, NOTIFICATION, ... At most 64 characters. */
+  /** The part of the app that showed the post: HOME, SEARCH, NOTIFICATION, ... At most 64 characters. */
   readonly surface?: string;
-  /** Place in the list that was shown, from 0 to 100,000. */
+  /** Place of the post in its list, from 0 to 100,000. */
   readonly position?: number;
-  /** How long it stayed on the screen, in milliseconds, up to a day. Fractions are rounded. */
+  /** How long the post stayed on the screen, in milliseconds, up to a day. Fractions are rounded. */
   readonly dwellMs?: number;
-  /** When, by this device's clock: a Date or epoch milliseconds. Now, if left out. */
+  /** When the view began, by this device's clock: a Date or epoch milliseconds. Default: now. */
   readonly at?: Date | number;
 }
 
-/** A view as it was recorded: `at` is in epoch milliseconds, by the server's clock as far as that is known. */
+/** A recorded view. `viewedAtMs` is in epoch milliseconds, by the server's clock as far as that is known. */
 export interface Impression {
   readonly postId: string;
   readonly viewedAtMs: number;
@@ -19,18 +19,18 @@ export interface Impression {
   readonly dwellMs?: number;
 }
 
-/** The server's rules (its docs/semantics.md), so that what it would turn into a dead letter is reported here instead. */
+/** The server's rules (its docs/semantics.md). The SDK reports what the server would reject or make a dead letter. */
 const ID_CODE_POINTS_MAX = 128;
 const SURFACE_CODE_POINTS_MAX = 64;
 const POSITION_MAX = 100_000;
 const DWELL_MS_MAX = 86_400_000;
-/** In the year 9892: an instant on the wire has four digits for the year. */
+/** An instant of the year 9892: the wire format has four digits for the year. */
 export const INSTANT_MS_MAX: number = 2.5e14;
 const JUNK_IDS: readonly string[] = ["null", "undefined", "NaN", "[object Object]"];
 const CONTROL_CHARACTER = /\p{Cc}/u;
 const LONE_SURROGATE = /\p{Cs}/u;
 
-/** Why a text can be no user's or post's id, as the end of a sentence, or null where it can. */
+/** Why this cannot be the id of a user or a post, as the end of a sentence; null where it can. */
 export function idProblem(id: unknown): string | null {
   if (typeof id !== "string" || id === "") return "must be a string that is not empty";
   if (codePoints(id) > ID_CODE_POINTS_MAX) return `must have at most ${ID_CODE_POINTS_MAX} characters`;
@@ -39,7 +39,7 @@ export function idProblem(id: unknown): string | null {
   return JUNK_IDS.includes(id) ? `must be a real id, not the text "${id}"` : null;
 }
 
-/** Why `viewed` cannot take this, as a sentence, or null where it can. */
+/** Why `viewed` cannot take this, as a sentence; null where it can. */
 export function viewProblem(postId: unknown, details: ViewDetails, atMs: number): string | null {
   const problem = idProblem(postId);
   if (problem !== null) return `postId ${problem}`;

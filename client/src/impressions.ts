@@ -9,28 +9,28 @@ import type { MaybePromise, Platform } from "./platform.ts";
 import { createSender } from "./sender.ts";
 import { createTransport } from "./transport.ts";
 
-/** Records what a user has seen, and brings it to the server. */
+/** Records which posts a user has seen, and sends that to the server. */
 export interface Impressions {
   /**
-   * This user has seen this post. Never throws and never waits: what is wrong with it goes to `onError`.
-   * The same post may be given again for another view; the same post at the same instant is one view.
+   * Records that the user has seen this post. Never throws and never waits: errors go to `onError`.
+   * Another call with the same post records another view; the same post at the same instant is one view.
    */
   viewed(postId: string, details?: ViewDetails): void;
-  /** Sends what waits. Resolves, never rejects, when all is acknowledged or it cannot go on by now. */
+  /** Sends all waiting views. Resolves, and never rejects, when all are acknowledged or sending cannot continue for now. */
   flush(): Promise<Status>;
-  /** Sends what waits, within `closeTimeoutMs`, saves the rest and ends: call it when the user signs out. */
+  /** Sends all waiting views within `closeTimeoutMs`, saves the rest and ends. Call it when the user signs out. */
   close(): Promise<Status>;
   /**
-   * Nothing is recorded and nothing is sent from now on: the user has not agreed. What waits stays, in memory and in the
-   * storage; a request on its way is given up, and may have arrived. Lasts as long as this instance: see `paused`.
+   * Stops recording and sending, for a user who has not agreed. Waiting views stay in memory and in the storage. A request
+   * in flight is cancelled, and may have arrived. The pause lasts as long as this instance: see `paused`.
    */
   pause(): void;
-  /** Goes on. What began before is not recorded. */
+  /** Ends the pause. Views that began before are not recorded. */
   resume(): void;
   /**
-   * Deletes all that waits for this account, in memory now and in the storage, also what other tabs have of it: they forget
-   * theirs before they send again. What was sent is the server's (`eraseUser`). Resolves, never rejects, when the storage
-   * has done it or told that it has not (`onError`, STORAGE). Recording goes on: call `pause` first to end it.
+   * Deletes all waiting views of this account in memory and in the storage. Other tabs delete theirs before they send again.
+   * Views that were sent are deleted on the server (`eraseUser`). Resolves, and never rejects, when the storage has succeeded
+   * or failed (`onError`, STORAGE). Recording continues: call `pause` first to end it.
    */
   clear(): Promise<Status>;
   status(): Status;
@@ -39,21 +39,21 @@ export interface Impressions {
 export interface Status {
   /** Views that no server has acknowledged yet. */
   readonly waiting: number;
-  /** Since this instance was made. */
+  /** Since this instance was created. */
   readonly acknowledged: number;
   readonly dropped: number;
 }
 
-/** Where the offset of this device's clock is kept; it outlives instances and is shared by all of them. */
+/** Key of the stored clock offset, which all instances on the device share. */
 const CLOCK_KEY = "impressions-clock";
 
-/** The SDK on a platform of yours; the entry points `browser`, `react-native` and `node` bring theirs. */
+/** The SDK on a custom platform. The entry points `browser`, `react-native` and `node` bring their own. */
 export function createImpressionsOn(platform: Platform, options: CoreOptions): Impressions {
   const tuning = readTuning(options);
   const clock = createServerClock(platform);
   let closing: Promise<Status> | undefined;
   let paused = options.paused === true;
-  /** When it went on, on the monotonic clock. */
+  /** When the last pause ended, on the monotonic clock. */
   let resumedMs: number | undefined;
   let acknowledged = 0;
   let dropped = 0;
@@ -111,7 +111,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
 
   function keepBound(): void {
     const over = outbox.waiting.length - tuning.waitingMax;
-    // What is on its way may have arrived; dropping it would save nothing.
+    // A view in flight may have arrived; dropping it would save nothing.
     if (over > 0) drop(outbox.waiting.filter((view) => !sender.isInFlight(view)).slice(0, over), "BOUND");
   }
 
@@ -143,7 +143,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
   }
   const told = (work: () => Promise<void>) => work().catch(onStorageFailure);
   if (paused) sender.pause();
-  // The clock first: what is adopted may be sent at once. All in all no longer than a request may take.
+  // The clock is read first, since adopted views may be sent at once. The start takes no longer than a request may take.
   const started = within(
     platform,
     tuning.requestTimeoutMs,
@@ -159,7 +159,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
       report({ code: "INVALID_IMPRESSION", message: problem });
       return;
     }
-    // It began before `resume`: by its age, since the wall clock may have been set.
+    // The view began before `resume`. Its age decides, since the wall clock may have been set.
     const ageMs = platform.wallMs() - atMs;
     if (resumedMs !== undefined && ageMs > platform.monotonicMs() - resumedMs + 1) return;
     const stamp = clock.stamp(atMs);
@@ -181,7 +181,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     viewed(postId, details) {
       if (closing !== undefined) return report({ code: "CLOSED", message: "viewed was called after close" });
       if (paused) return;
-      // Whatever it is given, also what throws when it is looked at.
+      // Arguments may be anything, also objects that throw when they are read.
       attempt(
         () => record(postId, details ?? {}),
         (error) => report({ code: "INVALID_IMPRESSION", message: String(error) }),
@@ -214,7 +214,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
       const forget = told(outbox.clear);
       sender.cancelRequest();
       await told(async () => mark.set(uniqueName()));
-      // What an earlier run left may be on its way into memory.
+      // The adoption of an earlier run's views may still be running.
       await Promise.all([forget, started]);
       return status();
     },

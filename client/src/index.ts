@@ -1,5 +1,5 @@
 /**
- * The SDK without a platform, and what all platforms share. Apps import `@impressions/client/browser`,
+ * The SDK without a platform, and the parts that all platforms share. Apps import `@impressions/client/browser`,
  * `@impressions/client/react-native` or `@impressions/client/node`.
  */
 export type { Fetch } from "./fetch-post.ts";

@@ -2,41 +2,41 @@ import { attempt } from "./bounded.ts";
 import { commonPlatform } from "./local.ts";
 import { createViewReporter, type ReportedDetails, type ViewRule } from "./viewability.ts";
 
-/** Elements of a page that show posts. */
+/** Reports the views of elements that show posts. */
 export interface ElementViews {
-  /** From now on this element shows this post. Said again of the same two, as a re-render does, it changes nothing. */
+  /** Watches an element that shows this post. A repeated call with the same two, as in a re-render, changes nothing. */
   observe(element: Element, postId: string, details?: ReportedDetails): void;
-  /** It no longer does: call it before the element is removed or shows another post. */
+  /** Stops watching the element: call it before the element is removed or shows another post. */
   unobserve(element: Element): void;
-  /** Ends all views, and the observing. */
+  /** Ends all views and stops watching. */
   disconnect(): void;
 }
 
-/** One element, and what the browser last told of it. */
+/** The last known state of one element. */
 interface Shown {
   readonly postId: string;
   details: ReportedDetails;
   fraction: number;
-  /** Has no area, as far as the browser has told. */
+  /** The element had no area at the last report. */
   flat: boolean;
-  /** Is to be forgotten, unless it is observed again in the same moment. */
+  /** The element is removed, unless it is observed again in the same task. */
   leaving: boolean;
 }
 
 /**
- * The browser tells us each time that a share of the element that is one of these comes or goes. Each is a quarter more than
- * the one before, so that of a post that is a thousand screens high, too, each quarter more of the screen is heard of.
+ * The browser reports whenever the visible share of an element crosses one of these. Each is a quarter more than the one
+ * before, so that even for a post of a thousand screens the steps are at most a quarter of the visible area.
  */
 const THRESHOLDS = Array.from({ length: 35 }, (_, index) => 0.000_5 * 1.25 ** index).filter(
   (share) => share < 1,
 );
 
 /**
- * Watches elements with an IntersectionObserver and reports views by the rule to `impressions`. In a browser without it
- * nothing is reported.
+ * Watches elements with an IntersectionObserver and reports views by the rule to `impressions`. In a browser without
+ * IntersectionObserver it reports nothing.
  *
- * A post that is larger than the screen can never be half visible; it also counts as visible by the share of the *screen*
- * that it fills. An element without an area shows nothing.
+ * A post that is larger than the screen can never be half visible, so it also counts by the share of the *screen* that it
+ * fills. An element without an area is never visible.
  */
 export function observeViews(
   impressions: Parameters<typeof createViewReporter>[0],
@@ -58,11 +58,11 @@ export function observeViews(
       post.fraction = fractionOf(entry);
       return { element: entry.target, post };
     });
-    // What comes first: where one place of a post takes over from another, its view goes on.
+    // Appearing elements come first: a post that moves from one element to another stays visible.
     changed.sort((a, b) => b.post.fraction - a.post.fraction);
     for (const { element, post } of changed) report(element, post);
   }
-  /** To an IntersectionObserver all of nothing is visible, so that it does not tell where all becomes nothing: it is asked anew. */
+  /** An IntersectionObserver treats an element without area as fully visible and misses the change, so the element is observed anew. */
   function onSize(entries: readonly ResizeObserverEntry[]): void {
     for (const { target } of entries) {
       const post = shown.get(target);
@@ -73,7 +73,7 @@ export function observeViews(
   }
   function onVisibility(): void {
     if (document.visibilityState === "hidden") reporter.hideAll();
-    // Nothing has moved, so the observer has nothing to say; the views begin anew.
+    // Nothing has moved, so the observer reports nothing; new views begin.
     else for (const [element, post] of shown) report(element, post);
   }
   function forget(element: Element, { postId }: Shown): void {
@@ -86,7 +86,7 @@ export function observeViews(
   attempt(() => {
     const threshold = [0, ...THRESHOLDS, rule.fractionMin ?? 0.5, 1];
     observer = new IntersectionObserver(onChange, { root, threshold });
-    // While capturing: the SDK, which sends when the page is hidden, listens later on the way.
+    // In the capture phase: it runs before the SDK's own listener, which sends when the page is hidden.
     document.addEventListener("visibilitychange", onVisibility, { capture: true });
     window.addEventListener("pagehide", reporter.hideAll, { capture: true });
     sizes = new ResizeObserver(onSize);
@@ -101,7 +101,7 @@ export function observeViews(
         return;
       }
       if (before !== undefined) forget(element, before);
-      // Of a post that is visible, an element that takes another one's place is, too, until the browser tells.
+      // A second element of a visible post counts as visible until the browser reports it.
       const post = {
         postId,
         details,
@@ -120,7 +120,7 @@ export function observeViews(
       const post = shown.get(element);
       if (post === undefined) return;
       post.leaving = true;
-      // A re-render takes an element back and gives it again in one go.
+      // A re-render unobserves and observes an element in one task.
       void Promise.resolve().then(() => {
         if (post.leaving && shown.get(element) === post) forget(element, post);
       });
@@ -138,7 +138,7 @@ export function observeViews(
   };
 }
 
-/** Of the post or of the screen, whichever is more. */
+/** The visible share of the post, or the share of the screen that it fills, whichever is larger. */
 function fractionOf({
   intersectionRatio,
   intersectionRect,

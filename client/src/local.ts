@@ -1,13 +1,13 @@
 import type { ImpressionStorage, OwnerLocks, Platform } from "./platform.ts";
 
-/** What is the same wherever JavaScript runs. */
+/** The parts of a platform that are the same everywhere. */
 export function commonPlatform(): Pick<Platform, "wallMs" | "monotonicMs" | "timer" | "random"> {
   return {
     wallMs: () => Date.now(),
     monotonicMs: () => performance.now(),
     timer(delayMs, task) {
       const timer: unknown = setTimeout(task, delayMs);
-      // In Node a timer would keep the process from ending.
+      // In Node a timer would keep the process alive.
       (timer as { unref?: () => void }).unref?.();
       return () => clearTimeout(timer as number);
     },
@@ -15,7 +15,7 @@ export function commonPlatform(): Pick<Platform, "wallMs" | "monotonicMs" | "tim
   };
 }
 
-/** Keeps views as long as the process lives. */
+/** Stores views in memory, as long as the process lives. */
 export function memoryStorage(): ImpressionStorage {
   const values = new Map<string, string>();
   return {
@@ -26,10 +26,10 @@ export function memoryStorage(): ImpressionStorage {
   };
 }
 
-/** Names that live in this process. */
+/** Owner names of this process's instances. */
 const living = new Set<string>();
 
-/** For a storage that only this process uses: an owner that is not alive here is dead. */
+/** Locks for a storage that only this process uses: an owner of any other process is dead. */
 export const processLocks: OwnerLocks = {
   acquire(owner) {
     if (living.has(owner)) return null;

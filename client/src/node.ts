@@ -12,7 +12,7 @@ export * from "./index.ts";
 export type NodeOptions = CoreOptions & {
   /** The service's GraphQL address, such as `http://127.0.0.1:4000/graphql`. */
   readonly endpoint: string;
-  /** Where views wait: `fileStorage(directory)`. Default: memory. */
+  /** Stores waiting views: `fileStorage(directory)`. Default: memory. */
   readonly storage?: ImpressionStorage;
   /** Default: Node's. */
   readonly fetch?: Fetch;
@@ -22,14 +22,14 @@ export type NodeOptions = CoreOptions & {
 const BODY_BYTES_MAX = 240 * 1_024;
 
 /**
- * Records views that a Node program knows of: a kiosk, a server-rendered feed, a simulation. Call `close` before the
- * program ends: its timers don't keep a process alive.
+ * Records views in a Node program: a kiosk, a server-rendered feed, a simulation. Call `close` before the program ends,
+ * since the timers of the SDK don't keep a process alive.
  */
 export function createImpressions(options: NodeOptions): Impressions {
   return createImpressionsOn(nodePlatform(options), options);
 }
 
-/** What `createImpressions` runs on, for a program that wants to change a part of it. */
+/** The platform of `createImpressions`, for a program that replaces a part of it. */
 export function nodePlatform({
   endpoint,
   storage = memoryStorage(),
@@ -47,8 +47,8 @@ export function nodePlatform({
 }
 
 /**
- * A file for each value, in a directory that no other process uses. A file is replaced as a whole or not at all; it survives
- * the death of the process, and of the machine only where the file system has written it.
+ * Stores each value in a file, in a directory that no other process uses. A file is replaced as a whole or not at all. It
+ * survives a killed process; it survives a machine that loses power only where the file system had written it to the disk.
  */
 export function fileStorage(directory: string): ImpressionStorage {
   const ready = () => mkdir(directory, { recursive: true });
@@ -74,7 +74,7 @@ export function fileStorage(directory: string): ImpressionStorage {
   };
 }
 
-/** The key of a file's name, or nothing where it cannot be one of ours. */
+/** The key that a file name stands for; empty where it is no file of the SDK. */
 function keyOf(name: string): string[] {
   try {
     return [decodeURIComponent(name)];

@@ -1,28 +1,28 @@
 import { type Correction, type Epoch, isOffset } from "./clock.ts";
 import { type Impression, viewProblem } from "./impression.ts";
 
-/** Views that are saved together under one key, and go together when the last of them is settled. */
+/** Views that are stored together under one key, and removed together when none of them waits any more. */
 export interface OutboxChunk {
   readonly key: string;
-  /** Not settled yet, oldest first. */
+  /** Those that still wait, oldest first. */
   views: WaitingView[];
-  /** See clock.ts: null where the times are corrected, otherwise the milliseconds that they have been moved by. */
+  /** See clock.ts: null for corrected times, otherwise the milliseconds that were added to them. */
   frame: number | null;
-  /** In which the frame holds; undefined: in an earlier run. */
+  /** The epoch of the frame; undefined: of an earlier run. */
   epoch?: Epoch | undefined;
-  /** Takes no more views, and its times are final: it is on the wire, or may have been in an earlier run. */
+  /** Takes no more views, and its times are final: it was sent, or may have been sent by an earlier run. */
   frozen: boolean;
-  /** Its times were corrected, which is not saved yet: what undoes it. */
+  /** Undoes the correction of its times that is not saved yet. */
   uncorrected?: Correction | undefined;
-  /** The storage has something under its key, or may have. */
+  /** The storage has, or may have, a value under its key. */
   stored: boolean;
-  /** Written only when this one is stored, which has taken over some of its views. */
+  /** The chunk that took over some of its views, and is stored before this one. */
   after?: OutboxChunk;
-  /** A write is on its way; the next one waits for it. */
+  /** A write of it is running; the next one waits for that. */
   writing: boolean;
 }
 
-/** A view that was not settled yet. It is known by being this very object, never by its place in a list. */
+/** A view that still waits. Its identity is this object, never its place in a list. */
 export interface WaitingView extends Impression {
   viewedAtMs: number;
   chunk: OutboxChunk;
@@ -38,10 +38,10 @@ type Row = readonly [
 
 /** First part of every key. */
 export const KEY_PREFIX = "impressions/";
-/** Version of the format; one that is not ours is left alone. */
+/** Version of the format; chunks of another version are left untouched. */
 const VERSION = 1;
 
-/** As JSON: `v` version, `u` whose views, `f` frame (absent: corrected), `n` 1 (provisional, never sent), `i` the views. */
+/** As JSON: `v` version, `u` account, `f` frame (absent: corrected), `n` 1 (provisional, never sent), `i` the views. */
 export function encodeChunk({ views, frame, frozen }: OutboxChunk, account: string): string {
   const rows = views.map(({ postId, viewedAtMs, surface = null, position = null, dwellMs = null }): Row => {
     if (dwellMs !== null) return [postId, viewedAtMs, surface, position, dwellMs];
@@ -57,8 +57,8 @@ export function encodeChunk({ views, frame, frozen }: OutboxChunk, account: stri
 }
 
 /**
- * A chunk that an earlier run saved: what can be read of it, perhaps nothing, and what is damaged; undefined where it is
- * another account's or another version's. Where it is unknown whether its views were sent, their times are final.
+ * Decodes a chunk of an earlier run: its readable views, perhaps none, and a description of the damage. No chunk where it
+ * belongs to another account or another version. Unless the chunk says that it was never sent, its times are final.
  */
 export function decodeChunk(
   key: string,
@@ -85,7 +85,7 @@ export function decodeChunk(
   }
 }
 
-/** An impression without the fields that were not given. */
+/** An impression without its absent fields. */
 export function withoutEmpty(given: {
   readonly postId: string;
   readonly viewedAtMs: number;

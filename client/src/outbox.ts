@@ -9,53 +9,53 @@ import type { ImpressionStorage, MaybePromise, OwnerLocks } from "./platform.ts"
 /**
  * The views that no server has acknowledged, in memory and in the storage.
  *
- * Written in chunks: a write replaces the newest chunk while that is small, or starts another, so that a view is
- * written a bounded number of times however many wait. Views that come while a write is on its way go with the next one.
- * A chunk is removed when its last view is settled; one that is settled in part stays whole in the storage, and a killed
- * app sends those again, which changes nothing on the server.
+ * Views are written in chunks. A write replaces the newest chunk while that is small, or starts another one, so that each
+ * view is written a bounded number of times however many wait. Views that arrive during a write go with the next one.
+ * A chunk is removed after its last view was acknowledged or dropped. Until then it stays whole in the storage, and a
+ * killed app sends its views again, which changes nothing on the server.
  */
 export interface Outbox {
   /** Oldest first. */
   readonly waiting: readonly WaitingView[];
   add(view: Impression, framed: Framed): void;
-  /** These are about to go on the wire, after the next `save`: from now on their times stay as they are. */
+  /** Makes the times of these views final: they are sent after the next `save`. */
   freeze(views: readonly WaitingView[]): void;
-  /** Moves provisional times that never were on the wire into corrected time, where that is known. Undone where it cannot be saved. */
+  /** Corrects provisional times that were never sent, where the clock's offset is known. A failed save undoes it. */
   correct(): void;
-  /** These go after all others, as long as this run lasts. */
+  /** Moves these behind all others, until this run ends. */
   defer(views: readonly WaitingView[]): void;
-  /** Forgets these: acknowledged, refused or dropped. */
+  /** Removes views that were acknowledged, refused or dropped. */
   remove(views: ReadonlySet<WaitingView>): void;
-  /** Writes all that is not written; ends, or resolves, when it is. Never fails: `onFailure` is told. */
+  /** Writes all unsaved changes. Returns after that, or a promise of it. Never fails: failures go to `onFailure`. */
   save(): MaybePromise<void>;
-  /** Takes over what dead instances left. */
+  /** Takes over the chunks of dead instances. */
   adopt(): Promise<void>;
   /**
-   * The page ends, or sleeps: all times are final and the names are given up, so that the next page may take over. (A page
-   * that holds a Web Lock is also not kept for the back button.)
+   * The page ends or freezes: makes all times final and releases the names, so that the next page may take over. (A browser
+   * keeps no page that holds a Web Lock in its back/forward cache.)
    */
   suspend(): void;
-  /** The page is back after all: it goes on under a new name. What others took over meanwhile is sent twice, harmlessly. */
+  /** The page is back: it continues under a new name. Views that another page took over meanwhile are sent twice, harmlessly. */
   resume(): Promise<void>;
-  /** Forgets all that this instance has. */
+  /** Removes all views of this instance. */
   forget(): void;
-  /** Forgets all, in memory now, and in the storage whatever any instance has written for this account. */
+  /** Removes all views: those in memory now, and those that any instance stored for this account. */
   clear(): Promise<void>;
-  /** Waits for the writes, and gives up the names that it holds. */
+  /** Waits for the writes, then releases the names. */
   release(): Promise<void>;
 }
 
-/** Twice the default threshold: while the app is online one request empties about one chunk. A view is then written ten times on average where they come one by one. */
+/** Twice the default threshold, so that a request of an online app empties about one chunk. A view is written ten times on average where views come one by one. */
 const CHUNK_VIEWS_MAX = 20;
 
 export function createOutbox(deps: {
   readonly storage: ImpressionStorage;
   readonly locks: OwnerLocks;
   readonly clock: ServerClock;
-  /** What the storage and the locks answer is waited for so long. */
+  /** Limits how long the outbox waits for the storage and the locks. */
   readonly bound: <Value>(value: MaybePromise<Value>) => MaybePromise<Value>;
   readonly account: string;
-  /** A name that no other instance ever had; another one each time. */
+  /** A new name that no instance has ever used. */
   readonly newOwner: () => string;
   readonly onFailure: (error: unknown) => void;
 }): Outbox {
@@ -71,7 +71,7 @@ export function createOutbox(deps: {
   let newest: OutboxChunk | undefined;
   let nextNumber = 0;
   let clears = 0;
-  /** How many of them are not done yet. */
+  /** Clears that are still running. */
   let clearing = 0;
 
   function begin({ frame, epoch }: Framed): OutboxChunk {
@@ -87,7 +87,7 @@ export function createOutbox(deps: {
     chunk.epoch = epoch;
   }
 
-  /** False where there is nothing to correct, or the stored state is unknown. */
+  /** False where no correction is needed, or the stored state is unknown. */
   function correct(chunk: OutboxChunk): boolean {
     const { views, frame, epoch } = chunk;
     if (writer.isHanging(chunk) || views.length === 0) return false;
@@ -99,7 +99,7 @@ export function createOutbox(deps: {
     return true;
   }
 
-  /** The storage still has the times from before, and a next run would send those: they stand. */
+  /** Undoes an unsaved correction: the storage still has the old times, and the next run would send those. */
   function uncorrect(chunk: OutboxChunk): void {
     if (chunk.uncorrected === undefined) return;
     if (chunk.stored) {
@@ -114,11 +114,11 @@ export function createOutbox(deps: {
     for (const chunk of new Set(views.map((view) => view.chunk))) {
       if (chunk.frozen) continue;
       chunk.frozen = true;
-      // Corrected times are final anyhow.
+      // Corrected times are final already.
       if (chunk.frame === null) continue;
       const rest = chunk.views.filter((view) => !frozen.has(view));
       if (rest.length > 0) {
-        // The others can still be corrected. They are saved elsewhere before they go from here.
+        // The other views can still be corrected: they move to a chunk of their own, which is saved before this one.
         const other = begin(chunk);
         other.views = rest;
         for (const view of rest) view.chunk = other;
@@ -141,7 +141,7 @@ export function createOutbox(deps: {
     chunks.clear();
   }
 
-  /** A run that ended while it parted a chunk left some views twice; of these the ones that may have been sent count. */
+  /** A run that ended while `freeze` split a chunk stored some views twice. The copies that may have been sent are kept. */
   function withoutDuplicates(found: readonly OutboxChunk[]): WaitingView[] {
     const views: WaitingView[] = [];
     const known = new Set<string>();
@@ -211,7 +211,7 @@ export function createOutbox(deps: {
       const clearsBefore = clearing > 0 ? -1 : clears;
       const found = await adoption.takeOver(owner);
       releases.push(...found.releases);
-      // Cleared meanwhile: what was read is to be forgotten, too.
+      // `clear` ran meanwhile: the adopted views are removed, too.
       if (clears !== clearsBefore) {
         for (const chunk of found.chunks) {
           chunk.views = [];
@@ -219,7 +219,7 @@ export function createOutbox(deps: {
         }
         return;
       }
-      // Before what this run has seen itself.
+      // Adopted views are older than those of this run.
       waiting = [...withoutDuplicates(found.chunks).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
     },
     suspend() {

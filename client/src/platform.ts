@@ -1,17 +1,17 @@
 /**
- * What the SDK needs from the place where it runs. `browser.ts`, `react-native.ts` and `node.ts` each build one; a test
- * builds one in virtual time.
+ * What the SDK needs from its environment. `browser.ts`, `react-native.ts` and `node.ts` each build a `Platform`; the tests
+ * build one in virtual time.
  */
 
-/** Something now, or a promise of it: a storage that answers at once lets the SDK save while a page is being closed. */
+/** A value or a promise of it: with a synchronous storage the SDK can save while a page is being closed. */
 export type MaybePromise<Value> = Value | Promise<Value>;
 
 /**
- * Where views wait that no server has acknowledged. A value is at most a few kilobytes; `set` replaces a value as a
- * whole or not at all. A storage that throws or rejects loses nothing: the views stay in memory and `onError` is told.
+ * Stores the views that no server has acknowledged. A value has at most a few kilobytes. `set` replaces a value as a whole
+ * or not at all. If the storage throws or rejects, the views stay in memory and `onError` reports it.
  */
 export interface ImpressionStorage {
-  /** All keys, also those of others: ours begin with `impressions`. */
+  /** All keys, also those of other software: the SDK's begin with `impressions`. */
   keys(): MaybePromise<readonly string[]>;
   get(key: string): MaybePromise<string | null>;
   set(key: string, value: string): MaybePromise<void>;
@@ -19,21 +19,21 @@ export interface ImpressionStorage {
 }
 
 /**
- * Tells which instances are alive. Every instance writes under a name of its own, so that two tabs never touch each
- * other's views; what an instance leaves behind when it is killed is taken over by the next one.
+ * Tells which instances are alive. Every instance stores views under its own name, so that two tabs never touch each
+ * other's views. The next instance takes over the views of a killed one.
  */
 export interface OwnerLocks {
-  /** A function that gives the name back, or null while another living instance has it. */
+  /** A function that releases the name, or null while another living instance holds it. */
   acquire(owner: string): MaybePromise<(() => void) | null>;
 }
 
-/** What happens to the app. */
+/** Events in the life of the app. */
 export interface LifecycleListener {
-  /** No longer on the screen: send what waits, the app may be killed any moment. */
+  /** The app left the screen and may be killed at any moment: the SDK sends all waiting views. */
   background(): void;
-  /** About to end, now: save and send what can be sent without waiting for an answer. */
+  /** The app is about to end: the SDK saves, and sends without waiting for an answer. */
   exit(): void;
-  /** Back on the screen, or back on the network. */
+  /** The app is back on the screen, or the network is back. */
   awake(): void;
 }
 
@@ -45,29 +45,29 @@ export interface HttpRequest {
 
 export interface HttpAnswer {
   readonly status: number;
-  /** The header as it came, or null. */
+  /** The header's text, or null. */
   readonly retryAfter: string | null;
   readonly text: string;
-  /** The address that answered, where the request was redirected. */
+  /** The final address, where the request was redirected. */
   readonly redirectedTo?: string;
 }
 
 export interface Platform {
-  /** The device's clock, epoch milliseconds. May jump. */
+  /** The device's clock, in epoch milliseconds. It may jump. */
   wallMs(): number;
-  /** Milliseconds from anywhere; never runs backwards, may stand still while the device sleeps. */
+  /** Milliseconds since any fixed instant. Never runs backwards; may stand still while the device sleeps. */
   monotonicMs(): number;
-  /** Runs `task` once, after `delayMs`; the answer cancels it. */
+  /** Runs `task` once, after `delayMs`; the returned function cancels it. */
   timer(delayMs: number, task: () => void): () => void;
   /** Uniform in [0, 1). */
   random(): number;
-  /** Rejects where there is no HTTP answer. */
+  /** Rejects where no HTTP answer comes. */
   post(request: HttpRequest): Promise<HttpAnswer>;
-  /** Hands a body to the system to be sent even if the app ends now; true if it took it. No answer is ever seen. */
+  /** Queues a body that the system sends even if the app ends now; true if the system took it. There is never an answer. */
   beacon?(body: string): boolean;
-  /** False only where the system is sure that there is no network. */
+  /** False only where the system is certain that there is no network. */
   online(): boolean;
-  /** Begins to report; the answer ends it. */
+  /** Registers the listener; the returned function removes it. */
   listen(listener: LifecycleListener): () => void;
   readonly storage: ImpressionStorage;
   readonly locks: OwnerLocks;

@@ -2,32 +2,32 @@ import { INSTANT_MS_MAX } from "./impression.ts";
 import type { WaitingView } from "./outbox-chunk.ts";
 import type { HttpAnswer } from "./platform.ts";
 
-/** The documented operation, without what a server need not parse. */
+/** The documented operation, without optional whitespace. */
 const DOCUMENT =
   "mutation RecordImpressions($input:RecordImpressionsInput!){recordImpressions(input:$input){accepted receivedAt flushAfterMs}}";
 
-/** A proxy may ask for any wait; the client waits for an hour at most. */
+/** A proxy may ask for any wait; the client waits at most an hour. */
 const SERVER_WAIT_MS_MAX = 3_600_000;
 
-/** What an answer means for the views that were sent. */
+/** What an answer means for the views of the request. */
 export type SendOutcome =
-  /** The server has them. */
+  /** The server stored them in its queue. */
   | { readonly kind: "accepted"; readonly receivedAtMs: number; readonly flushAfterMs: number }
-  /** Too many at once. */
+  /** The request was too large. */
   | { readonly kind: "split"; readonly code: string; readonly message: string }
-  /** The one at this place of the list will never be taken. */
+  /** The server will never take the view at this place of the list. */
   | { readonly kind: "refused"; readonly place: number; readonly code: string; readonly message: string }
-  /** Nothing is known to be wrong with them; the sender is not allowed, or this is not the server. */
+  /** The views may be fine: the sender is not allowed, or another server answered. */
   | { readonly kind: "blocked"; readonly code: string; readonly message: string }
-  /** Later. `waitMs` is what the server asked for. */
+  /** A temporary failure. The server asked to wait for `waitMs`. */
   | { readonly kind: "later"; readonly code: string; readonly message: string; readonly waitMs: number };
 
-/** A view as it stands in a request. */
+/** A view in the JSON of a request. */
 export function viewJson({ postId, viewedAtMs, surface, position, dwellMs }: WaitingView): string {
   return JSON.stringify({ postId, viewedAt: instant(viewedAtMs), surface, position, dwellMs });
 }
 
-/** The request's body. `userId` is left out where the token says who it is. */
+/** The request's body. `userId` is undefined where the token identifies the user. */
 export function bodyOf(
   views: readonly string[],
   sentAtMs: number | null,
@@ -38,15 +38,15 @@ export function bodyOf(
   return `{"query":"${DOCUMENT}","variables":{"input":${input.slice(0, -1)}${comma}"impressions":[${views.join()}]}}}`;
 }
 
-/** What a body has beside its views, at most: the document, sentAt, and a user id of 128 characters, four bytes each. */
+/** Bytes of a body beside its views, at most: the document, sentAt, and a user id of 128 characters of four bytes each. */
 export const BODY_FRAME_BYTES_MAX = 1_024;
 
-/** Bytes of a text in UTF-8; React Native has no TextEncoder everywhere. */
+/** Bytes of a text in UTF-8. Some versions of React Native have no TextEncoder. */
 export function utf8Bytes(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);
-    // Half of a surrogate pair is two of the pair's four bytes.
+    // Each half of a surrogate pair counts for two of the pair's four bytes.
     if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
   }
   return bytes;
@@ -63,15 +63,15 @@ interface Answer {
 }
 
 /**
- * All that deletes a view: an error of these codes (the server's docs/errors.md) that tells which one it is about, by its
- * place in the list, or null where it tells none. Any other answer may come from another server, or be about a request that
- * was damaged on its way, an older server, a token, an address: such faults get fixed, and the views are kept until then.
+ * The place of the refused view in the list, or null where the error names none. Only an error of these codes (the server's
+ * docs/errors.md) that names a view deletes it. Any other answer may come from another server, or be caused by a damaged
+ * request, an older server, a token or an address: such causes get fixed, and the views are kept until then.
  */
 function refusedPlace(code: string, message: string, sent: number): number | null {
   switch (code) {
     case "BAD_USER_INPUT": {
-      // How the server's own checks of the list begin. GraphQL's errors quote the request, and would blame a view for a
-      // field that the schema lacks.
+      // The server's own checks of the list begin like this. GraphQL's own errors quote the input, and would blame a
+      // view for a field that the schema lacks.
       const place = Number(/^input\.impressions\[(\d+)]\./.exec(message)?.[1] ?? sent);
       return place < sent ? place : null;
     }
@@ -82,7 +82,7 @@ function refusedPlace(code: string, message: string, sent: number): number | nul
   }
 }
 
-/** Decides by the code, and where something else answered in the server's place, by the status. `sent`: views in the request. */
+/** Decides by the error code, and by the status where another server answered. `sent`: number of views in the request. */
 export function outcomeOf(
   { status, retryAfter, text, redirectedTo }: HttpAnswer,
   sent: number,
@@ -96,20 +96,20 @@ export function outcomeOf(
   }
   const error = answer?.errors?.[0];
   const code = textOr(error?.extensions?.code, `HTTP_${status}`);
-  const told = textOr(
+  const reason = textOr(
     error?.message,
     `the endpoint answered with status ${status}, not as an Impressions server does`,
   );
-  // 301 and 302 make a GET without a body of a POST.
+  // A redirect with 301 or 302 turns a POST into a GET without a body.
   const message =
-    redirectedTo === undefined ? told : `${told} (redirected: is the endpoint ${redirectedTo}?)`;
+    redirectedTo === undefined ? reason : `${reason} (redirected: is the endpoint ${redirectedTo}?)`;
   const place = refusedPlace(code, message, sent);
   if (place !== null) return { kind: "refused", place, code, message };
   if ((code === "BATCH_TOO_LARGE" || status === 413) && sent > 1) return { kind: "split", code, message };
-  const passing = status === 408 || status === 425 || status === 429;
-  const mendedByNobodySoon = status >= 300 && status < 500 && !passing;
+  const isTemporary = status === 408 || status === 425 || status === 429;
+  const isPermanent = status >= 300 && status < 500 && !isTemporary;
   const denied = code === "UNAUTHENTICATED" || code === "FORBIDDEN" || code === "BAD_USER_INPUT";
-  if (denied || mendedByNobodySoon) return { kind: "blocked", code, message };
+  if (denied || isPermanent) return { kind: "blocked", code, message };
   const waitMs = bounded(error?.extensions?.retryAfterMs ?? headerMs(retryAfter, nowMs));
   return { kind: "later", code, message, waitMs };
 }
@@ -129,7 +129,7 @@ function bounded(milliseconds: number): number {
   return milliseconds > 0 ? Math.min(milliseconds, SERVER_WAIT_MS_MAX) : 0;
 }
 
-/** A damaged clock must not make an instant that cannot be written. */
+/** Clamps the time, since a damaged clock may show one that the format cannot express. */
 function instant(milliseconds: number): string {
   return new Date(Math.min(Math.max(milliseconds, 0), INSTANT_MS_MAX)).toISOString();
 }

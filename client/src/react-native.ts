@@ -8,12 +8,12 @@ import { createViewReporter, type ReportedDetails, type ViewRule } from "./viewa
 
 export * from "./index.ts";
 
-/** `AppState` of `react-native`; the app passes it in, so that the SDK depends on nothing. */
+/** `AppState` of `react-native`. The app passes it in, so that the SDK has no dependency. */
 export interface AppStateLike {
   addEventListener(type: "change", listener: (state: string) => void): { remove(): void };
 }
 
-/** `AsyncStorage` of `@react-native-async-storage/async-storage`, or anything alike. */
+/** `AsyncStorage` of `@react-native-async-storage/async-storage`, or anything compatible. */
 export interface AsyncStorageLike {
   getAllKeys(): Promise<readonly string[]>;
   getItem(key: string): Promise<string | null>;
@@ -21,7 +21,7 @@ export interface AsyncStorageLike {
   removeItem(key: string): Promise<void>;
 }
 
-/** `NetInfo` of `@react-native-community/netinfo`, or anything alike. */
+/** `NetInfo` of `@react-native-community/netinfo`, or anything compatible. */
 export interface NetInfoLike {
   addEventListener(listener: (state: { readonly isConnected: boolean | null }) => void): () => void;
 }
@@ -30,9 +30,9 @@ export type ReactNativeOptions = CoreOptions & {
   /** The service's GraphQL address, such as `https://api.example.com/graphql`. */
   readonly endpoint: string;
   readonly appState: AppStateLike;
-  /** Where views wait: `asyncStorage(AsyncStorage)`. Default: memory, and a killed app forgets what it had not sent. */
+  /** Stores waiting views: `asyncStorage(AsyncStorage)`. Default: memory, where a killed app loses its unsent views. */
   readonly storage?: ImpressionStorage;
-  /** Without it every attempt is made, and fails where there is no network. */
+  /** Tells whether there is a network. Without it the SDK tries in any case, and fails without a network. */
   readonly netInfo?: NetInfoLike;
   /** Default: React Native's. */
   readonly fetch?: Fetch;
@@ -41,14 +41,14 @@ export type ReactNativeOptions = CoreOptions & {
 /** Just under the server's 256 KiB. */
 const BODY_BYTES_MAX = 240 * 1_024;
 
-/** Records what the user of this app sees. */
+/** Records which posts the user of this app sees. */
 export function createImpressions(options: ReactNativeOptions): Impressions {
   const { endpoint, appState, netInfo, storage = memoryStorage(), fetch = globalThis.fetch } = options;
   let connected = true;
 
   function listen({ background, awake }: LifecycleListener): () => void {
-    // `inactive` (iOS: a call, the app switcher) is the last state that an app sees before it is swiped away.
-    // A moment later, so that lists that end their views at the same event (`listViews`) have done so.
+    // `inactive` (iOS: a call, the app switcher) is the last state that an app gets before it is swiped away.
+    // The SDK sends in the next microtask: by then `listViews` has ended its views at the same event.
     const app = appState.addEventListener("change", (state) => {
       if (state === "active") awake();
       else void Promise.resolve().then(background);
@@ -78,7 +78,7 @@ export function createImpressions(options: ReactNativeOptions): Impressions {
   );
 }
 
-/** AsyncStorage as a storage of ours. */
+/** Stores views in AsyncStorage. */
 export function asyncStorage(storage: AsyncStorageLike): ImpressionStorage {
   return {
     keys: () => storage.getAllKeys(),
@@ -88,7 +88,7 @@ export function asyncStorage(storage: AsyncStorageLike): ImpressionStorage {
   };
 }
 
-/** What FlatList, SectionList and FlashList tell of their items. */
+/** An item as FlatList, SectionList and FlashList report it. */
 export interface ViewToken<Item> {
   readonly item: Item;
   readonly key?: string;
@@ -100,11 +100,11 @@ export interface ViewToken<Item> {
 
 type OnViewableItemsChanged<Item> = (info: { readonly changed: readonly ViewToken<Item>[] }) => void;
 
-/** Props for a list; React Native wants the same objects for as long as the list lives: keep them in a ref or a state. */
+/** Props for a list. React Native needs the same objects for as long as the list is mounted: keep them in a ref or a state. */
 export interface ListViews<Item> {
   /**
-   * All that a list needs: visible is what half of is on the screen, and what fills half of the screen (a post that is
-   * taller than that). Give it alone, without the other two.
+   * All that a list needs. An item is visible when half of it is on the screen, or when it fills half of the screen (a post
+   * that is taller than the screen). Use it alone, without the other two.
    */
   readonly viewabilityConfigCallbackPairs: {
     readonly viewabilityConfig: {
@@ -114,28 +114,28 @@ export interface ListViews<Item> {
     };
     readonly onViewableItemsChanged: OnViewableItemsChanged<Item>;
   }[];
-  /** For a list that takes only one: a post that is taller than two screens is never seen by it. */
+  /** For a list that takes only one config. It never reports a post that is taller than two screens. */
   readonly viewabilityConfig: {
     readonly itemVisiblePercentThreshold: number;
     readonly minimumViewTime: number;
   };
   readonly onViewableItemsChanged: OnViewableItemsChanged<Item>;
-  /** These are the list's items now: ends the views of others. A list that is emptied does not tell of it. */
+  /** Ends the views of items that are no longer in the list: call it when the items change. An emptied list reports nothing by itself. */
   itemsChanged(items: readonly Item[]): void;
   /**
-   * Ends all views, and nothing counts until `showAgain()`: call it when the screen loses its focus. The app's background
-   * does it by itself.
+   * Ends all views and starts none until `showAgain()`: call it when the screen loses its focus. When the app goes to the
+   * background this happens automatically.
    */
   hideAll(): void;
-  /** The screen has its focus again: what is visible, as far as the list has told, counts from now on. */
+  /** Starts views of the visible items: call it when the screen has its focus again. */
   showAgain(): void;
-  /** Ends all views, and listening to the app: call it when the list goes away. */
+  /** Ends all views and removes the app listener: call it when the list unmounts. */
   stop(): void;
 }
 
 /**
- * Reports the items of a list by the rule: the list itself tells when `fractionMin` of an item is visible, and how long it
- * stayed is measured here. What `postIdOf` has no id for, headers and footers of sections are no posts.
+ * Reports the items of a list by the rule. The list reports when `fractionMin` of an item is visible, and `listViews`
+ * measures for how long. Items without an id from `postIdOf`, and headers and footers of sections, are no posts.
  */
 export function listViews<Item>(
   impressions: Parameters<typeof createViewReporter>[0],
@@ -147,14 +147,14 @@ export function listViews<Item>(
 ): ListViews<Item> {
   const { appState, postIdOf, detailsOf, ...rule } = options;
   const reporter = createViewReporter(impressions, commonPlatform(), rule);
-  /** By the list's key, for each of the ways in which it tells. */
+  /** By the kind of viewability config and the list's key. */
   const visible = new Map<string, { readonly postId: string; readonly details: ReportedDetails }>();
   let inFront = true;
   let appActive = true;
   let stopListening: () => void = () => undefined;
   const percent = (rule.fractionMin ?? 0.5) * 100;
-  // Not the rule's second: React Native's helper (0.88.1; not 0.79) forgets an item's time each time that another one comes
-  // or goes, so that a list that moves would report nothing. The tracker measures it.
+  // Not the rule's second: React Native's helper (0.88.1; not 0.79) restarts the timer of an item whenever another one comes
+  // or goes, so that a scrolling list would report nothing. The tracker measures the duration.
   const minimumViewTime = 0;
 
   function begin(): void {
@@ -175,13 +175,13 @@ export function listViews<Item>(
       return;
     }
     const post = { postId, details: { ...(index == null ? {} : { position: index }), ...detailsOf?.(item) } };
-    // Under the same key there may have been another one.
+    // The same key may have belonged to another post.
     if (visible.get(element)?.postId !== postId) end(element);
     visible.set(element, post);
-    // A list goes on telling of items that come while it is out of sight: begin() counts them when it is back in front.
+    // A hidden list still reports new items: begin() starts their views when the list is in front again.
     if (appActive && inFront) reporter.visible(postId, 1, post.details, element);
   }
-  /** Of anything but a string `viewed` tells that it is no id. */
+  /** `viewed` reports an id that is no string. */
   function idOf(item: Item): string | null {
     let id: string | null | undefined;
     attempt(() => {
@@ -189,7 +189,7 @@ export function listViews<Item>(
     });
     return id ?? null;
   }
-  /** Whatever it is about, the list must not hear of it. */
+  /** No error of the app's callbacks may reach the list. */
   const callback =
     (way: string): OnViewableItemsChanged<Item> =>
     ({ changed }) => {
@@ -200,7 +200,7 @@ export function listViews<Item>(
   attempt(() => {
     const subscription = appState.addEventListener("change", (state) => {
       appActive = state === "active";
-      // The list says nothing when the app comes back: what it last called visible still is.
+      // The list reports nothing when the app comes back: its last visible items still are.
       if (appActive) begin();
       else reporter.hideAll();
     });
@@ -238,7 +238,7 @@ export function listViews<Item>(
   };
 }
 
-/** A header or a footer of a section: without an index, or, where the list has not put it so, with the section as its item. */
+/** Whether this is a header or a footer of a section: it has no index, or, in other lists, the section as its item. */
 function isOfSection({ item, key = "", index, section }: ViewToken<unknown>): boolean {
   if (section !== undefined) return index == null;
   return /:(header|footer)$/.test(key) && Array.isArray((item as { data?: unknown } | null)?.data);

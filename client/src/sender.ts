@@ -15,23 +15,23 @@ import { nextBatch, type Transport } from "./transport.ts";
  * one timer; while nothing waits there is no timer.
  */
 export interface Sender {
-  /** Nothing is sent before. */
+  /** The sender sends nothing before this call. */
   start(): void;
-  /** Looks again: something has changed. */
+  /** Decides again what to do: call it after a change of the outbox. */
   step(): void;
-  /** The app leaves the screen: sends all that waits, in spite of an earlier failure; not in spite of the server's wish. */
+  /** The app leaves the screen: sends all waiting views, without the backoff, but not before the time that the server named. */
   sendAll(): void;
-  /** The same, even where the system says that there is no network. Resolves when all is settled or it cannot go on. */
+  /** Like `sendAll`, and also tries while the system reports no network. Resolves when no view waits any more, or sending cannot continue. */
   flush(): Promise<void>;
-  /** The app ends now: hands over what is not on its way. It keeps waiting as if nothing had been done. */
+  /** The app ends now: sends the views that are not in flight without waiting for an answer. They stay in the outbox. */
   sendLast(): void;
-  /** The app or the network is back. */
+  /** The app is in front again, or the network is back. */
   awake(): void;
   isInFlight(view: WaitingView): boolean;
-  /** Nothing is sent until `resume`. What is on its way is given up. */
+  /** Cancels the request in flight, and sends nothing until `resume`. */
   pause(): void;
   resume(): void;
-  /** Aborts the request on its way: its answer is not wanted any more. */
+  /** Aborts the request in flight and ignores its answer. */
   cancelRequest(): void;
   /** No timer and no request from now on. */
   stop(): void;
@@ -44,24 +44,23 @@ export interface SenderDependencies {
   readonly outbox: Outbox;
   readonly transport: Transport;
   readonly report: (error: ImpressionsError) => void;
-  /** Asked before each request; may take views out of the outbox. */
+  /** Runs before each request; may remove views from the outbox. */
   readonly beforeSending: () => MaybePromise<void>;
   readonly onAcknowledged: (count: number) => void;
   readonly onRefused: (views: readonly WaitingView[]) => void;
 }
 
 /**
- * Views in a request while nothing is known of the difference between the clocks: its answer tells that, so that all
- * others have their true times. Nothing but an answer tells it, and the server moves no times of a clock that is behind. An
- * app that leaves the screen may not live to hear it, and sends all.
+ * Views in a request while the difference between the clocks is unknown. The answer to this request reveals it, so that all
+ * other views get their true times. Nothing else reveals it, and the server corrects no times of a clock that is behind. An
+ * app that leaves the screen may end before the answer comes, so it sends all views.
  */
 const UNKNOWN_CLOCK_BATCH_MAX = 1;
-/** A whole cell that gets its network back should not answer in one instant. */
+/** Spreads the requests of the many devices that get their network back in the same instant. */
 const AWAKE_SPREAD_MS = 1_000;
 
 type Failure = Extract<SendOutcome, { kind: "later" | "blocked" }>;
 
-/** The request on its way. */
 interface InFlightRequest {
   views: ReadonlySet<WaitingView>;
   abort(): void;
@@ -74,19 +73,19 @@ export function createSender(deps: SenderDependencies): Sender {
   let inFlight: InFlightRequest | undefined;
   let cancelTimer: (() => void) | undefined;
   let flushed: (() => void)[] = [];
-  /** All that waits is to be sent, whether or not it is long or old enough. */
+  /** Send all waiting views, whether or not their list is long or old enough. */
   let draining = false;
   let tryOffline = false;
-  /** The app may be killed any moment. */
+  /** The app left the screen, and may be killed at any moment. */
   let leaving = false;
-  /** Views of the list that was long or old enough, which are still to be sent: what comes meanwhile begins a new list. */
+  /** Unsent views of the list that was long or old enough. Views that come meanwhile begin a new list. */
   let listLeft = 0;
-  /** When the oldest view began to wait; these are on the monotonic clock. */
+  /** When the oldest view began to wait. This and the next two are on the monotonic clock. */
   let waitingSinceMs: number | undefined;
+  /** The server asked for no request before this time. */
   let serverNotBeforeMs = 0;
   let backoffUntilMs = 0;
   let failures = 0;
-  /** The last attempt failed. */
   let lastFailed = false;
   let batchMax = tuning.batchMax;
   /** Halved by BATCH_TOO_LARGE, and never raised again. */
@@ -140,7 +139,7 @@ export function createSender(deps: SenderDependencies): Sender {
     }
     const sending: InFlightRequest = { views: new Set(), abort };
     inFlight = sending;
-    // Given up for its time, or by `stop`: whatever comes of it now is no longer looked at.
+    // After a timeout, `stop` or a cancellation the result of this request is ignored.
     const isCancelled = () => inFlight !== sending;
     attempt(
       async () => {
@@ -157,29 +156,29 @@ export function createSender(deps: SenderDependencies): Sender {
     );
   }
 
-  /** Undefined: it is over, or there is nothing left to send. */
+  /** Undefined: the request was cancelled, or no view is left to send. */
   async function sendNext(
     sending: InFlightRequest,
     signal: AbortSignal,
     isCancelled: () => boolean,
   ): Promise<SendOutcome | undefined> {
-    const looked = deps.beforeSending();
-    if (looked !== undefined) await looked;
+    const ready = deps.beforeSending();
+    if (ready !== undefined) await ready;
     if (isCancelled()) return;
     if (outbox.waiting.length === 0) {
       cancelRequest();
       step();
       return;
     }
-    // First the storage: what goes on the wire must have the same times after a kill. A storage that answers at once lets
-    // the request leave in this same instant, which may be a page's last.
+    // The storage comes first: a view that was sent must have the same time after a kill. With a synchronous storage the
+    // request leaves in this same task, which may be the last one of a page.
     const viewsMax = clock.isKnown() || leaving ? batchMax : UNKNOWN_CLOCK_BATCH_MAX;
     const chosen = choose(outbox.waiting, viewsMax);
     sending.views = new Set(chosen);
     const saving = outbox.save();
     if (saving !== undefined) await saving;
     if (isCancelled()) return;
-    // Times that could not be saved are what they were.
+    // Corrections that could not be saved were undone, which may change the views that go together.
     const views = nextBatch(chosen, chosen.length, platform.bodyBytesMax);
     sending.views = new Set(views);
     return transport.send(views, signal, isCancelled);
@@ -190,7 +189,7 @@ export function createSender(deps: SenderDependencies): Sender {
     inFlight = undefined;
   }
 
-  /** The oldest that may go together, in the times that they will have for ever. */
+  /** The oldest views that may go in one request. Their times are final from now on. */
   function choose(from: readonly WaitingView[], viewsMax: number): readonly WaitingView[] {
     outbox.correct();
     const views = nextBatch(from, viewsMax, platform.bodyBytesMax);
@@ -233,7 +232,7 @@ export function createSender(deps: SenderDependencies): Sender {
   ): void {
     report({ code, message });
     deps.onRefused(views);
-    // The rest goes on at once; a server that refuses one after the other is not asked without a pause.
+    // The other views are sent at once. After a second refusal in a row the backoff applies.
     if (failures++ > 0) backoffUntilMs = nowMs + backoffMs();
   }
 
@@ -248,8 +247,8 @@ export function createSender(deps: SenderDependencies): Sender {
     failures++;
     lastFailed = true;
     if (kind === "later") serverNotBeforeMs = nowMs + outcome.waitMs;
-    // A network that brings no answer to much may bring one to less; and where one view is what the server, or something
-    // before it, does not take, smaller lists find it. It is kept, behind those that it would keep back.
+    // A slow network may carry a smaller request in time. And where the server, or a proxy, does not take a single view,
+    // halving isolates it. That view stays, behind all others, so that it does not block them.
     if ((code === "TIMEOUT" || code === "BAD_USER_INPUT") && views.length > 1)
       batchMax = Math.floor(views.length / 2);
     if (kind === "blocked" && views.length === 1) outbox.defer(views);
@@ -276,7 +275,7 @@ export function createSender(deps: SenderDependencies): Sender {
     flush() {
       const done = new Promise<void>((resolve) => flushed.push(resolve));
       tryOffline = true;
-      // The server has refused to take more before a certain time: not worth waiting for.
+      // The server takes no request before a certain time: `flush` does not wait for it.
       if (lastFailed && serverNotBeforeMs > platform.monotonicMs()) endPass();
       else drain();
       return done;
@@ -286,7 +285,7 @@ export function createSender(deps: SenderDependencies): Sender {
       const left = outbox.waiting.filter((view) => !inFlight?.views.has(view));
       if (left.length === 0) return;
       const views = choose(left, batchMax);
-      // Provisional times must not be corrected by a next run once they were sent; corrected ones stay anyhow.
+      // The next run must not correct provisional times that were sent. Without a saved state nothing would stop it.
       if (outbox.save() !== undefined && views[0]?.chunk.frame !== null) return;
       transport.sendBlind(views);
     },

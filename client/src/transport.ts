@@ -15,19 +15,19 @@ import {
 /** One request and its answer. */
 export interface Transport {
   /**
-   * Sends, a second time where the token was refused. Never rejects.
-   * Undefined: `isCancelled` said that the answer is not wanted any more.
+   * Sends a request, and sends it once more with a fresh token where the server refused the first. Never rejects.
+   * Undefined: the request was cancelled.
    */
   send(
     views: readonly WaitingView[],
     signal: AbortSignal,
     isCancelled: () => boolean,
   ): Promise<SendOutcome | undefined>;
-  /** Sends without waiting for anything: the app ends. */
+  /** Sends without waiting for the answer: the app ends. */
   sendBlind(views: readonly WaitingView[]): void;
 }
 
-/** The oldest views that may go together: of one frame, as many and as large as a request may be; at least one. */
+/** The oldest views that fit in one request: of one frame, within the limits of count and bytes, and at least one. */
 export function nextBatch(
   waiting: readonly WaitingView[],
   viewsMax: number,
@@ -52,11 +52,11 @@ export function createTransport(deps: {
   readonly clock: ServerClock;
   readonly userId: string | undefined;
   readonly getToken: GetToken | undefined;
-  /** What is known of the clock has changed. */
+  /** Called when the clock's offset has changed. */
   readonly onClock: () => void;
 }): Transport {
   const { platform, clock, userId, getToken } = deps;
-  /** The last one: at the end of a page there is no time to ask for another. */
+  /** The newest one. At the end of a page there is no time to ask for another. */
   let token: string | undefined;
 
   function request(views: readonly WaitingView[]): { body: string; headers: Record<string, string> } {
@@ -92,7 +92,7 @@ export function createTransport(deps: {
     },
     sendBlind(views) {
       const { body, headers } = request(views);
-      // A beacon carries no Authorization header, and not every system has one.
+      // A beacon carries no Authorization header, and not every platform has beacons.
       attempt(() => {
         if (getToken !== undefined || !platform.beacon?.(body)) return platform.post({ body, headers });
       });

@@ -1,46 +1,46 @@
 import type { ViewDetails } from "./impression.ts";
 
 /**
- * When has a post been seen? The numbers are the industry's rule: the Media Rating Council's viewable impression
- * guidelines ask for half of the pixels for one second without a break.
+ * The rule for a view. The defaults are the Media Rating Council's guideline for viewable impressions: half of the pixels
+ * for one second without a break.
  */
 export interface ViewRule {
-  /** Share of the post that has to be visible, 0 to 1. Default 0.5. */
+  /** Share of the post that must be visible, from 0 to 1. Default 0.5. */
   readonly fractionMin?: number;
-  /** For how long without a break, in milliseconds. Default 1,000. */
+  /** How long it must be visible without a break, in milliseconds. Default 1,000. */
   readonly durationMs?: number;
-  /** The same post counts again so long after its last view ended. Default 30 min: scrolling back and forth is one view. */
+  /** The same post counts again this long after its last view ended, in milliseconds. Default 30 min: scrolling back and forth is one view. */
   readonly againAfterMs?: number;
 }
 
-/** A view that has come to its end. */
+/** A view that has ended. */
 export interface SeenView {
   readonly postId: string;
-  /** When it began, on the clock that `nowMs` comes from. */
+  /** When it began, on the clock of `nowMs`. */
   readonly startedAtMs: number;
-  /** How long at least `fractionMin` of it was visible. */
+  /** How long at least `fractionMin` of the post was visible. */
   readonly dwellMs: number;
 }
 
 /**
- * Decides, from what is visible when, which posts were viewed and for how long. No clock, no timer, no screen: give it what
- * you observe, with times of one clock (of your choice, not running backwards).
+ * Decides which posts were viewed and for how long. It has no clock, no timer and no screen: the caller reports what is
+ * visible, with times of any one clock that does not run backwards.
  *
- * A post that stands in several places at once (pinned, and in the feed) is visible while any of them is. A view is known
- * when it ends, since only then its duration is; so call `hideAll` when the app leaves the screen.
+ * A post in several places at once (pinned, and in the feed) is visible while any of them is. The duration of a view is known
+ * only when it ends, so call `hideAll` when the app leaves the screen.
  */
 export interface ViewTracker {
   /**
-   * This share of the post is visible from now on, at the place that `element` stands for (anything that is equal each time;
-   * not needed where a post stands in one place). The view that ended with that, or null.
+   * Reports that this share of the post is visible from now on, at the place that `element` identifies (any value that is
+   * equal each time; not needed for a post in one place). Returns the view that ended with that, or null.
    */
   visible(postId: string, fraction: number, nowMs: number, element?: unknown): SeenView | null;
   isVisible(postId: string): boolean;
-  /** Nothing is visible any more. */
+  /** Reports that nothing is visible any more. Returns the views that ended. */
   hideAll(nowMs: number): SeenView[];
 }
 
-/** Posts whose last view is remembered for `againAfterMs`; the oldest are forgotten, and may then count again early. */
+/** Posts whose last view is remembered for `againAfterMs`. Above it the oldest are forgotten, and may count again early. */
 const REMEMBERED_MAX = 1_000;
 
 export function createViewTracker({
@@ -57,7 +57,7 @@ export function createViewTracker({
     if (startMs === undefined) return null;
     if (nowMs - startMs < durationMs) return null;
     const lastMs = lastEndedAtMs.get(postId);
-    // At the end of the map, also where it was there: the map forgets from its beginning.
+    // Moves the post to the end of the map, whose oldest entries are removed first.
     lastEndedAtMs.delete(postId);
     lastEndedAtMs.set(postId, nowMs);
     for (const oldest of lastEndedAtMs.keys()) {
@@ -84,20 +84,20 @@ export function createViewTracker({
   };
 }
 
-/** Takes what is visible and reports what was viewed; made by `createViewReporter`. */
+/** Takes visible shares and reports views. */
 export interface ViewReporter {
-  /** See `ViewTracker.visible`. The details are those of the place that began the view. */
+  /** See `ViewTracker.visible`. A view has the details of the place that began it. */
   visible(postId: string, fraction: number, details?: ReportedDetails, element?: unknown): void;
   isVisible(postId: string): boolean;
   hideAll(): void;
 }
 
-/** What goes along with a view; when it was and for how long is measured. */
+/** The details of a view that are not measured. */
 export type ReportedDetails = Omit<ViewDetails, "at" | "dwellMs">;
 
 /**
- * A tracker that reports to `impressions.viewed`. Durations are measured on the monotonic clock; the view's time is the
- * device's, read at its beginning.
+ * A tracker that reports to `impressions.viewed`. It measures durations on the monotonic clock, and reads a view's time from
+ * the device's clock when the view begins.
  */
 export function createViewReporter(
   impressions: { viewed(postId: string, details: ViewDetails): void },

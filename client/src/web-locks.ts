@@ -2,12 +2,12 @@ import { processLocks } from "./local.ts";
 import type { OwnerLocks } from "./platform.ts";
 
 /**
- * Where there are no Web Locks (a page without TLS), a name that was made so long ago counts as dead: no tab is expected
- * to stay offline for a day.
+ * Without Web Locks (a page without TLS) the owner of a name counts as dead when the name is this old: a tab is not expected to
+ * stay offline for a day.
  */
 const DEAD_AFTER_MS = 86_400_000;
 
-/** Names are alive in this browser as long as their page is: the browser gives a lock back when a page ends, however it ends. */
+/** Holds a Web Lock for each owner name. The browser releases the lock whenever the page ends, also in a crash. */
 export const webLocks: OwnerLocks = {
   acquire(owner) {
     const own = processLocks.acquire(owner);
@@ -36,7 +36,7 @@ function released(release: () => void): null {
   return null;
 }
 
-/** A name begins with the instant at which it was made. */
+/** A name begins with the instant of its creation. */
 function isOwnOrOld(owner: string): boolean {
   const ageMs = Date.now() - Number.parseInt(owner, 36);
   return ageMs < 1_000 || ageMs > DEAD_AFTER_MS;
