@@ -1,9 +1,8 @@
 import type { Role, RunningService } from "../cli/dependencies.ts";
 import type { Config } from "../config.ts";
 import type { GuardedClock } from "../domain/guarded-clock.ts";
-import type { Clock } from "../domain/time.ts";
 import { startPressureGauge } from "../ingest/pressure-gauge.ts";
-import { createApiMetrics } from "../metrics/api-metrics.ts";
+import { type ApiMetrics, createApiMetrics } from "../metrics/api-metrics.ts";
 import { createClockMetrics } from "../metrics/clock-metrics.ts";
 import { watchEngine } from "../metrics/engine-metrics.ts";
 import { createMetrics } from "../metrics/metrics.ts";
@@ -12,6 +11,7 @@ import { createWorkMetrics, type WorkMetrics } from "../metrics/work-metrics.ts"
 import type { Health } from "../ports/impression-queue.ts";
 import { healthWithin } from "../resolvers/health-within.ts";
 import type { HttpServer } from "../server/fastify-server.ts";
+import type { Readiness } from "../server/health.ts";
 import { createHealthServer } from "../server/health-server.ts";
 import { createMetricsServer, type MetricsEndpoint } from "../server/metrics-route.ts";
 import { readOperations } from "../server/operations.ts";
@@ -39,84 +39,35 @@ export async function startService(
   clock: GuardedClock,
 ): Promise<RunningService> {
   const lifecycle = createLifecycle(logger);
+  const process: ServiceProcess = { role, config, logger, version, clock, lifecycle };
   try {
-    // The API takes mutations while the store is down, and a worker tells on /readyz that it waits for it.
     const { registers, exposition } = createMetrics({ version, role, engine: config.ENGINE });
     const { onStatement } = createStoreMetrics(registers);
     const clockWatch = watchClock(clock, logger);
     createClockMetrics(registers, clock);
     lifecycle.onStop("the look at the clock", clockWatch.stop);
+    // The API takes mutations while the store is down, and a worker tells on /readyz that it waits for it.
     const engine = await openEngine(config, logger, { waitForStore: false, clock, onStatement });
     lifecycle.onStop("the engine", engine.close);
     watchEngine(registers, engine);
-    const metrics: MetricsEndpoint | null = config.METRICS
-      ? { exposition, token: config.METRICS_TOKEN ?? null }
-      : null;
-    const metricsPort = config.METRICS_PORT;
-    if (metrics !== null && metricsPort !== undefined) {
-      const metricsServer = createMetricsServer({ clock, logger, metrics });
-      lifecycle.onStop("the metrics server", metricsServer.close);
-      const { url } = await metricsServer.listen({ host: config.HOST, port: metricsPort });
-      logger.info({ url: `${url}/metrics` }, "metrics are served on a port of their own");
-    }
-    const metricsHere = metricsPort === undefined ? metrics : null;
-
-    const workSide =
-      role === "api"
-        ? null
-        : startWorkSide(engine, config, logger, clock, lifecycle, createWorkMetrics(registers));
-    const readiness = async () => {
-      const [queue, store] = await Promise.all([healthWithin(engine.queue), healthWithin(engine.store)]);
-      const hostClock = clockWatch.health();
-      const phase = lifecycle.phase().name;
-      return {
-        ready: phase === "running" && isReady(role, queue, store) && hostClock.healthy,
-        body: {
-          role,
-          phase,
-          engine: engine.name,
-          queue,
-          store,
-          clock: hostClock,
-          ...(workSide === null ? {} : { workersPaused: workSide.workers.paused() }),
-        },
-      };
-    };
-
-    let server: HttpServer;
-    if (role === "worker") {
-      server = await createHealthServer({ clock, logger, version, readiness, metrics: metricsHere });
-    } else {
-      const apiMetrics = createApiMetrics(registers, [
-        ...(await readOperations()).map(({ name }) => name),
-        OTHER_OPERATION,
-      ]);
-      const groupCommit = engine.newGroupCommit((message) => {
-        apiMetrics.onMessage(message);
-        if (!message.confirmed) logger.debug({ message }, "the queue has not confirmed a message");
-      });
-      apiMetrics.watchGroupCommit(groupCommit.usedShares);
-      lifecycle.onStop("the group commit", groupCommit.drain);
-      const gauge = startPressureGauge({
-        queue: engine.queue,
-        usedShares: groupCommit.usedShares,
-        random: Math.random,
-      });
-      lifecycle.onStop("the pressure gauge", gauge.stop);
-      server = await createApi(engine, config, {
-        clock,
-        logger,
-        version,
-        groupCommit,
-        flushAfterMs: gauge.flushAfterMs,
-        onErasureRequest: () => workSide?.wakeErasures(),
-        onReplayed: apiMetrics.onReplayed,
-        readiness,
-        metrics: metricsHere,
-        onRequest: apiMetrics.onRequest,
-        onCutOff: apiMetrics.onCutOff,
-      });
-    }
+    const metrics = await serveMetricsApart(
+      process,
+      config.METRICS ? { exposition, token: config.METRICS_TOKEN ?? null } : null,
+    );
+    const workSide = role === "api" ? null : startWorkSide(process, engine, createWorkMetrics(registers));
+    const readiness = () => readinessOf(process, engine, clockWatch.health(), workSide);
+    const server =
+      role === "worker"
+        ? await createHealthServer({ clock, logger, version, readiness, metrics })
+        : await createApiServer(process, engine, {
+            readiness,
+            metrics,
+            apiMetrics: createApiMetrics(registers, [
+              ...(await readOperations()).map(({ name }) => name),
+              OTHER_OPERATION,
+            ]),
+            onErasureRequest: () => workSide?.wakeErasures(),
+          });
     lifecycle.onStop("the HTTP server", server.close);
     const { url } = await server.listen({ host: config.HOST, port: config.PORT });
     lifecycle.running();
@@ -125,6 +76,91 @@ export async function startService(
     await lifecycle.stop().catch(() => undefined);
     throw error;
   }
+}
+
+/** What every part of a process is started with. */
+interface ServiceProcess {
+  readonly role: Role;
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly clock: GuardedClock;
+  readonly lifecycle: Lifecycle;
+}
+
+/** @returns what the process's own port serves at /metrics: nothing where METRICS_PORT is another one. */
+async function serveMetricsApart(
+  { config, logger, clock, lifecycle }: ServiceProcess,
+  metrics: MetricsEndpoint | null,
+): Promise<MetricsEndpoint | null> {
+  const { METRICS_PORT: port, HOST: host } = config;
+  if (port === undefined || metrics === null) return metrics;
+  const server = createMetricsServer({ clock, logger, metrics });
+  lifecycle.onStop("the metrics server", server.close);
+  const { url } = await server.listen({ host, port });
+  logger.info({ url: `${url}/metrics` }, "metrics are served on a port of their own");
+  return null;
+}
+
+async function readinessOf(
+  { role, lifecycle }: ServiceProcess,
+  engine: Engine,
+  hostClock: Health,
+  workSide: WorkSide | null,
+): Promise<Readiness> {
+  const [queue, store] = await Promise.all([healthWithin(engine.queue), healthWithin(engine.store)]);
+  const phase = lifecycle.phase().name;
+  return {
+    ready: phase === "running" && isReady(role, queue, store) && hostClock.healthy,
+    body: {
+      role,
+      phase,
+      engine: engine.name,
+      queue,
+      store,
+      clock: hostClock,
+      ...(workSide === null ? {} : { workersPaused: workSide.workers.paused() }),
+    },
+  };
+}
+
+/** The API with its group commit; what it enqueued is made durable before the engine closes. */
+function createApiServer(
+  { config, logger, version, clock, lifecycle }: ServiceProcess,
+  engine: Engine,
+  parts: {
+    readonly readiness: () => Promise<Readiness>;
+    readonly metrics: MetricsEndpoint | null;
+    readonly apiMetrics: ApiMetrics;
+    readonly onErasureRequest: () => void;
+  },
+): Promise<HttpServer> {
+  const { readiness, metrics, apiMetrics, onErasureRequest } = parts;
+  const groupCommit = engine.newGroupCommit((message) => {
+    apiMetrics.onMessage(message);
+    if (!message.confirmed) logger.debug({ message }, "the queue has not confirmed a message");
+  });
+  apiMetrics.watchGroupCommit(groupCommit.usedShares);
+  lifecycle.onStop("the group commit", groupCommit.drain);
+  const gauge = startPressureGauge({
+    queue: engine.queue,
+    usedShares: groupCommit.usedShares,
+    random: Math.random,
+  });
+  lifecycle.onStop("the pressure gauge", gauge.stop);
+  return createApi(engine, config, {
+    clock,
+    logger,
+    version,
+    groupCommit,
+    flushAfterMs: gauge.flushAfterMs,
+    onErasureRequest,
+    onReplayed: apiMetrics.onReplayed,
+    readiness,
+    metrics,
+    onRequest: apiMetrics.onRequest,
+    onCutOff: apiMetrics.onCutOff,
+  });
 }
 
 /**
@@ -136,15 +172,17 @@ function isReady(role: Role, queue: Health, store: Health): boolean {
   return role !== "worker" || queue.notDelivering === undefined;
 }
 
+interface WorkSide {
+  readonly workers: Workers;
+  readonly wakeErasures: () => void;
+}
+
 /** The workers and the erasures; registered with the lifecycle. */
 function startWorkSide(
+  { config, logger, clock, lifecycle }: ServiceProcess,
   engine: Engine,
-  config: Config,
-  logger: Logger,
-  clock: Clock,
-  lifecycle: Lifecycle,
   metrics: WorkMetrics,
-): { readonly workers: Workers; readonly wakeErasures: () => void } {
+): WorkSide {
   const workers = startEngineWorkers(engine, config, logger, clock, metrics.onStored);
   metrics.watchWorkers(workers);
   lifecycle.onStop("the workers", workers.stop);

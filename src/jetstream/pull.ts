@@ -66,7 +66,7 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
   const subscription = nats.subscribe(inbox, {
     callback(error, message) {
       if (error !== null) finish("not now");
-      else if (message.subject === inbox) heed(message);
+      else if (message.subject === inbox) readEnd(message);
       else {
         received++;
         if (resolved) options.nakUnwanted(message);
@@ -83,10 +83,10 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
    * On a replicated stream the word that ends a request overtakes its messages: each of those waits for a majority. The
    * word says how many are on their way, and only with the last of them the request is over.
    */
-  function heed(status: Msg): void {
-    const told = readStatus(status);
-    if (told === null) return;
-    end = told;
+  function readEnd(status: Msg): void {
+    const read = readStatus(status);
+    if (read === null) return;
+    end = read;
     const undelivered = status.headers?.get(UNDELIVERED) ?? "";
     expected = undelivered === "" ? received : options.maxMessages - Number(undelivered);
     if (received >= expected) finish(end);
@@ -119,15 +119,18 @@ export function pullOnce(connection: Connection, options: PullOptions): Promise<
     options.onLinger(over.promise);
   }
 
-  const request = {
-    batch: options.maxMessages,
-    ...(options.maxBytes === undefined ? {} : { max_bytes: options.maxBytes }),
-    no_wait: true,
-    ...(options.expiresMs === 0 ? {} : { expires: nanos(options.expiresMs) }),
-  };
   const subject = `${jetstream.apiPrefix}.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`;
-  nats.publish(subject, JSON.stringify(request), { reply: inbox });
+  nats.publish(subject, requestOf(options), { reply: inbox });
   return promise;
+}
+
+function requestOf({ maxMessages, maxBytes, expiresMs }: PullOptions): string {
+  return JSON.stringify({
+    batch: maxMessages,
+    ...(maxBytes === undefined ? {} : { max_bytes: maxBytes }),
+    no_wait: true,
+    ...(expiresMs === 0 ? {} : { expires: nanos(expiresMs) }),
+  });
 }
 
 /** What a message without content means: its status stands in the first line of its headers. Null for a heartbeat. */

@@ -44,6 +44,11 @@ export async function eraseUser(
   onCounted: (views: number) => Promise<void> = async () => undefined,
 ): Promise<{ readonly rowsDeleted: number }> {
   const timestamp = BigInt(throughUs);
+  const { deleteViewers, deleteHistory, withoutMembership } = createTraceDeletion(
+    database,
+    userId,
+    throughUs,
+  );
   await erasedUsers.record(userId, throughUs);
 
   let rowsDeleted = 0;
@@ -70,6 +75,13 @@ export async function eraseUser(
     { uncoalesced: true },
   );
   return { rowsDeleted };
+}
+
+/** Deletes what was found of a user's views. */
+function createTraceDeletion(database: Database, userId: string, throughUs: number) {
+  const timestamp = BigInt(throughUs);
+
+  return { deleteViewers, deleteHistory, withoutMembership };
 
   function timestampFor({ receivedAtUs }: Trace): bigint {
     return receivedAtUs === null || receivedAtUs < throughUs ? timestamp : BigInt(receivedAtUs);

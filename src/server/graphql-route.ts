@@ -16,13 +16,25 @@ import type { TrustedDocuments } from "./trusted-documents.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Who sent it; null until that was looked at. */
+    /** Null until the request is authenticated. */
     caller: Caller | null;
   }
 }
 
 /** Everything that Node takes for a request, so that a wrong method is a 405 and not a 404. (A route for GET is one for HEAD.) */
 const ROUTED_METHODS = METHODS.filter((method) => method !== "HEAD" && method !== "CONNECT");
+
+export interface GraphQLRouteOptions {
+  readonly newContext: ContextFactory;
+  readonly startBudget: (headers: IncomingHttpHeaders) => RequestBudget;
+  readonly trusted: TrustedDocuments;
+  /** Null: no token is asked for. */
+  readonly authenticator: Authenticator | null;
+  readonly observe: (request: FastifyRequest, reply: FastifyReply) => void;
+  /** From one address; 0 for no limit. */
+  readonly requestsPerMinuteMax: number;
+  readonly random: () => number;
+}
 
 /**
  * `/graphql`. A route of our own around Apollo Server's `executeHTTPGraphQLRequest`, which keeps its HTTP rules (GET,
@@ -31,21 +43,10 @@ const ROUTED_METHODS = METHODS.filter((method) => method !== "HEAD" && method !=
  */
 export async function registerGraphQL(
   fastify: FastifyInstance,
-  { apollo, documents, fastPath }: GraphQLServer,
-  options: {
-    readonly newContext: ContextFactory;
-    readonly startBudget: (headers: IncomingHttpHeaders) => RequestBudget;
-    readonly trusted: TrustedDocuments;
-    /** Null: no token is asked for. */
-    readonly authenticator: Authenticator | null;
-    readonly observe: (request: FastifyRequest, reply: FastifyReply) => void;
-    /** From one address; 0 for no limit. */
-    readonly requestsPerMinuteMax: number;
-    readonly random: () => number;
-  },
+  graphql: GraphQLServer,
+  options: GraphQLRouteOptions,
 ): Promise<void> {
-  const { newContext, startBudget, trusted, authenticator, requestsPerMinuteMax, random } = options;
-  const resolveDocument = createDocumentResolver(trusted, documents);
+  const { authenticator, requestsPerMinuteMax, random } = options;
   fastify.decorateRequest("caller", null);
   for (const method of ROUTED_METHODS)
     if (!fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method, { hasBody: false });
@@ -68,7 +69,7 @@ export async function registerGraphQL(
       reply.header("allow", "GET, POST");
       sendFailure(reply, { status: 405, error });
     },
-    // Before the body is read: who may not speak is not listened to.
+    // The caller is authenticated before the body is read.
     preParsing(request, _reply, payload, done) {
       if (request.caller !== null || authenticator === null) {
         done(null, payload);
@@ -79,38 +80,47 @@ export async function registerGraphQL(
         done(null, payload);
       }, done);
     },
-    async handler(request, reply) {
-      const { method, headers } = request;
-      const search = searchOf(request.url);
-      // The endpoint was opened in a browser.
-      if (method === "GET" && search === "" && headers.accept?.includes("text/html"))
-        return reply.redirect("./", 303);
-      const { caller } = request;
-      if (caller === null) throw new Error("the request's sender was not looked at");
-      const parts = resolveDocument(method, { search, body: request.body });
-      const budget = startBudget(headers);
-      // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
-      // over as soon as its body was read.)
-      reply.raw.on("close", budget.end);
-      const outcome = request.outcome ?? newRequestOutcome(request.id);
-      const context = newContext({ caller, address: () => addressOf(request) }, budget.signal, outcome);
-      const response = await (fastPath({ method, headers, body: parts.body }, context) ??
-        apollo.executeHTTPGraphQLRequest({
-          httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
-          context: async () => context,
-        }));
-      outcome.ranOutOfTime = budget.ranOut();
-      // Where a field failed, others may still be reading for an answer that will not hold them.
-      budget.end();
-      // What Apollo Server refuses before it looks at the operation: a wrong method, a body that is none, a foreign page.
-      const status = response.status ?? 200;
-      if (status >= 400) outcome.code ??= status < 500 ? "BAD_USER_INPUT" : "INTERNAL_SERVER_ERROR";
-      for (const [name, value] of response.headers) reply.header(name, value);
-      reply.code(status);
-      if (response.body.kind !== "complete") throw new Error("incremental delivery is off, but was chosen");
-      return reply.send(response.body.string);
-    },
+    handler: createHandler(graphql, options),
   });
+}
+
+/** Answers what has passed the hooks: on the fast path, or by Apollo Server. */
+function createHandler(
+  { apollo, documents, fastPath }: GraphQLServer,
+  { newContext, startBudget, trusted }: GraphQLRouteOptions,
+) {
+  const resolveDocument = createDocumentResolver(trusted, documents);
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    const { method, headers } = request;
+    const search = searchOf(request.url);
+    // The endpoint was opened in a browser.
+    if (method === "GET" && search === "" && headers.accept?.includes("text/html"))
+      return reply.redirect("./", 303);
+    const { caller } = request;
+    if (caller === null) throw new Error("the request was not authenticated");
+    const parts = resolveDocument(method, { search, body: request.body });
+    const budget = startBudget(headers);
+    // Fires when the client goes away, and after the answer. (Fastify's request.signal listens to the request, which is
+    // over as soon as its body was read.)
+    reply.raw.on("close", budget.end);
+    const outcome = request.outcome ?? newRequestOutcome(request.id);
+    const context = newContext({ caller, address: () => addressOf(request) }, budget.signal, outcome);
+    const response = await (fastPath({ method, headers, body: parts.body }, context) ??
+      apollo.executeHTTPGraphQLRequest({
+        httpGraphQLRequest: { method, headers: headerMap(request), ...parts },
+        context: async () => context,
+      }));
+    outcome.ranOutOfTime = budget.ranOut();
+    // Where a field failed, others may still be reading for an answer that will not hold them.
+    budget.end();
+    // What Apollo Server refuses before it looks at the operation: a wrong method, a body that is none, a foreign page.
+    const status = response.status ?? 200;
+    if (status >= 400) outcome.code ??= status < 500 ? "BAD_USER_INPUT" : "INTERNAL_SERVER_ERROR";
+    for (const [name, value] of response.headers) reply.header(name, value);
+    reply.code(status);
+    if (response.body.kind !== "complete") throw new Error("incremental delivery is off, but was chosen");
+    return reply.send(response.body.string);
+  };
 }
 
 function searchOf(url: string): string {
