@@ -40,6 +40,18 @@ export const encoded = {
   },
 };
 
+/**
+ * Encodes like `encode`, and gives the same bytes again for as long as the value stays the same. Rows that are written one
+ * after the other share most of their columns: those of one submission its user and its receivedAt.
+ */
+export function repeating<Value>(encode: (value: Value) => Buffer): (value: Value) => Buffer {
+  let last: { readonly value: Value; readonly bytes: Buffer } | null = null;
+  return (value) => {
+    if (last === null || last.value !== value) last = { value, bytes: encode(value) };
+    return last.bytes;
+  };
+}
+
 /** Seconds that a row of this view still has to live; null where its time is over. (A TTL of 0 would mean for ever.) */
 export function ttlSeconds(viewedAtMs: number, retentionMs: number, nowMs: number): number | null {
   const leftMs = viewedAtMs + retentionMs - nowMs;

@@ -4,7 +4,7 @@ import { detailsRank } from "../../domain/versions.ts";
 import type { WriteOptions } from "../../ports/impression-store.ts";
 import type { Database } from "../database.ts";
 import type { ErasedUsers } from "../erased-users.ts";
-import { checkKey, detailsOf, encoded, ttlSeconds } from "../rows.ts";
+import { checkKey, detailsOf, encoded, repeating, ttlSeconds } from "../rows.ts";
 import { type BatchRow, cutIntoBatches } from "./batches.ts";
 
 /**
@@ -28,13 +28,19 @@ export interface HistoryWritesOptions {
  * membership.
  */
 export function createHistoryWrites({ database, erasedUsers, retentionMs, clock }: HistoryWritesOptions) {
+  const columns = {
+    receivedAtUs: repeating(encoded.bigint),
+    ttl: repeating(encoded.int),
+    membershipTtl: repeating(encoded.int),
+  };
+
   return async (
     userId: string,
     views: readonly View[],
     { uncoalesced = false }: WriteOptions = {},
   ): Promise<void> => {
     checkKey("userId", userId);
-    checkKey("postId", ...views.map(({ postId }) => postId));
+    for (const { postId } of views) checkKey("postId", postId);
     await erasedUsers.ready();
 
     const nowMs = clock.nowMs();
@@ -44,13 +50,13 @@ export function createHistoryWrites({ database, erasedUsers, retentionMs, clock 
       const ttl = ttlSeconds(view.viewedAtMs, retentionMs, nowMs);
       if (ttl === null || erasedUsers.covers(view)) continue;
       const key = [user, encoded.bigint(view.viewedAtMs), encoded.text(view.postId)];
-      const timestamp = encoded.bigint(view.receivedAtUs);
+      const timestamp = columns.receivedAtUs(view.receivedAtUs);
       const membershipTtl = ttl + detailsRank(view) * RANK_SECONDS;
       groups.push([
-        { statement: "insertTimelineRow", parameters: [...key, timestamp, encoded.int(ttl)] },
+        { statement: "insertTimelineRow", parameters: [...key, timestamp, columns.ttl(ttl)] },
         {
           statement: "insertMembershipRow",
-          parameters: [...key, detailsOf(view), timestamp, encoded.int(membershipTtl)],
+          parameters: [...key, detailsOf(view), timestamp, columns.membershipTtl(membershipTtl)],
         },
       ]);
     }

@@ -13,8 +13,8 @@ const COUNTED_SLICES_MAX = 100_000;
  * cold has been forgotten.
  */
 export interface SliceChooser {
-  /** Chooses, and counts the row. */
-  place(postId: string, viewedAtMs: number): Promise<Slice>;
+  /** Chooses, and counts the row. At once where this process knows the slices; a promise is a few times as dear. */
+  place(postId: string, viewedAtMs: number): Slice | Promise<Slice>;
 }
 
 export function createSliceChooser(options: {
@@ -30,34 +30,48 @@ export function createSliceChooser(options: {
     within: { sinceMs: number; untilMs: number; finer: Slice["seconds"] },
   ) => Promise<boolean>;
 }): SliceChooser {
-  const counters = new LRUCache<string, Promise<{ rows: number }>>({ max: COUNTED_SLICES_MAX });
+  const counters = new LRUCache<string, Counter>({ max: COUNTED_SLICES_MAX });
 
-  function counterOf(postId: string, slice: Slice, finer: Slice["seconds"]): Promise<{ rows: number }> {
+  function counterOf(postId: string, slice: Slice, finer: Slice["seconds"]): Counter {
     const key = `${sliceKey(slice)} ${postId}`;
-    let counter = counters.get(key);
-    if (counter === undefined) {
-      counter = options.hasFiner(postId, { sinceMs: slice.startMs, untilMs: sliceEndMs(slice), finer }).then(
-        (full) => ({ rows: full ? options.sliceRowsMax : 0 }),
-        () => ({ rows: 0 }),
-      );
-      counters.set(key, counter);
-    }
+    const known = counters.get(key);
+    if (known !== undefined) return known;
+    const counter: Counter = { rows: 0, hint: null };
+    counter.hint = options
+      .hasFiner(postId, { sinceMs: slice.startMs, untilMs: sliceEndMs(slice), finer })
+      .then(
+        (isFull) => {
+          if (isFull) counter.rows = options.sliceRowsMax;
+        },
+        () => undefined,
+      )
+      .then(() => {
+        counter.hint = null;
+      });
+    counters.set(key, counter);
     return counter;
   }
 
-  return {
-    async place(postId, viewedAtMs) {
-      for (const seconds of SLICE_LENGTHS_SECONDS) {
-        const slice = sliceAt(viewedAtMs, seconds);
-        const finer = finerThan(seconds);
-        if (finer === null) return slice;
-        const counter = await counterOf(postId, slice, finer);
-        if (counter.rows < options.sliceRowsMax) {
-          counter.rows++;
-          return slice;
-        }
+  function place(postId: string, viewedAtMs: number): Slice | Promise<Slice> {
+    for (const seconds of SLICE_LENGTHS_SECONDS) {
+      const slice = sliceAt(viewedAtMs, seconds);
+      const finer = finerThan(seconds);
+      if (finer === null) return slice;
+      const counter = counterOf(postId, slice, finer);
+      if (counter.hint !== null) return counter.hint.then(() => place(postId, viewedAtMs));
+      if (counter.rows < options.sliceRowsMax) {
+        counter.rows++;
+        return slice;
       }
-      throw new Error("the finest slice takes every view");
-    },
-  };
+    }
+    throw new Error("the finest slice takes every view");
+  }
+
+  return { place };
+}
+
+interface Counter {
+  rows: number;
+  /** Resolves when the database has said whether there are finer slices; null once it has. */
+  hint: Promise<void> | null;
 }

@@ -14,16 +14,17 @@ const MARKERS_REMEMBERED_MAX = 100_000;
 /** Writes down which slices exist, so that readers find every row whichever process escalated when. */
 export interface SliceMarkers {
   /**
-   * Resolves once the slice's marker is stored: at once where this process wrote it not long ago. Must be awaited
-   * before the first row of the slice is written.
+   * Resolves once the slice's marker is stored; null where this process stored it not long ago. Must be awaited before the
+   * first row of the slice is written.
    */
-  ensure(postId: string, slice: Slice): Promise<void>;
+  ensure(postId: string, slice: Slice): Promise<void> | null;
 }
 
 interface Marker {
   /** Until when it counts as written. */
   readonly untilMs: number;
-  readonly written: Promise<void>;
+  /** Null once it is. */
+  written: Promise<void> | null;
 }
 
 export function createSliceMarkers(options: {
@@ -38,8 +39,8 @@ export function createSliceMarkers(options: {
     ensure(postId, slice) {
       const nowMs = clock.nowMs();
       const key = `${sliceKey(slice)} ${postId}`;
-      const marker = known.get(key);
-      if (marker !== undefined && marker.untilMs > nowMs) return marker.written;
+      const stored = known.get(key);
+      if (stored !== undefined && stored.untilMs > nowMs) return stored.written;
       const ttl = Math.ceil((sliceEndMs(slice) + retentionMs + MARKER_SLACK_MS - nowMs) / 1_000);
       const written = database.write("insertSliceMarker", [
         postId,
@@ -47,8 +48,14 @@ export function createSliceMarkers(options: {
         timestampOf(slice.startMs),
         ttl,
       ]);
-      known.set(key, { untilMs: nowMs + MARKER_REMEMBERED_MS, written });
-      written.catch(() => known.delete(key));
+      const marker: Marker = { untilMs: nowMs + MARKER_REMEMBERED_MS, written };
+      known.set(key, marker);
+      written.then(
+        () => {
+          marker.written = null;
+        },
+        () => known.delete(key),
+      );
       return written;
     },
   };

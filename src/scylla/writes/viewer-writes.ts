@@ -3,7 +3,7 @@ import type { WallClock } from "../../domain/time.ts";
 import type { WriteOptions } from "../../ports/impression-store.ts";
 import type { Database } from "../database.ts";
 import type { ErasedUsers } from "../erased-users.ts";
-import { checkKey, encoded, timestampOf, ttlSeconds } from "../rows.ts";
+import { checkKey, encoded, repeating, timestampOf, ttlSeconds } from "../rows.ts";
 import { type Slice, shardOf, sliceKey } from "../slices.ts";
 import { type BatchRow, cutIntoBatches } from "./batches.ts";
 import { createSliceChooser } from "./slice-chooser.ts";
@@ -36,48 +36,73 @@ export function createViewerWrites(options: ViewerWritesOptions) {
     },
   });
 
+  const columns = {
+    user: repeating(encoded.text),
+    seconds: repeating(encoded.int),
+    startMs: repeating(encoded.bigint),
+    shard: repeating(encoded.int),
+    viewedAtMs: repeating(encoded.bigint),
+    receivedAtUs: repeating(encoded.bigint),
+    ttl: repeating(encoded.int),
+  };
+
   return async (
     postId: string,
     views: readonly View[],
     { uncoalesced = false }: WriteOptions = {},
   ): Promise<void> => {
     checkKey("postId", postId);
-    checkKey("userId", ...views.map(({ userId }) => userId));
+    for (const { userId } of views) checkKey("userId", userId);
     await erasedUsers.ready();
 
     const nowMs = clock.nowMs();
     const post = encoded.text(postId);
-    const slices = new Map<string, Slice>();
-    const partitions = new Map<string, BatchRow[][]>();
+    const partitions = new Map<string, Partition>();
+    let partition: Partition | null = null;
     for (const view of views) {
       const ttl = ttlSeconds(view.viewedAtMs, retentionMs, nowMs);
       if (ttl === null || erasedUsers.covers(view)) continue;
-      const slice = await chooser.place(postId, view.viewedAtMs);
-      slices.set(sliceKey(slice), slice);
+      const placed = chooser.place(postId, view.viewedAtMs);
+      const slice = placed instanceof Promise ? await placed : placed;
       const shard = shardOf(slice.seconds, view.userId);
-      const partition = `${sliceKey(slice)} ${shard}`;
-      const rows = partitions.get(partition) ?? [];
-      partitions.set(partition, rows);
-      rows.push([
-        {
-          statement: "insertViewer",
-          parameters: [
-            post,
-            encoded.int(slice.seconds),
-            encoded.bigint(slice.startMs),
-            encoded.int(shard),
-            encoded.bigint(view.viewedAtMs),
-            encoded.text(view.userId),
-            encoded.bigint(view.receivedAtUs),
-            encoded.int(ttl),
-          ],
-        },
-      ]);
+      if (partition === null || !isOf(partition, slice, shard)) {
+        const key = `${sliceKey(slice)} ${shard}`;
+        partition = partitions.get(key) ?? {
+          slice,
+          shard,
+          key: [post, columns.seconds(slice.seconds), columns.startMs(slice.startMs), columns.shard(shard)],
+          groups: [],
+        };
+        partitions.set(key, partition);
+      }
+      const parameters = [
+        ...partition.key,
+        columns.viewedAtMs(view.viewedAtMs),
+        columns.user(view.userId),
+        columns.receivedAtUs(view.receivedAtUs),
+        columns.ttl(ttl),
+      ];
+      partition.groups.push([{ statement: "insertViewer", parameters }]);
     }
-    await Promise.all([...slices.values()].map((slice) => markers.ensure(postId, slice)));
-    const batches = [...partitions.values()].flatMap(cutIntoBatches);
+    const written = [...partitions.values()];
+    const markersToStore = written.flatMap(({ slice }) => markers.ensure(postId, slice) ?? []);
+    if (markersToStore.length > 0) await Promise.all(markersToStore);
+    const batches = written.flatMap(({ groups }) => cutIntoBatches(groups));
     await Promise.all(batches.map((batch) => database.writeBatch(batch, { uncoalesced })));
   };
+}
+
+/** The rows of one partition of viewers_by_post. */
+interface Partition {
+  readonly slice: Slice;
+  readonly shard: number;
+  /** The columns of its key. */
+  readonly key: readonly Buffer[];
+  readonly groups: BatchRow[][];
+}
+
+function isOf({ slice: { seconds, startMs }, shard }: Partition, slice: Slice, shardOfRow: number): boolean {
+  return seconds === slice.seconds && startMs === slice.startMs && shard === shardOfRow;
 }
 
 /** The partition key of viewers_by_post, in the order of its columns. */
