@@ -207,7 +207,9 @@ export function createJetStreamQueue(
     },
 
     // The server has the files; a dead letter that is removed goes from them as it compacts (jetstream/dead-letters.ts).
-    scrub: async () => undefined,
+    async scrub() {
+      if (closing !== null) throw new QueueUnavailableError("NATS: closed");
+    },
 
     async stats() {
       const [{ state, config }, consumer] = await Promise.all([streamInfo(), consumerState()]);

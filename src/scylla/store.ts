@@ -2,6 +2,7 @@ import { createExpiryClock } from "../domain/guarded-clock.ts";
 import { SLICE_ROWS_MAX } from "../domain/limits.ts";
 import type { Clock } from "../domain/time.ts";
 import type { WalkRequest } from "../domain/walk.ts";
+import { StoreUnavailableError } from "../ports/errors.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import type { Log } from "../telemetry/logger.ts";
 import type { Database } from "./database.ts";
@@ -52,6 +53,7 @@ export function createScyllaStore(options: {
   const writes = { database, erasedUsers, retentionMs, clock: createExpiryClock(clock) };
   const writeViewers = createViewerWrites({ ...writes, sliceRowsMax });
   const writeHistory = createHistoryWrites(writes);
+  let closed = false;
 
   /** A view at or before this instant is over, whether or not its TTL has run out yet. */
   const expiredThroughMs = () => clock.nowMs() - retentionMs;
@@ -88,7 +90,9 @@ export function createScyllaStore(options: {
     findErasure: erasureRecords.find,
     unfinishedErasures: erasureRecords.unfinished,
     // The nodes have the files.
-    scrub: async () => undefined,
+    async scrub() {
+      if (closed) throw new StoreUnavailableError("the store is closed");
+    },
     claimErasure: claims.claim,
     releaseErasure: claims.release,
     async health() {
@@ -100,6 +104,7 @@ export function createScyllaStore(options: {
       }
     },
     close() {
+      closed = true;
       erasedUsers.close();
       return database.close();
     },

@@ -1,8 +1,16 @@
 import { describe, expect, it } from "vitest";
+import type { Attempts } from "../../../src/ports/attempts.ts";
+import type { DeadLetters } from "../../../src/ports/dead-letters.ts";
 import { QueueUnavailableError } from "../../../src/ports/errors.ts";
-import type { ImpressionQueue } from "../../../src/ports/impression-queue.ts";
+import type { Delivery, ImpressionQueue } from "../../../src/ports/impression-queue.ts";
 import { letterOf } from "./dead-letters.ts";
 import { newId, only, openQueue, publishAll, pullCount, pullOf, type QueueContract } from "./fixture.ts";
+
+type MethodOf<Port> = {
+  [Name in keyof Port & string]: Port[Name] extends (...args: never[]) => unknown ? Name : never;
+}[keyof Port & string];
+/** Those that take what was pulled. */
+type OperationOnDeliveries = "ack" | "nak" | "extend";
 
 export function lifecycle(contract: QueueContract): void {
   describe("lifecycle", () => {
@@ -66,12 +74,18 @@ export function lifecycle(contract: QueueContract): void {
       expect(await pulled).toBeOneOf([0, true]);
     });
 
-    const calls: Record<string, (queue: ImpressionQueue) => Promise<unknown>> = {
+    // Every operation of the port: one that is missing here, or below, does not compile.
+    type Operation =
+      | Exclude<MethodOf<ImpressionQueue>, "health" | "close" | OperationOnDeliveries>
+      | `deadLetters.${MethodOf<DeadLetters>}`
+      | `attempts.${MethodOf<Attempts>}`;
+    const calls: Record<Operation, (queue: ImpressionQueue) => Promise<unknown>> = {
       publish: (queue) => queue.publish({ id: newId(), body: "a" }),
       pull: (queue) => queue.pull(pullOf()),
       identity: (queue) => queue.identity(),
       newestSequence: (queue) => queue.newestSequence(),
       isAckedThrough: (queue) => queue.isAckedThrough(0),
+      scrub: (queue) => queue.scrub(),
       stats: (queue) => queue.stats(),
       "deadLetters.add": (queue) => queue.deadLetters.add([letterOf({})]),
       "deadLetters.page": (queue) => queue.deadLetters.page({ filter: {}, before: null, limit: 1 }),
@@ -86,13 +100,20 @@ export function lifecycle(contract: QueueContract): void {
       await expect(call(queue)).rejects.toThrow(QueueUnavailableError);
     });
 
-    it.each(["ack", "nak", "extend"] as const)("refuses %s once it is closed", async (name) => {
+    const callsOnDeliveries: Record<
+      OperationOnDeliveries,
+      (queue: ImpressionQueue, held: Delivery[]) => unknown
+    > = {
+      ack: (queue, held) => queue.ack(held),
+      nak: (queue, held) => queue.nak(held, 0),
+      extend: (queue, held) => queue.extend(held),
+    };
+    it.each(Object.entries(callsOnDeliveries))("refuses %s once it is closed", async (_name, call) => {
       const { queue } = await openQueue(contract);
       await publishAll(queue, ["a"]);
       const held = [only(await pullCount(queue, 1))];
       await queue.close();
-      const call = name === "nak" ? queue.nak(held, 0) : queue[name](held);
-      await expect(call).rejects.toThrow(QueueUnavailableError);
+      await expect(call(queue, held)).rejects.toThrow(QueueUnavailableError);
     });
   });
 }

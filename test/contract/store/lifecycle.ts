@@ -41,7 +41,9 @@ export function lifecycle(contract: StoreContract): void {
 
     const view = viewOf({ userId: "u", postId: "p", viewedAtMs: someInstantMs() });
     const request = { ownerId: "u", window: EVERYTHING, after: null, limit: 10 };
-    const calls: Record<string, (store: ImpressionStore) => Promise<unknown>> = {
+    // Every operation of the port: one that is missing here does not compile.
+    type Operation = Exclude<keyof ImpressionStore, "health" | "close">;
+    const calls: Record<Operation, (store: ImpressionStore) => Promise<unknown>> = {
       writeViewers: (store) => store.writeViewers("p", [view]),
       writeHistory: (store) => store.writeHistory("u", [view]),
       seenPosts: (store) => store.seenPosts(request),
@@ -49,6 +51,7 @@ export function lifecycle(contract: StoreContract): void {
       seenAmong: (store) => store.seenAmong("u", ["p"], { minViews: 1, minDwellMs: 0, sinceMs: 0 }),
       scan: (store) => store.scan(null, 10),
       eraseUser: (store) => store.eraseUser("u", view.receivedAtUs),
+      erasedThrough: (store) => store.erasedThrough(["u"]),
       saveErasure: (store) =>
         store.saveErasure({
           id: "e",
@@ -60,6 +63,9 @@ export function lifecycle(contract: StoreContract): void {
         }),
       findErasure: (store) => store.findErasure("e"),
       unfinishedErasures: (store) => store.unfinishedErasures(),
+      claimErasure: (store) => store.claimErasure("e", "holder", 30_000),
+      releaseErasure: (store) => store.releaseErasure("e", "holder"),
+      scrub: (store) => store.scrub(),
     };
     it.each(Object.entries(calls))("refuses %s once it is closed", async (_name, call) => {
       const { store } = await openStore(contract);
