@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createViewReporter } from "../../client/src/viewability.ts";
-import { createPhone, view } from "./support/phone.ts";
+import { type App, createPhone, type Phone, view } from "./support/phone.ts";
 
 /** A user who does not want to be recorded: nothing is, nothing leaves, and nothing stays. */
 
@@ -10,17 +10,34 @@ const MINUTE_MS = 60_000;
 const ours = (values: Map<string, string>) =>
   [...values.keys()].filter((key) => key.startsWith("impressions/"));
 
+/** The app was killed before it had sent what was seen, `earlier0` and on; the network is still down. */
+async function phoneAfterKill(seen: number, options: Parameters<typeof createPhone>[0] = {}): Promise<Phone> {
+  const phone = createPhone(options);
+  phone.device.networkUp.value = false;
+  const earlier = phone.start();
+  view(earlier, seen, "earlier");
+  await phone.world.pass(SECOND_MS);
+  earlier.boot.kill();
+  return phone;
+}
+
+/** An app with a list on its way, whose answer will be lost. */
+async function appThatSends(): Promise<{ readonly phone: Phone; readonly app: App }> {
+  const phone = createPhone();
+  phone.answers.push("lost answer");
+  const app = phone.start();
+  await phone.world.pass(0);
+  view(app, 11);
+  await phone.world.pass(10);
+  return { phone, app };
+}
+
 describe("clear", () => {
   test.each([true, false])(
     "what waits is gone from memory and storage, and never sent (a storage that answers at once: %s)",
     async (syncStorage) => {
-      const phone = createPhone({ syncStorage });
+      const phone = await phoneAfterKill(5, { syncStorage });
       const { world, device } = phone;
-      device.networkUp.value = false;
-      const earlier = phone.start();
-      view(earlier, 5, "earlier");
-      await world.pass(SECOND_MS);
-      earlier.boot.kill();
       const app = phone.start();
       await world.pass(SECOND_MS);
       view(app, 30, "waits");
@@ -46,13 +63,8 @@ describe("clear", () => {
   );
 
   test("called before the app has looked what an earlier run left", async () => {
-    const phone = createPhone({ syncStorage: false });
+    const phone = await phoneAfterKill(5, { syncStorage: false });
     const { world, device } = phone;
-    device.networkUp.value = false;
-    const earlier = phone.start();
-    view(earlier, 5, "earlier");
-    await world.pass(SECOND_MS);
-    earlier.boot.kill();
     device.networkUp.value = true;
     const app = phone.start();
     void app.impressions.clear();
@@ -63,12 +75,7 @@ describe("clear", () => {
   });
 
   test("what is on its way is given up: it may have arrived, but is not sent again", async () => {
-    const phone = createPhone();
-    phone.answers.push("lost answer");
-    const app = phone.start();
-    await phone.world.pass(0);
-    view(app, 11);
-    await phone.world.pass(10);
+    const { phone, app } = await appThatSends();
     void app.impressions.clear();
     await phone.world.pass(10 * MINUTE_MS);
     expect(phone.requests).toHaveLength(1);
@@ -197,12 +204,7 @@ describe("pause and resume", () => {
   });
 
   test("what is on its way is given up, and sent again afterwards", async () => {
-    const phone = createPhone();
-    phone.answers.push("lost answer");
-    const app = phone.start();
-    await phone.world.pass(0);
-    view(app, 11);
-    await phone.world.pass(10);
+    const { phone, app } = await appThatSends();
     app.impressions.pause();
     await phone.world.pass(60 * MINUTE_MS);
     expect(phone.requests).toHaveLength(1);
@@ -242,13 +244,8 @@ describe("pause and resume", () => {
   });
 
   test("an app that begins paused asks first: nothing is recorded, stored or sent until it goes on", async () => {
-    const phone = createPhone();
+    const phone = await phoneAfterKill(3);
     const { world, device } = phone;
-    device.networkUp.value = false;
-    const earlier = phone.start();
-    view(earlier, 3, "earlier");
-    await world.pass(SECOND_MS);
-    earlier.boot.kill();
     device.networkUp.value = true;
     const written = device.disk.bytesWritten;
     const app = phone.start({ paused: true });
