@@ -9,6 +9,7 @@ import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
 import { openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { engineOptions } from "../kit/embedded.ts";
+import { INHERITED_ENVIRONMENT } from "../kit/service-process.ts";
 
 const MAIN = join(import.meta.dirname, "../../dist/main.js");
 
@@ -35,7 +36,7 @@ async function temporaryDirectory(): Promise<string> {
 /** `impressions` with these arguments in a process of its own, as a user runs it. */
 function start(dataDir: string, args: readonly string[], stdin = ""): Running {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env.PATH, DATA_DIR: dataDir },
+    env: { ...INHERITED_ENVIRONMENT, DATA_DIR: dataDir },
   });
   const out = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, onTestFinished, test } from "vitest";
 import { createTemporaryDirectory } from "../kit/directory.ts";
+import { INHERITED_ENVIRONMENT } from "../kit/service-process.ts";
 
 const MAIN = join(import.meta.dirname, "../../dist/main.js");
 const KILL_WRITER = join(import.meta.dirname, "../support/kill-writer.mjs");
@@ -12,7 +13,7 @@ test("a writer's thread that dies of a bug ends the process with one line and ex
   const directory = createTemporaryDirectory();
   onTestFinished(directory.remove);
   const child = spawn(process.execPath, ["--import", KILL_WRITER, MAIN, "serve"], {
-    env: { PATH: process.env.PATH, PORT: "0", DATA_DIR: directory.path },
+    env: { ...INHERITED_ENVIRONMENT, PORT: "0", DATA_DIR: directory.path },
     stdio: ["ignore", "ignore", "pipe"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));

@@ -6,6 +6,12 @@ import { createInterface } from "node:readline";
 const ROOT = join(import.meta.dirname, "../..");
 const READY_TIMEOUT_MS = 60_000;
 
+/** What every process gets of this one's environment. The rest is the test's. */
+export const INHERITED_ENVIRONMENT = {
+  PATH: process.env.PATH,
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+};
+
 /** `impressions serve`, `api` or `worker` in a process of its own, as a user runs it. */
 export interface ServiceProcess {
   readonly url: string;
@@ -27,7 +33,7 @@ export async function startServiceProcess(
   root = ROOT,
 ): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [join(root, "dist/main.js"), role], {
-    env: { PATH: process.env.PATH, PORT: "0", ...environment },
+    env: { ...INHERITED_ENVIRONMENT, PORT: "0", ...environment },
     stdio: ["ignore", "ignore", "pipe"],
   });
   const log: string[] = [];
@@ -53,7 +59,7 @@ export async function runCommand(
   ...parameters: readonly string[]
 ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
   const child = spawn(process.execPath, [join(ROOT, "dist/main.js"), ...parameters], {
-    env: { PATH: process.env.PATH, ...environment },
+    env: { ...INHERITED_ENVIRONMENT, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };

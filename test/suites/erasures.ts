@@ -7,6 +7,7 @@ import type { Erasure } from "../../src/domain/erasure.ts";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
 import { letterOf } from "../contract/queue/dead-letters.ts";
+import { INHERITED_ENVIRONMENT } from "../kit/service-process.ts";
 import { EVERYTHING, recordViews, viewOf } from "../kit/views.ts";
 import { type Environment, openEngineOf } from "../support/open-engine.ts";
 
@@ -30,7 +31,7 @@ const POSTS = 5;
 /** Works off the erasures in a process of its own, which is killed at the stage. */
 async function runErasures(environment: Environment, stage: ErasureStage | ""): Promise<unknown> {
   const child = spawn(process.execPath, [ERASURE_PROCESS], {
-    env: { PATH: process.env.PATH, ...environment, KILL_AT: stage },
+    env: { ...INHERITED_ENVIRONMENT, ...environment, KILL_AT: stage },
     stdio: ["ignore", "ignore", "inherit"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));

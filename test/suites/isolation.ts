@@ -7,6 +7,7 @@ import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-messag
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import type { Random } from "../kit/random.ts";
+import { INHERITED_ENVIRONMENT } from "../kit/service-process.ts";
 import { KILLS } from "./fatal-posts.ts";
 
 const WORKER_PROCESS = join(import.meta.dirname, "worker-process.ts");
@@ -51,7 +52,7 @@ export function messageOf(postIdsByUser: Readonly<Record<string, readonly string
 /** Starts a worker process that ends when the queue is empty. */
 export function startWorkerProcess(environment: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [WORKER_PROCESS], {
-    env: { PATH: process.env.PATH, QUEUE_ACK_WAIT_MS: "1000", LOG_LEVEL: "error", ...environment },
+    env: { ...INHERITED_ENVIRONMENT, QUEUE_ACK_WAIT_MS: "1000", LOG_LEVEL: "error", ...environment },
     stdio: ["ignore", "ignore", "inherit"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));
