@@ -18,7 +18,8 @@ const unitTimeouts = { testTimeout: 10_000, hookTimeout: 10_000 };
 /** Those chaos scenarios of which `npm test` runs the short form. */
 const CHAOS_IN_SHORT = "test/chaos/{01,02,03,06,07,11,13,15,16,17}-*.test.ts";
 
-const NEEDS_SERVERS = "test/{adapters,e2e}/{servers,jetstream,scylla,cluster}*.test.ts";
+/** What is in a folder of this name gets the run's NATS and Cassandra, and nothing else does. */
+const NEEDS_SERVERS = "test/{adapters,e2e}/cluster/**/*.test.ts";
 
 /** Most files wait for servers and processes most of the time, so three of them share two cores well. */
 const TEST_FILES_AT_ONCE = 3;

@@ -9,7 +9,7 @@ import { readQuery } from "../support/promql.ts";
 
 /**
  * What Prometheus and Grafana are given names only what a process exposes: docs/operations.md lists that, and
- * test/e2e/metrics.test.ts and test/e2e/cluster-metrics.test.ts hold the list against live ones of every role and engine.
+ * test/e2e/metrics.test.ts and test/e2e/cluster/metrics.test.ts hold the list against live ones of every role and engine.
  */
 
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");

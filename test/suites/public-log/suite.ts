@@ -33,7 +33,7 @@ const TIMEOUT_MS = 30 * 60_000;
  * Real input: the public log goes in through the mutation and through an import, and every read must be what the file
  * says. 10,000 rows; all 60,000 by hand:
  * `PUBLIC_LOG_ROWS=all npx vitest run --project system test/e2e/public-log.test.ts` (on the cluster engine
- * `--project servers test/e2e/cluster-public-log.test.ts`).
+ * `--project servers test/e2e/cluster/public-log.test.ts`).
  */
 export function describePublicLog({ engine, createInstallation, importsBesideService }: PublicLogSubject) {
   describe(`the public impression log on the ${engine} engine`, () => {
