@@ -27,7 +27,7 @@ type RetryableCode = {
 }[ErrorCode];
 
 /**
- * An error that a client is told. The message is one sentence that says what to do; it never carries a stack, query
+ * An error as a client sees it. The message is one sentence that says what to do; it never carries a stack, query
  * text or a driver's words.
  */
 export class ApiError extends GraphQLError {

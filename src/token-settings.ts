@@ -101,7 +101,7 @@ export function readTokenSettings(settings: Settings): TokenSettings | null {
     const { protocol, hostname } = new URL(keys.url);
     if (protocol === "http:" && !isLoopback(hostname.replace(/^\[|\]$/g, ""))) {
       throw new ConfigError(
-        `JWT_JWKS_URL=${keys.url}: who can change what comes over plain http can make tokens. ` +
+        `JWT_JWKS_URL=${keys.url}: an attacker who changes what comes over plain http can make tokens. ` +
           "Use https, or set ALLOW_INSECURE=1 where the network in between is trusted",
       );
     }

@@ -8,7 +8,7 @@ import { FETCH_INTERVAL_MS, KeysUnavailableError } from "./remote-keys.ts";
 import { type KeySource, openTokenKeys } from "./token-keys.ts";
 import { createVerifiedTokens } from "./verified-tokens.ts";
 
-/** How far the clock of who makes the tokens may be from ours. */
+/** How far the issuer's clock may be from ours. */
 const CLOCK_TOLERANCE_S = 30;
 /** Longer ones are refused unread; with a few groups and an RSA signature they take 1 to 3 KiB. */
 const TOKEN_CHARACTERS_MAX = 8 * 1024;
@@ -24,7 +24,7 @@ export interface TokenSettings {
   readonly claims: ClaimNames;
 }
 
-/** Tells who sent a request, by its Authorization header. */
+/** Finds the caller of a request by its Authorization header. */
 export interface Authenticator {
   /** The caller, if this token was verified a moment ago; null: `authenticate` has to look. Costs microseconds. */
   known(authorization: string | undefined): Caller | null;
@@ -67,7 +67,7 @@ export async function createAuthenticator(
     return caller;
   }
 
-  /** What the caller is told. Why exactly a token is refused is logged only: its sender may not be its owner. */
+  /** The error for the caller. Why exactly a token is refused is logged only: its sender may not be its owner. */
   function refusal(error: unknown): ApiError {
     if (error instanceof KeysUnavailableError) {
       return new ApiError(

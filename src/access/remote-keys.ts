@@ -139,7 +139,7 @@ function createReserve({ monotonicMs }: Clock, onUsedUp: () => void): { take: ()
   };
 }
 
-/** Ids that were looked for in vain a moment ago, so that a caller who keeps coming with one uses up no reserve. */
+/** Ids that were looked for in vain a moment ago, so that a caller that repeats one uses up no reserve. */
 function createMissingIds({ monotonicMs }: Clock) {
   /** By the id's hash, since an id is as long as its sender likes. */
   const lookedForMs = new LRUCache<string, number>({ max: MISSING_IDS_MAX });

@@ -46,7 +46,7 @@ export interface DeadLetterActions {
 
 type PageOutcome = Pick<DeadLetterAction, "done" | "skipped">;
 
-/** @param onReplayed told how many dead letters were put back. */
+/** @param onReplayed called with the number of dead letters that were put back. */
 export function createDeadLetterActions(
   queue: ImpressionQueue,
   onReplayed: (letters: number) => void = () => undefined,

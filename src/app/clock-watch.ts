@@ -4,7 +4,7 @@ import type { Logger } from "../telemetry/logger.ts";
 
 const LOOK_INTERVAL_MS = 1_000;
 
-/** Looks at the host's clock every second, as a guarded clock wants it, and tells jumps: by log lines, and for /readyz. */
+/** Looks at the host's clock every second, as a guarded clock wants it, and reports jumps in the log and on /readyz. */
 export interface ClockWatch {
   health(): Health;
   stop(): void;

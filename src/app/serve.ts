@@ -46,7 +46,7 @@ export async function startService(
     const clockWatch = watchClock(clock, logger);
     createClockMetrics(registers, clock);
     lifecycle.onStop("the look at the clock", clockWatch.stop);
-    // The API takes mutations while the store is down, and a worker tells on /readyz that it waits for it.
+    // The API takes mutations while the store is down, and a worker says on /readyz that it waits for the store.
     const engine = await openEngine(config, logger, { waitForStore: false, clock, onStatement });
     lifecycle.onStop("the engine", engine.close);
     watchEngine(registers, engine);

@@ -9,7 +9,7 @@ export class CommandError extends Error {
   override readonly name = "CommandError";
 }
 
-/** What a person is told when a command fails: one line for what they can mend, the stack for what they cannot. */
+/** What a failed command prints: one line where the operator can mend it, the stack where only we can. */
 export function explainFailure(error: unknown): string {
   if (error instanceof ConfigError) {
     return error.message

@@ -65,7 +65,7 @@ function toCommandError(error: unknown): unknown {
 }
 
 function systemFailure(message: string, code: string, path: string | undefined): string {
-  if (code === "EPIPE") return "who read the output has gone away";
+  if (code === "EPIPE") return "the output pipe was closed";
   if (path === undefined) return message;
   if (code === "ENOENT") return `${path} does not exist`;
   if (code === "EACCES" || code === "EPERM") return `${path}: no permission`;

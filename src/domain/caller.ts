@@ -16,7 +16,7 @@ export const ANYBODY: Caller = { subject: null, scopes: new Set(SCOPES), limited
 /** An operator on the machine itself. */
 export const OPERATOR: Caller = { ...ANYBODY, limited: false };
 
-/** Admin may do everything: who can erase users and read dead letters gains nothing by the other two. */
+/** Admin may do everything: a token that can erase users and read dead letters gains nothing by the other two. */
 export function mayDo(caller: Caller, scope: Scope): boolean {
   return caller.scopes.has(scope) || caller.scopes.has("impressions:admin");
 }

@@ -29,7 +29,7 @@ export interface GuardedClock extends Clock {
 /**
  * A clock that does not follow the host's wherever it goes. Wall clock and monotonic clock go evenly but for small
  * corrections; when they part by more than CLOCK_STEP_MS_MAX, the clock was set, or the host slept, and which of
- * the two is right cannot be told. So `nowMs` goes on evenly from before, until the host's clock is back or has gone evenly
+ * the two is right is unknown. So `nowMs` goes on evenly from before, until the host's clock is back or has gone evenly
  * for `confirmMs`. It looks when it is asked, so ask it every second.
  */
 export function createGuardedClock(host: Clock, confirmMs: number = CLOCK_CONFIRM_MS): GuardedClock {

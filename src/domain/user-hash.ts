@@ -4,7 +4,7 @@ import { createHmac } from "node:crypto";
 const DIGITS = 32;
 
 /**
- * What is kept of an erased user: HMAC-SHA-256 under a random key of the installation. It tells the same user again, and
+ * What is kept of an erased user: HMAC-SHA-256 under a random key of the installation. It recognizes the same user again, and
  * two installations have nothing to compare. A reader that has the key as well as the hash can still try ids: it is a
  * pseudonym, not nothing.
  */

@@ -27,7 +27,7 @@ export function codePointLength(text: string): number {
   return length;
 }
 
-/** Whether a text has more than `max` code points, without counting where its length already tells. */
+/** Whether a text has more than `max` code points, without counting where its length already decides. */
 export function exceedsCodePoints(text: string, max: number): boolean {
   if (text.length <= max) return false;
   return text.length > 2 * max || codePointLength(text) > max;

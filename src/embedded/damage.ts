@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { isDamage, messageOf } from "./database.ts";
 
 /**
- * Watches for what tells that a database file is damaged, or its disk. SQLite meets a damaged page only where a read or a write
+ * Watches for errors that mean that a database file, or its disk, is damaged. SQLite meets a damaged page only where a read or a write
  * comes by it: one read fails, and the next one, elsewhere in the file, answers as if nothing were wrong. From the first
  * damage on nothing of the file is used, until the process is started again: no answer is better than a part of one, and what
  * is written to such a file may be lost.
@@ -16,7 +16,7 @@ export interface DamageGuard {
   damaged(said: string): void;
 }
 
-/** @param onDamage told once, in a line that names the file and says what to do. */
+/** @param onDamage called once, with a line that names the file and says what to do. */
 export function createDamageGuard(
   file: string,
   onDamage: (reason: string) => void = () => undefined,

@@ -5,7 +5,7 @@ import { userHash } from "../domain/user-hash.ts";
 import { EngineStartError } from "../ports/errors.ts";
 import { type Schema, USER_HASH } from "./schema.ts";
 
-/** Only the user who runs the service reads the files: they tell who viewed what. */
+/** Only the user of the service reads the files: they hold which user viewed what. */
 const FILE_MODE = 0o600;
 /** How long a statement waits where another program (a `sqlite3` shell, a backup) holds the file. */
 const BUSY_TIMEOUT_MS = 5_000;

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { EngineStartError } from "../ports/errors.ts";
 import { messageOf } from "./database.ts";
 
-/** Only the user who runs the service may look inside. A directory that exists keeps the mode it has. */
+/** Only the user of the service may look inside. A directory that exists keeps the mode it has. */
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 

@@ -29,7 +29,7 @@ const DELIVERY_BYTES = 100;
 
 export interface EmbeddedQueueOptions {
   readonly file: string;
-  /** What `identity` tells. */
+  /** What `identity` answers. */
   readonly identity: string;
   readonly queueMaxBytes: number;
   readonly deadLetterMaxBytes: number;

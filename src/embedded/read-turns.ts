@@ -36,7 +36,7 @@ export function createReadTurns({ monotonicMs }: Pick<Clock, "monotonicMs">): Re
   let isTurnBegun = false;
   let isDrainComing = false;
 
-  /** Looks at the time before each read: those who ask at once find that it is not used up, all of them. */
+  /** Looks at the time before each read: reads that ask at once all find that it is not used up. */
   function drain(): void {
     isDrainComing = false;
     while (takenMs < READ_TURN_MS_MAX) {

@@ -1,7 +1,7 @@
 import type { Clock } from "../domain/time.ts";
 import type { OnStatement } from "../ports/impression-store.ts";
 
-/** Runs statements and tells how long each took. */
+/** Runs statements and reports how long each took. */
 export interface StatementTimer {
   read<Result>(statement: string, query: () => Result): Result;
   write<Result>(statement: string, run: () => Promise<Result>): Promise<Result>;

@@ -24,7 +24,7 @@ export type Outcome =
       readonly reason: string;
     };
 
-/** Runs jobs in one transaction, in order, and tells of each what became of it. Never throws. */
+/** Runs jobs in one transaction, in order, and reports the outcome of each. Never throws. */
 export type BatchRunner = (jobs: readonly Job[]) => readonly Outcome[];
 
 /**

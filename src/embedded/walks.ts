@@ -143,7 +143,7 @@ function walk<Row extends { readonly views: number }>(
       : fromPosition.iterate({ ...behind(after), untilMs }),
   );
   if (outcome === "end") return page(null);
-  // Of whom a row was looked at, nothing older is emitted on this page: it is the newest, or lies below it.
+  // Of a user with a row that was looked at, nothing older is emitted on this page: it is the newest, or lies below it.
   const passed = [...looked].filter(([, count]) => count >= FILLING_ROWS_MIN).map(([id]) => id);
   if (outcome === "full" || last === null || passed.length === 0 || rows.length === limit) return page(last);
 

@@ -19,7 +19,7 @@ export interface ImpressionLimit {
    * Keeps room for a list until it is known whether it was enqueued: what the queue refuses costs its sender nothing, and what is
    * under way at the same time cannot pass by one room.
    *
-   * @param sender who they are counted for. @throws RateLimitedError it has sent too many; these don't count.
+   * @param sender the user or address that they count for. @throws RateLimitedError it has sent too many; these don't count.
    */
   reserve(sender: string, impressions: number): Reservation;
 }
@@ -111,7 +111,7 @@ function createBuckets(
     return Math.max(0, (emptyAtMs.get(sender) ?? olderEmptyAtMs.get(sender) ?? 0) - nowMs);
   }
 
-  /** A bucket is empty after a window: who was not heard for so long need not be remembered. */
+  /** A bucket is empty after a window: senders that were silent for so long need not be remembered. */
   function forget(nowMs: number): void {
     if (nowMs - sinceMs < windowMs && emptyAtMs.size < SENDERS_MAX / 2) return;
     const kept = heavySenders(nowMs);
@@ -120,7 +120,7 @@ function createBuckets(
     sinceMs = nowMs;
   }
 
-  /** Those whom a crowd of others must not make forgotten: they would send a window's worth again. */
+  /** Senders that a crowd of others must not push out: they would send a window's worth again. */
   function heavySenders(nowMs: number): Map<string, number> {
     const kept = new Map<string, number>();
     for (const [sender, atMs] of olderEmptyAtMs) {

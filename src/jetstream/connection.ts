@@ -111,7 +111,7 @@ export async function openConnection(options: ConnectOptions): Promise<Connectio
     log.error({ err: error }, "the connection to NATS is closed for good: restart this process");
   });
 
-  // The client tells of its end a moment after it has begun to throw at whatever is sent.
+  // The client reports its end a moment after it has begun to throw at whatever is sent.
   const outageNow = () => outage ?? (nats.isClosed() ? "NATS: the connection is closed" : null);
 
   const timeout = options.requestTimeoutMs;

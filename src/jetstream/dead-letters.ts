@@ -221,7 +221,7 @@ function tokenOf(id: string): string {
   return /^[0-9A-Za-z-]{1,128}$/.test(id) ? id : `_${Buffer.from(id, "utf8").toString("base64url")}`;
 }
 
-/** The dead letter in a message; null where it is none: only who may publish there can have put it there. */
+/** The dead letter in a message; null where it is none: a client that may publish there has put it there. */
 function letterIn(message: StoredMsg): StoredDeadLetter | null {
   const letter = decodeDeadLetter(message.data, message.header.get(CONTENT_ENCODING));
   return letter === null ? null : { ...letter, sequence: message.seq };

@@ -11,7 +11,7 @@ const ACK = "+ACK";
 const NAK = "-NAK";
 const WORKING = "+WPI";
 
-/** The messages in this process's hands: turns what arrives into deliveries, and tells the server what becomes of them. */
+/** The messages in flight in this process: turns what arrives into deliveries, and acks, naks and extends them. */
 export interface Deliveries {
   take(arrival: Arrival): Delivery;
   /** Acks the messages, whichever worker has them by now: the work is done. */
@@ -90,7 +90,7 @@ export function createDeliveries(connection: Connection, ackWaitMs: number): Del
 }
 
 /**
- * What the server tells in a delivery's reply subject:
+ * What the server says in a delivery's reply subject:
  *
  *   $JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<consumer sequence>.<time, ns>.<pending>
  *   $JS.ACK.<domain>.<account>.<stream>.<consumer>.<deliveries>.<sequence>.<consumer sequence>.<time, ns>.<pending>...

@@ -50,7 +50,7 @@ export interface PullOptions {
  * One request for messages, in the server's own protocol: the client's `fetch` either waits for a full batch or does
  * not wait at all. A request that says both `no_wait` and `expires` is answered with everything that is there, and
  * where there is nothing with the first thing that comes, within a millisecond of its arrival; then the server says
- * that it is over. Heartbeats are not needed: requests are short, and one whose end is not told is silence.
+ * that it is over. Heartbeats are not needed: requests are short, and one whose end is not reported is silence.
  */
 export function pullOnce(connection: Connection, options: PullOptions): Promise<Pulled> {
   const { nats, jetstream } = connection;

@@ -185,9 +185,9 @@ export function createJetStreamQueue(
       }
     },
 
-    ack: (acked) => telling(acked, deliveries.ack),
-    nak: (nacked, delayMs) => telling(nacked, (held) => deliveries.nak(held, delayMs)),
-    extend: (held) => telling(held, deliveries.extend),
+    ack: (acked) => whileOpen(acked, deliveries.ack),
+    nak: (nacked, delayMs) => whileOpen(nacked, (held) => deliveries.nak(held, delayMs)),
+    extend: (held) => whileOpen(held, deliveries.extend),
 
     async identity() {
       return `${names.stream} ${(await streamInfo()).created}`;
@@ -259,12 +259,12 @@ export function createJetStreamQueue(
     });
   }
 
-  async function telling<Told>(
-    told: readonly Told[],
-    tell: (told: readonly Told[]) => Promise<void>,
+  async function whileOpen<Item>(
+    items: readonly Item[],
+    send: (items: readonly Item[]) => Promise<void>,
   ): Promise<void> {
     if (closing !== null) throw new QueueUnavailableError("NATS: closed");
-    if (told.length > 0) await tell(told);
+    if (items.length > 0) await send(items);
   }
 }
 

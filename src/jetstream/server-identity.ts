@@ -8,7 +8,7 @@ const UNNAMED = "localhost";
  * Node's check that a server's certificate is for the name that the server is reached by, with what the client leaves
  * out: of a server that is given by its address it passes nothing on, and Node asks for "localhost" then. So the
  * certificate of any localhost would do, and the right one would not. Such a server's certificate has to be for one of
- * the addresses in the settings. (One that the cluster told the client of is held against the name of the server that
+ * the addresses in the settings. (One that the client learned from the cluster is checked against the name of the server that
  * told.)
  *
  * @param servers `host:port` each, as in NATS_SERVERS.

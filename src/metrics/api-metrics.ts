@@ -22,7 +22,7 @@ const ALARMING_CODES: readonly ErrorCode[] = [
   "STORE_UNAVAILABLE",
 ];
 
-/** @param operations the names that `onRequest` is told of. */
+/** @param operations the names that `onRequest` is called with. */
 export function createApiMetrics(registers: Registry[], operations: readonly string[]): ApiMetrics {
   const requests = new Counter({
     name: "impressions_requests_total",

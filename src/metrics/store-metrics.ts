@@ -1,7 +1,7 @@
 import { Counter, Histogram, type Registry } from "prom-client";
 import type { OnStatement } from "../ports/impression-store.ts";
 
-/** What the store's adapter tells. */
+/** The store's statements, as its adapter reports them. */
 export interface StoreMetrics {
   readonly onStatement: OnStatement;
 }

@@ -61,7 +61,7 @@ export interface ImpressionStore {
    * Deletes everything of a user that was received up to this instant, and what a clock dated that was ahead of now
    * (`erasureReach`); keeps out what was received before and is still on its way. After a crash the same call goes on.
    *
-   * @param onCounted told how many views there are, and awaited, before that can no longer be counted: what a call
+   * @param onCounted called with the number of views, and awaited, before that can no longer be counted: what a call
    * after a crash finds may be less.
    * @returns how many views this call found and deleted.
    */
@@ -95,7 +95,7 @@ export interface ImpressionStore {
    * Claims an erasure for the holder, or renews its claim, for `leaseMs` from now; rounded up to whole
    * seconds on some engines. Of several that ask at once none may get it; then they ask again.
    *
-   * @param holder tells the process from every other.
+   * @param holder identifies the process.
    * @returns whether it has the claim now: no other holder gets it before it is released or ends.
    */
   claimErasure(id: string, holder: string, leaseMs: number): Promise<boolean>;

@@ -9,7 +9,7 @@ import { QueryTooComplexError } from "../errors.ts";
 export const DOCUMENT_LIMITS = {
   /** Room for a mutation that spells 500 impressions out in its text, with long ids. Comments and white space count, too. */
   characters: 128 * 1024,
-  /** As many as tokens, for those who write one a line. */
+  /** As many as tokens: some tools write one a line. */
   lines: 10_000,
   /** Room for a mutation that spells 500 impressions out in its text (17 tokens each). */
   tokens: 10_000,

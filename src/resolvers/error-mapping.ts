@@ -27,7 +27,7 @@ const CLOCK_RETRY_FACTOR = 5;
 /** Messages of graphql-js repeat what was sent; this much of it is enough. */
 const MESSAGE_CHARACTERS_MAX = 500;
 
-/** What a caller is told about an error. */
+/** An error as the caller sees it. */
 export interface PublicError {
   readonly code: ErrorCode;
   readonly message: string;

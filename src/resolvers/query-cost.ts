@@ -23,7 +23,7 @@ import { QueryTooComplexError } from "../errors.ts";
 import { checkCandidateCount, checkNodeCount } from "./arguments.ts";
 
 /**
- * The price of a query, told before any of it runs. docs/query-cost.md is the formula in words; its examples are
+ * The price of a query, computed before any of it runs. docs/query-cost.md is the formula in words; its examples are
  * tested against this.
  */
 
@@ -237,7 +237,7 @@ class Pricing {
   /**
    * What an argument asks for: a number, or the length of a list; null where there is no such argument.
    *
-   * @param unknown what counts where nothing tells: as much as can be asked for.
+   * @param unknown what counts where the size is unknown: as much as can be asked for.
    */
   private size(
     field: GraphQLField<unknown, unknown>,

@@ -71,7 +71,7 @@ export function createDatabase(
   const queryConsistency = CONSISTENCY[options.readConsistency];
   let closing: Promise<void> | null = null;
 
-  /** Sends a statement, and tells how it went. */
+  /** Sends a statement, and reports how it went. */
   async function timed<Result>(statement: StatementName, send: () => Promise<Result>): Promise<Result> {
     const startedMs = monotonicMs();
     let failed = true;

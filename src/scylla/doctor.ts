@@ -18,7 +18,7 @@ import type { ScyllaSettings } from "./settings.ts";
 
 /** Deletes an erasure record that does not exist, as of 1970: a write that changes nothing. */
 const HARMLESS_WRITE = "DELETE FROM erasure_receipts USING TIMESTAMP 1 WHERE id = '-'";
-/** How often the nodes may come in turn until each has told its time. */
+/** How often the nodes may come in turn until each has answered with its time. */
 const CLOCK_TURNS = 5;
 /** Cassandra's and ScyllaDB's, of every version. */
 const READ_CLOCK = "SELECT toTimestamp(now()) AS now FROM system.local";
@@ -151,7 +151,7 @@ async function purgeFinding(client: Client, keyspace: string): Promise<Finding> 
 
 /**
  * Each node's own: they stamp what is compared later. The driver asks the nodes in turn and passes over those that do not
- * answer; silent are those that told nothing after some turns.
+ * answer; silent are those without an answer after some turns.
  */
 async function readClocks(
   client: Client,

@@ -31,7 +31,7 @@ interface Trace {
  * Each delete carries the erasure's instant as its write timestamp: it takes what was received before, also where that is
  * written later, and leaves what was received after. A view that a clock dated ahead has a later one; it is deleted with
  * that, alone: as the timestamp of all it would keep the user's new views out until then. Its traces go with its page, by
- * what that page was read at: told by a later look it might be a new view, and a new one it.
+ * the time at which that page was read: at a later look a new view might be taken for it.
  */
 export async function eraseUser(
   database: Database,

@@ -18,7 +18,7 @@ export function toStoreError(error: unknown): StoreUnavailableError | StoreRefus
 }
 
 /** Nodes whose errors one message has. */
-const NODES_TOLD_MAX = 5;
+const NODES_NAMED_MAX = 5;
 
 /** What Cassandra and ScyllaDB say of a row that they cannot hold. */
 const ROW_PROBLEMS = [
@@ -128,9 +128,9 @@ function errorWithNodes(error: unknown): string {
   const tried = Object.entries(error.innerErrors ?? {});
   // The driver does not try those of which it knows that they are down.
   if (tried.length === 0) return "no node can be reached";
-  const told = tried.slice(0, NODES_TOLD_MAX).map(([node, problem]) => `${node}: ${messageOf(problem)}`);
-  const more = tried.length - told.length;
-  return `no node has served the request (${told.join("; ")}${more > 0 ? `; and ${more} more` : ""})`;
+  const named = tried.slice(0, NODES_NAMED_MAX).map(([node, problem]) => `${node}: ${messageOf(problem)}`);
+  const more = tried.length - named.length;
+  return `no node has served the request (${named.join("; ")}${more > 0 ? `; and ${more} more` : ""})`;
 }
 
 /** What each host said, where several were tried. */

@@ -53,7 +53,7 @@ export function clientOptions(settings: ScyllaSettings, keyspace: string | null)
   }
   return {
     contactPoints: [...settings.contactPoints],
-    // The database tells the driver addresses without ports: the other nodes would be looked for at 9042.
+    // The database gives the driver addresses without ports: the other nodes would be looked for at 9042.
     protocolOptions: { port: portOf(settings.contactPoints[0]) },
     localDataCenter: settings.localDataCenter,
     ...(keyspace === null ? {} : { keyspace }),

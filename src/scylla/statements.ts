@@ -75,7 +75,7 @@ export const STATEMENTS = {
           WHERE ${VIEWER_PARTITION} AND (viewed_at, user_id) < (?, ?) AND (viewed_at, user_id) >= (?, ?) LIMIT ?`,
   },
 
-  // Membership: rows of one post after those of another, newest first. How many there are is counted by the reader, who
+  // Membership: rows of one post after those of another, newest first. The reader counts them, and
   // may stop.
   newestViewsOfPosts: {
     kind: "query",

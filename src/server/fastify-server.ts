@@ -91,7 +91,7 @@ export function createFastifyServer(options: {
   /** How the address of a request's sender is found. */
   readonly trustProxy?: TrustProxy;
   /**
-   * How long closing goes on taking requests, until those who send them have noticed; they are told by /readyz, and by
+   * How long closing goes on taking requests, until their senders have noticed: /readyz says so, and
    * the end of each connection. Not at all unless given.
    */
   readonly closeDelayMs?: number | undefined;

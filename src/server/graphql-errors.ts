@@ -18,7 +18,7 @@ import { LOCATED_CHARACTERS_MAX, LOCATED_LINES_MAX } from "./limits.ts";
 /** Told of the errors that a request ran into. */
 export type ReportErrors = (errors: readonly unknown[], context: RequestContext) => void;
 
-/** Logs what is our own fault, with everything that the caller is not told. */
+/** Logs what is our own fault, with everything that the answer leaves out. */
 export function createReport(logger: Logger): ReportErrors {
   return (errors, { outcome: { requestId, operation } }) => {
     for (const error of errors) {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "../telemetry/logger.ts";
 
-/** Whether requests should come here, and what to show a person who asks why not. */
+/** Whether requests should come here, and what explains it to an operator. */
 export interface Readiness {
   readonly ready: boolean;
   readonly body: object;
@@ -21,7 +21,7 @@ export function registerHealth(
   );
   fastify.get("/readyz", async (_request, reply) => {
     const { ready, body } = await options.readiness().catch((error: unknown): Readiness => {
-      options.logger.error({ err: error }, "readiness could not be told");
+      options.logger.error({ err: error }, "readiness could not be determined");
       return { ready: false, body: {} };
     });
     return reply

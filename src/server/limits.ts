@@ -36,7 +36,7 @@ export const VALIDATION_ERRORS_MAX = 20;
 /** Errors in one answer: one for each of 100 users. One more says how many there were. */
 export const ERRORS_MAX = 100;
 /**
- * In a longer document errors are told without their places. graphql-js looks for each place from the document's first line on (65 to
+ * In a longer document errors are reported without their places. graphql-js looks for each place from the document's first line on (65 to
  * 100 ns a line, measured), and one error may have as many places as the document has arguments.
  */
 export const LOCATED_CHARACTERS_MAX = 4 * 1024;

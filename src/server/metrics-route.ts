@@ -5,7 +5,7 @@ import { ApiError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createFastifyServer, type HttpServer } from "./fastify-server.ts";
 
-/** What /metrics serves, and to whom. */
+/** What /metrics serves, and the token that it asks for. */
 export interface MetricsEndpoint {
   readonly exposition: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** Asked for as `authorization: Bearer ...`; null serves every client that can connect. */

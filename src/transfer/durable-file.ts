@@ -1,7 +1,7 @@
 import { open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** Only who runs the command reads the files of a transfer: they tell who viewed what. */
+/** Only the user of the command reads the files of a transfer: they hold which user viewed what. */
 export const PRIVATE_FILE_MODE = 0o600;
 
 /**

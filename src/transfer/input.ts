@@ -12,7 +12,7 @@ const BEFORE_BYTES = 16 * 1024;
 /** One read of the disk. Larger ones gain nothing: the lines of one chunk are in memory together. */
 const READ_BYTES = 256 * 1024;
 
-/** What tells a file from another. Not its name or dates, which a copy changes. */
+/** What identifies a file. Not its name or dates, which a copy changes. */
 export interface FileIdentity {
   readonly bytes: number;
   readonly headSha256: string;

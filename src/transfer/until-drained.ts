@@ -11,7 +11,7 @@ const POLL_MS_MAX = 500;
  * Resolves once the workers have acked everything that was in the queue when this was called: from then on it can
  * be read from the store (or stands among the dead letters).
  *
- * @param options.onWaiting told how many messages wait, whenever the queue was asked.
+ * @param options.onWaiting called with the number of waiting messages whenever the queue was asked.
  * @throws TransferStalledError nothing was acked for a long time.
  */
 export async function untilDrained(options: {

@@ -2,7 +2,7 @@ import type { Job, Outcome } from "../transaction.ts";
 
 /** What `writer.ts` and the thread that it starts (`writer-thread.ts`) say to each other. */
 
-/** What the thread is told when it starts. */
+/** What the thread is given when it starts. */
 export interface ThreadData {
   readonly database: "queue" | "store";
   readonly file: string;

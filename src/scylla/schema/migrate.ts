@@ -187,7 +187,7 @@ function missingKeyspace(settings: ScyllaSettings): EngineStartError {
 async function change({ client, settings, clock, logger }: SchemaAccess, statement: string): Promise<void> {
   const host = schemaNode(client, settings.localDataCenter);
   const { info } = await client.execute(statement, [], { prepare: false, host });
-  // ScyllaDB tells here what it would refuse if it were strict: replicas that its racks cannot hold, above all.
+  // ScyllaDB warns here of what it would refuse if it were strict: replicas that its racks cannot hold, above all.
   for (const warning of info.warnings ?? []) logger.warn({ statement }, `the database warns: ${warning}`);
   const deadlineMs = clock.monotonicMs() + AGREEMENT_TIMEOUT_MS;
   while (!(await nodesAgree(client))) {

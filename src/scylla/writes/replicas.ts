@@ -11,7 +11,7 @@ const PARTITION_KEY_COLUMNS: Partial<Record<WriteName, number>> = {
 /** A name for "all nodes". */
 const EVERY_NODE = "every node";
 
-/** Names the nodes that hold a row: the same name for the same nodes. Null where it cannot be told. */
+/** Names the nodes that hold a row: the same name for the same nodes. Null where they are unknown. */
 export type ReplicasOf = (row: BatchRow) => string | null;
 
 /** The hosts of each driver when it was first asked: the driver reads the ring when it connects, and never again. */
