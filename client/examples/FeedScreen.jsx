@@ -1,5 +1,6 @@
 // A React Native screen. One client for the app, made when the user has signed in; one set of list props for each list.
-// useFocusEffect is React Navigation's; another router has its like. Without one, leave it out.
+// useFocusEffect is React Navigation's; another router has its like. Without a router:
+//   useEffect(() => (views.showAgain(), views.hideAll), [views]);
 
 import { asyncStorage, createImpressions, listViews } from "@impressions/client/react-native";
 import AsyncStorage from "@react-native-async-storage/async-storage";
@@ -28,7 +29,7 @@ export function FeedScreen({ impressions, posts }) {
     }),
   );
   useEffect(() => views.stop, [views]);
-  // A list that is emptied does not tell of it.
+  // A list that is emptied does not report it.
   useEffect(() => views.itemsChanged(posts), [views, posts]);
   // Another screen, or another tab, comes in front and goes again.
   useFocusEffect(

@@ -129,7 +129,10 @@ export interface ListViews<Item> {
   hideAll(): void;
   /** Starts views of the visible items: call it when the screen has its focus again. */
   showAgain(): void;
-  /** Ends all views and removes the app listener: call it when the list unmounts. */
+  /**
+   * Ends all views and removes the app listener: call it when the list unmounts, and before `close()` of the impressions.
+   * `showAgain()` takes it back, since StrictMode and Fast Refresh run the effects of a mounted list again.
+   */
   stop(): void;
 }
 
@@ -151,7 +154,7 @@ export function listViews<Item>(
   const visible = new Map<string, { readonly postId: string; readonly details: ReportedDetails }>();
   let inFront = true;
   let appActive = true;
-  let stopListening: () => void = () => undefined;
+  let stopListening: (() => void) | undefined;
   const percent = (rule.fractionMin ?? 0.5) * 100;
   // Not the rule's second: React Native's helper (0.88.1; not 0.79) restarts the timer of an item whenever another one comes
   // or goes, so that a scrolling list would report nothing. The tracker measures the duration.
@@ -197,19 +200,25 @@ export function listViews<Item>(
     };
   const viewabilityConfig = { itemVisiblePercentThreshold: percent, minimumViewTime };
 
-  attempt(() => {
-    const subscription = appState.addEventListener("change", (state) => {
-      appActive = state === "active";
-      // The list reports nothing when the app comes back: its last visible items still are.
-      if (appActive) begin();
-      else reporter.hideAll();
+  function listen(): void {
+    if (stopListening !== undefined) return;
+    appActive = true;
+    attempt(() => {
+      const subscription = appState.addEventListener("change", (state) => {
+        appActive = state === "active";
+        // The list reports nothing when the app comes back: its last visible items still are.
+        if (appActive) begin();
+        else reporter.hideAll();
+      });
+      stopListening = () => subscription.remove();
     });
-    stopListening = () => subscription.remove();
-  });
+  }
   function hideAll(): void {
     inFront = false;
     reporter.hideAll();
   }
+
+  listen();
 
   return {
     viewabilityConfigCallbackPairs: [
@@ -228,12 +237,13 @@ export function listViews<Item>(
     hideAll,
     showAgain() {
       inFront = true;
+      listen();
       begin();
     },
     stop() {
       hideAll();
-      visible.clear();
-      attempt(stopListening);
+      if (stopListening !== undefined) attempt(stopListening);
+      stopListening = undefined;
     },
   };
 }

@@ -36,7 +36,8 @@ function createViews(postIdOf: (item: never) => unknown = ({ id }: Post) => id) 
   const state = (to: string) => {
     for (const listener of states) listener(to);
   };
-  return { views, viewed, state, seen: () => viewed.map(([postId]) => postId) };
+  const listeners = () => states.size;
+  return { views, viewed, state, listeners, seen: () => viewed.map(([postId]) => postId) };
 }
 
 const cell = (id: string, height: number, key = id): Cell => ({ item: { id }, key, height });
@@ -236,6 +237,39 @@ describe.each(RELEASES)("%s", (release) => {
     expect(seen()).toEqual(["a", "b", "a", "b"]);
     views.stop();
     expect(seen()).toHaveLength(4);
+  });
+
+  test("a list whose effects run again, as StrictMode and Fast Refresh do it, counts on and still hears the app", () => {
+    const { views, viewed, state, listeners } = createViews();
+    const list = createList(release, views.viewabilityConfigCallbackPairs, SCREEN);
+    list.items = [cell("a", 300)];
+    list.update();
+    views.showAgain();
+    expect(listeners(), "no second listener of a list that has one").toBe(1);
+    pass(1_500);
+    views.stop();
+    expect(listeners()).toBe(0);
+    pass(5_000);
+    views.showAgain();
+    expect(listeners()).toBe(1);
+    list.items = [cell("a", 300), cell("b", 300)];
+    list.update();
+    pass(HALF_AN_HOUR_MS);
+    state("background");
+    expect(viewed).toEqual([
+      ["a", 0, 1_500],
+      ["b", 1, HALF_AN_HOUR_MS],
+    ]);
+    pass(HALF_AN_HOUR_MS);
+    state("active");
+    pass(1_500);
+    views.stop();
+    views.stop();
+    expect(viewed.slice(2), "what was visible before the first stop still is").toEqual([
+      ["a", 0, 1_500],
+      ["b", 1, 1_500],
+    ]);
+    expect(listeners()).toBe(0);
   });
 });
 
