@@ -22,19 +22,31 @@ export type Fetch = (
 /** Makes a `Platform.post` of a `fetch`. `keepalive`: the request outlives the page. */
 export function fetchPost(fetch: Fetch, endpoint: string, keepalive = false): Platform["post"] {
   return async ({ body, headers, signal }: HttpRequest): Promise<HttpAnswer> => {
-    const response = await fetch(endpoint, {
-      method: "POST",
-      body,
-      headers: { ...headers },
-      ...(keepalive ? { keepalive } : {}),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const text = await response.text();
-    return {
-      status: response.status,
-      retryAfter: response.headers.get("retry-after"),
-      text,
-      ...(response.redirected && response.url !== undefined ? { redirectedTo: response.url } : {}),
-    };
+    try {
+      const response = await fetch(endpoint, {
+        method: "POST",
+        body,
+        headers: { ...headers },
+        ...(keepalive ? { keepalive } : {}),
+        ...(signal === undefined ? {} : { signal }),
+      });
+      const text = await response.text();
+      return {
+        status: response.status,
+        retryAfter: response.headers.get("retry-after"),
+        text,
+        ...(response.redirected && response.url !== undefined ? { redirectedTo: response.url } : {}),
+      };
+    } catch (error) {
+      throw new Error(`no answer from ${endpoint}: ${String(error)}${reasonOf(error)}`);
+    }
   };
+}
+
+/** Node hides the reason (a refused connection, a name that does not resolve) in the cause of a "fetch failed". */
+function reasonOf(error: unknown): string {
+  const cause = (error as { cause?: { message?: string; code?: string } } | undefined)?.cause;
+  // A name with several addresses gives an error for each of them, and in common only a code.
+  const reason = cause?.message || cause?.code;
+  return reason ? ` (${reason})` : "";
 }

@@ -48,9 +48,9 @@ export function viewProblem(postId: unknown, details: ViewDetails, atMs: number)
     return `surface must be a string of at most ${SURFACE_CODE_POINTS_MAX} characters`;
   if (surface !== undefined && LONE_SURROGATE.test(surface)) return "surface must be well-formed Unicode";
   if (position !== undefined && !(Number.isInteger(position) && position >= 0 && position <= POSITION_MAX))
-    return `position must be an integer from 0 to ${POSITION_MAX}`;
+    return `position must be an integer from 0 to ${POSITION_MAX}, not ${String(position)}`;
   if (dwellMs !== undefined && !(typeof dwellMs === "number" && dwellMs >= 0 && dwellMs <= DWELL_MS_MAX))
-    return `dwellMs must be from 0 to ${DWELL_MS_MAX}`;
+    return `dwellMs must be from 0 to ${DWELL_MS_MAX}, not ${String(dwellMs)}`;
   return typeof atMs === "number" && atMs >= 0 && atMs <= INSTANT_MS_MAX
     ? null
     : "at must be a valid date from 1970 on";

@@ -47,6 +47,9 @@ export interface Status {
 /** Key of the stored clock offset, which all instances on the device share. */
 const CLOCK_KEY = "impressions-clock";
 
+/** Characters of a post id in a message: enough to find it, also where a whole text was given for an id. */
+const POST_ID_SHOWN_MAX = 40;
+
 /** The SDK on a custom platform. The entry points `browser`, `react-native` and `node` bring their own. */
 export function createImpressionsOn(platform: Platform, options: CoreOptions): Impressions {
   const tuning = readTuning(options);
@@ -156,7 +159,7 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     const atMs = Math.round(Number(at));
     const problem = viewProblem(postId, details, atMs);
     if (problem !== null) {
-      report({ code: "INVALID_IMPRESSION", message: problem });
+      report({ code: "INVALID_IMPRESSION", message: `${callOf(postId)}: ${problem}` });
       return;
     }
     // The view began before `resume`. Its age decides, since the wall clock may have been set.
@@ -179,7 +182,8 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
 
   return {
     viewed(postId, details) {
-      if (closing !== undefined) return report({ code: "CLOSED", message: "viewed was called after close" });
+      if (closing !== undefined)
+        return report({ code: "CLOSED", message: `${callOf(postId)} was called after close` });
       if (paused) return;
       // Arguments may be anything, also objects that throw when they are read.
       attempt(
@@ -220,6 +224,11 @@ export function createImpressionsOn(platform: Platform, options: CoreOptions): I
     },
     status,
   };
+}
+
+/** The call as a developer finds it in the code, also where the id is none. */
+function callOf(postId: unknown): string {
+  return `viewed(${typeof postId === "string" ? JSON.stringify(postId.slice(0, POST_ID_SHOWN_MAX)) : typeof postId})`;
 }
 
 /** Resolves when the promise does, but not later than this. */

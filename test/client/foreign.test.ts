@@ -403,6 +403,36 @@ test("made where nothing is as expected: no constructor throws", async () => {
   expect(errors).toContain("PLATFORM");
 });
 
+test.each([
+  ["a browser's error", new TypeError("Failed to fetch"), "TypeError: Failed to fetch"],
+  [
+    "Node's error",
+    new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED 127.0.0.1:4000") }),
+    "TypeError: fetch failed (connect ECONNREFUSED 127.0.0.1:4000)",
+  ],
+  [
+    "Node's error of a name with several addresses",
+    new TypeError("fetch failed", {
+      cause: Object.assign(new AggregateError([]), { code: "ECONNREFUSED" }),
+    }),
+    "TypeError: fetch failed (ECONNREFUSED)",
+  ],
+  ["an error without a cause", new TypeError("fetch failed", { cause: null }), "TypeError: fetch failed"],
+  ["no error at all", undefined, "undefined"],
+])("%s: the address and the reason are reported", async (_what, thrown, reason) => {
+  const messages: string[] = [];
+  const impressions = createOnNode({
+    endpoint: "http://127.0.0.1:4000/graphql",
+    userId: "maria",
+    fetch: () => Promise.reject(thrown),
+    onError: ({ code, message }) => void messages.push(`${code} ${message}`),
+  });
+  impressions.viewed("p");
+  await impressions.flush();
+  expect(messages).toEqual([`NETWORK Error: no answer from http://127.0.0.1:4000/graphql: ${reason}`]);
+  await impressions.close();
+});
+
 function answerAt(receivedAt: string): HttpAnswer {
   const text = JSON.stringify({ data: { recordImpressions: { accepted: 11, receivedAt, flushAfterMs: 0 } } });
   return { status: 200, retryAfter: null, text };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ViewDetails } from "../../client/src/impression.ts";
 import { createImpressionsOn } from "../../client/src/impressions.ts";
 import type { HttpAnswer } from "../../client/src/platform.ts";
 import { createPhone, view } from "./support/phone.ts";
@@ -119,7 +120,7 @@ describe("when it sends", () => {
     expect(await closed).toMatchObject({ waiting: 0, acknowledged: 3 });
     app.impressions.viewed("late");
     await world.pass(MINUTE_MS);
-    expect(app.errors.map(({ code }) => code)).toEqual(["CLOSED"]);
+    expect(app.errors).toEqual([{ code: "CLOSED", message: 'viewed("late") was called after close' }]);
     expect(await app.impressions.flush()).toMatchObject({ waiting: 0 });
     expect(ledger.instantsOf.size).toBe(3);
     expect(app.boot.timers()).toBe(0);
@@ -369,25 +370,52 @@ describe("what an answer means", () => {
 });
 
 describe("what it takes", () => {
-  test.each([
-    ["no id", "", {}],
-    ["a junk id", "undefined", {}],
-    ["no string", 5 as never, {}],
-    ["a control character", "a\u0000", {}],
-    ["half of a surrogate pair", "\ud800", {}],
-    ["a long id", "x".repeat(129), {}],
-    ["a long surface", "p", { surface: "x".repeat(65) }],
-    ["a fraction of a place", "p", { position: 1.5 }],
-    ["a negative stay", "p", { dwellMs: -1 }],
-    ["no date", "p", { at: new Date("yesterday") }],
-  ])("%s is reported and not sent", async (_what, postId, details) => {
+  const x = (length: number) => "x".repeat(length);
+  test.each<[string, string, ViewDetails, string]>([
+    ["no id", "", {}, 'viewed(""): postId must be a string that is not empty'],
+    ["a junk id", "undefined", {}, 'viewed("undefined"): postId must be a real id, not the text "undefined"'],
+    ["no string", 5 as never, {}, "viewed(number): postId must be a string that is not empty"],
+    [
+      "a control character",
+      "a\u0000",
+      {},
+      String.raw`viewed("a\u0000"): postId must not contain control characters`,
+    ],
+    [
+      "half of a surrogate pair",
+      "\ud800",
+      {},
+      String.raw`viewed("\ud800"): postId must be well-formed Unicode`,
+    ],
+    ["a long id", x(129), {}, `viewed("${x(40)}"): postId must have at most 128 characters`],
+    [
+      "a long surface",
+      "p",
+      { surface: x(65) },
+      'viewed("p"): surface must be a string of at most 64 characters',
+    ],
+    [
+      "a fraction of a place",
+      "p",
+      { position: 1.5 },
+      'viewed("p"): position must be an integer from 0 to 100000, not 1.5',
+    ],
+    ["a negative stay", "p", { dwellMs: -1 }, 'viewed("p"): dwellMs must be from 0 to 86400000, not -1'],
+    [
+      "a stay that is none",
+      "p",
+      { dwellMs: Symbol("s") as never },
+      'viewed("p"): dwellMs must be from 0 to 86400000, not Symbol(s)',
+    ],
+    ["no date", "p", { at: new Date("yesterday") }, 'viewed("p"): at must be a valid date from 1970 on'],
+  ])("%s is reported with the call, and not sent", async (_what, postId, details, message) => {
     const { world, requests, ...phone } = createPhone();
     const app = phone.start();
     app.impressions.viewed(postId, details);
     app.impressions.viewed("good", { surface: "HOME", position: 3, dwellMs: 1_200.4 });
     void app.impressions.flush();
     await world.pass(SECOND_MS);
-    expect(app.errors).toMatchObject([{ code: "INVALID_IMPRESSION" }]);
+    expect(app.errors).toEqual([{ code: "INVALID_IMPRESSION", message }]);
     expect(requests[0]?.input.impressions).toMatchObject([
       { postId: "good", surface: "HOME", position: 3, dwellMs: 1_200 },
     ]);
