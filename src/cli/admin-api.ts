@@ -1,6 +1,7 @@
 import { type DocumentNode, type ExecutionResult, print } from "graphql";
 import type { Config } from "../config.ts";
 import { isLoopback } from "../config-values.ts";
+import { EngineInUseError } from "../ports/errors.ts";
 import type { AdminApi, CliDependencies } from "./dependencies.ts";
 import { CommandError } from "./failure.ts";
 
@@ -12,12 +13,25 @@ const PROBE_TIMEOUT_MS = 2_000;
  * opening the engine in this process.
  *
  * @throws CommandError IMPRESSIONS_URL cannot be used, or nothing answers there.
+ * @throws EngineStartError the engine cannot be opened. Where another process has it, that is most likely the service, at
+ * another port than this process was told: the message says how to ask it.
  */
 export async function connectAdminApi(
   deps: Pick<CliDependencies, "openLocalAdmin">,
   config: Config,
 ): Promise<AdminApi> {
-  return (await findRunningService(config)) ?? deps.openLocalAdmin(config);
+  const service = await findRunningService(config);
+  if (service !== null) return service;
+  try {
+    return await deps.openLocalAdmin(config);
+  } catch (error) {
+    if (!(error instanceof EngineInUseError)) throw error;
+    throw new EngineInUseError(
+      `no service answers at ${urlOfListener(config)} (where it listens elsewhere, set PORT or IMPRESSIONS_URL), ` +
+        `and ${error.message}`,
+      { cause: error },
+    );
+  }
 }
 
 /**
@@ -31,10 +45,18 @@ export async function connectAdminApi(
 export async function findRunningService(config: Config): Promise<AdminApi | null> {
   const { IMPRESSIONS_URL: given, IMPRESSIONS_TOKEN: token } = config;
   if (given !== undefined) return httpAdminApi(baseUrlOf(given), token);
-  const host = PLACES_OF_ALL_ADDRESSES[config.HOST] ?? config.HOST;
-  const url = new URL(`http://${host.includes(":") ? `[${host}]` : host}:${config.PORT}/`);
+  const url = urlOfListener(config);
   if (!(await answers(url))) return null;
-  return httpAdminApi(url, isLoopback(host) ? token : undefined);
+  return httpAdminApi(url, isLoopback(reachableHostOf(config)) ? token : undefined);
+}
+
+function urlOfListener(config: Config): URL {
+  const host = reachableHostOf(config);
+  return new URL(`http://${host.includes(":") ? `[${host}]` : host}:${config.PORT}/`);
+}
+
+function reachableHostOf({ HOST }: Config): string {
+  return PLACES_OF_ALL_ADDRESSES[HOST] ?? HOST;
 }
 
 /** Who listens on all addresses is reached on this machine's own. */

@@ -15,6 +15,9 @@ const DAYS_OF_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 const CHARACTERS_MAX = 35;
 /** How an instant is written; whether it exists is another question. */
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/i;
+/** The two ways of writing it wrongly that programming languages have as their default. */
+const WITHOUT_OFFSET = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?$/i;
+const WITHOUT_T = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/;
 
 /**
  * An RFC 3339 instant as epoch milliseconds, or null where the text is not one: `Z` or a numeric offset, 0 to 9
@@ -76,9 +79,10 @@ export function parseInstantMicros(text: string): number | null {
 
 /** Why `parseInstant` refuses a text, as the end of a sentence. */
 export function whyNoInstant(text: string): string {
-  return RFC_3339.test(text)
-    ? "there is no such day, time or offset in the years 0000 to 9999"
-    : "it is not written like that";
+  if (RFC_3339.test(text)) return "there is no such day, time or offset in the years 0000 to 9999";
+  if (WITHOUT_OFFSET.test(text)) return "it ends without an offset, and Z at the end would say UTC";
+  if (WITHOUT_T.test(text)) return "a T belongs between the day and the time";
+  return "it is not written like that";
 }
 
 /** `2026-11-22T10:15:30.123Z`. @throws RangeError it cannot be written with four digits of a year. */

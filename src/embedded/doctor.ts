@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Finding, failed, ok, printableBytes, warning } from "../domain/finding.ts";
+import { EngineInUseError } from "../ports/errors.ts";
 import { checkWhole, messageOf, schemaVersion } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
 import { QUEUE_SCHEMA, type Schema, STORE_SCHEMA } from "./schema.ts";
@@ -51,11 +52,11 @@ function directoryFinding(dataDir: string): Finding {
     lockDirectory(dataDir).release();
     return ok("data directory", `${dataDir} can be written, and no other process has it`);
   } catch (error) {
-    const said = messageOf(error);
-    const asking = said.includes(" is in use by ")
-      ? "; if that is the service, PORT or IMPRESSIONS_URL lets it be asked"
-      : "";
-    return failed("data directory", said + asking);
+    const asking =
+      error instanceof EngineInUseError
+        ? "; if that is the service, PORT or IMPRESSIONS_URL lets it be asked"
+        : "";
+    return failed("data directory", messageOf(error) + asking);
   }
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { EngineStartError } from "../ports/errors.ts";
+import { EngineInUseError, EngineStartError } from "../ports/errors.ts";
 import { messageOf } from "./database.ts";
 
 /** Only the user of the service may look inside. A directory that exists keeps the mode it has. */
@@ -20,7 +20,7 @@ export interface DirectoryLock {
  * within a process, so that a second engine in the same process is refused as well. The process id stands in a file
  * of its own beside it: opening the locked file once more and closing it would drop a POSIX lock.
  *
- * @throws EngineStartError the directory cannot be used, or another process has it.
+ * @throws EngineInUseError another process has the directory. @throws EngineStartError it cannot be used.
  */
 export function lockDirectory(dataDir: string): DirectoryLock {
   const file = join(dataDir, "lock.sqlite");
@@ -43,7 +43,7 @@ export function lockDirectory(dataDir: string): DirectoryLock {
     writeFileSync(holderFile, `${process.pid}\n`);
   } catch (error) {
     lock.close();
-    throw new EngineStartError(
+    throw new EngineInUseError(
       `${dataDir} is in use by ${holderOf(holderFile)}: stop that process first, or set DATA_DIR to another directory ` +
         `(${messageOf(error)})`,
       { cause: error },

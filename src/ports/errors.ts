@@ -32,3 +32,6 @@ export class StoreRefusedError extends Error {
 export class EngineStartError extends Error {
   override readonly name = "EngineStartError";
 }
+
+/** Another process has the embedded engine's directory. */
+export class EngineInUseError extends EngineStartError {}

@@ -142,7 +142,7 @@ function decoded(body: Buffer, encoding: Encoding): Buffer | ApiError {
 function tooLarge(): ApiError {
   return new ApiError(
     "BATCH_TOO_LARGE",
-    `The request body is larger than ${BODY_BYTES_MAX} bytes. Send fewer impressions at a time.`,
+    `The request body is larger than ${BODY_BYTES_MAX} bytes. Send fewer impressions, ids or candidates at a time.`,
   );
 }
 

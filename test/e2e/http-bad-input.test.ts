@@ -100,7 +100,12 @@ describe("the request", () => {
 
   test.each([257 * 1024, 3 * 1024 * 1024])("a body of %d bytes", async (bytes) => {
     const body = JSON.stringify({ query: "{ __typename }", variables: { padding: "x".repeat(bytes) } });
-    expectRefusal(await api.post(body), 413, "BATCH_TOO_LARGE", /larger than 262144 bytes\. Send fewer/);
+    expectRefusal(
+      await api.post(body),
+      413,
+      "BATCH_TOO_LARGE",
+      /larger than 262144 bytes\. Send fewer impressions, ids or candidates/,
+    );
   });
 
   test("a body that hides its length", async () => {

@@ -8,6 +8,7 @@ import type { AdminApi, CliDependencies } from "../../src/cli/dependencies.ts";
 import { CommandError } from "../../src/cli/failure.ts";
 import { readConfig } from "../../src/config.ts";
 import { DeadLettersDocument } from "../../src/generated/operations.ts";
+import { EngineInUseError, EngineStartError } from "../../src/ports/errors.ts";
 
 const TOKEN = "secret-token";
 
@@ -89,5 +90,18 @@ describe("without IMPRESSIONS_URL", () => {
 
   test("where nothing answers the engine is opened here", async () => {
     await expect(ask({ PORT: "1" })).rejects.toThrow("local");
+  });
+
+  test("where nothing answers and another process has the engine it says how to reach that process", async () => {
+    const opening = async (error: Error) => {
+      const openLocalAdmin = () => Promise.reject(error);
+      return connectAdminApi({ openLocalAdmin }, readConfig({ HOST: "::1", PORT: "1" }));
+    };
+    await expect(opening(new EngineInUseError("./data is in use by process 7"))).rejects.toThrow(
+      "no service answers at http://[::1]:1/ (where it listens elsewhere, set PORT or IMPRESSIONS_URL), " +
+        "and ./data is in use by process 7",
+    );
+    const damaged = new EngineStartError("./data is damaged");
+    await expect(opening(damaged)).rejects.toBe(damaged);
   });
 });

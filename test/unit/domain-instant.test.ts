@@ -156,11 +156,17 @@ describe("what is an instant", () => {
     expect(parseInstantMicros(text)).toBe(instantUs);
   });
 
-  test("why a text is none", () => {
-    expect(whyNoInstant("2026-02-31T10:15:30Z")).toBe(
-      "there is no such day, time or offset in the years 0000 to 9999",
-    );
-    expect(whyNoInstant("2026-02-31")).toBe("it is not written like that");
+  test.each([
+    ["2026-02-31T10:15:30Z", "there is no such day, time or offset in the years 0000 to 9999"],
+    // What Python's isoformat() and str() write, and SQL.
+    ["2026-11-22T10:15:30.123456", "it ends without an offset, and Z at the end would say UTC"],
+    ["2026-11-22 10:15:30", "it ends without an offset, and Z at the end would say UTC"],
+    ["2026-11-22 10:15:30.123456+00:00", "a T belongs between the day and the time"],
+    ["2026-02-31", "it is not written like that"],
+    ["2026-11-22T10:15:30Zulu", "it is not written like that"],
+  ])("why %s is none", (text, why) => {
+    expect(parseInstant(text)).toBeNull();
+    expect(whyNoInstant(text)).toBe(why);
   });
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY, 253_402_300_800_000])(
