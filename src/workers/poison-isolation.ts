@@ -5,6 +5,8 @@ import type { Logger } from "../telemetry/logger.ts";
 import { type AdaptiveLimit, createAdaptiveLimit } from "./adaptive-limit.ts";
 import { createCandidateQueue } from "./candidate-queue.ts";
 import type { CircuitBreaker } from "./circuit-breaker.ts";
+import type { WorkerCounters } from "./counters.ts";
+import type { PlanRules } from "./dead-letters.ts";
 import {
   type Outcome,
   type PartitionQueues,
@@ -100,15 +102,16 @@ export type IsolatedAttempt = (delivery: Delivery) => Promise<void>;
  */
 function createIsolatedAttempt(deps: {
   readonly pull: PullHandlerDeps;
+  readonly counters: WorkerCounters;
   readonly self: string;
   /** Never throws. */
   readonly nak: (delivery: Delivery) => Promise<void>;
 }): IsolatedAttempt {
-  const { self } = deps;
+  const { self, counters } = deps;
   const { queue, logger } = deps.pull;
   const { attempts } = queue;
 
-  return async function tryAlone(delivery) {
+  return async (delivery) => {
     const { sequence } = delivery;
     let others: readonly string[];
     let step: IsolationStep;
@@ -126,16 +129,14 @@ function createIsolatedAttempt(deps: {
       await deps.nak(delivery);
       return;
     }
-    deps.pull.counters.isolatedAttempts++;
+    counters.isolatedAttempts++;
     if (step === "TRY") {
-      await handlePull([delivery], deps.pull);
+      await handlePull([delivery], deps.pull, counters);
       await record(sequence, []);
       return;
     }
-    const { nacked } = await handlePull([delivery], {
-      ...deps.pull,
-      newPlanner: (rules) => createCrashPlanner(rules, step, others),
-    });
+    const newPlanner = (rules: PlanRules) => createCrashPlanner(rules, step, others);
+    const { nacked } = await handlePull([delivery], { ...deps.pull, newPlanner }, counters);
     // A message that could not be dead-lettered (they may be full) keeps its record: it must not kill again.
     await record(sequence, nacked === 0 ? [] : others);
     if (nacked === 0) logger.error({ sequence, workers: others }, POISON_FOUND);
@@ -172,6 +173,7 @@ export interface PoisonIsolation {
 /** @param deps.pull how the other messages are handled; candidates are handled alike, but for how their rows are written. */
 export function createPoisonIsolation(deps: {
   readonly pull: PullHandlerDeps;
+  readonly counters: WorkerCounters;
   readonly store: ImpressionStore;
   readonly lock: SharedLock;
   readonly breaker: CircuitBreaker;
@@ -190,6 +192,7 @@ export function createPoisonIsolation(deps: {
   const writes = createIsolatedWrites({ ...deps, limit, logger });
   const attempt = createIsolatedAttempt({
     pull: { ...pull, ...createStoreWriters(writes, deps.store, breaker), lock },
+    counters: deps.counters,
     self: deps.instanceId,
     nak: (candidate) => nak([candidate], pull.nakDelayMs(candidate)),
   });
@@ -208,7 +211,7 @@ export function createPoisonIsolation(deps: {
 
   async function nak(candidates: readonly Delivery[], delayMs: number): Promise<void> {
     if (candidates.length === 0) return;
-    pull.counters.nacked += candidates.length;
+    deps.counters.nacked += candidates.length;
     try {
       await queue.nak(candidates, Math.round(delayMs * (0.5 + pull.random() / 2)));
     } catch (error) {

@@ -1,7 +1,7 @@
-import { setTimeout as sleepUnaborted } from "node:timers/promises";
+import { sleep as sleepUnlessAborted } from "../common/waiting.ts";
 import { createExpiryClock } from "../domain/guarded-clock.ts";
 import type { Clock } from "../domain/time.ts";
-import type { Delivery, ImpressionQueue } from "../ports/impression-queue.ts";
+import type { ImpressionQueue } from "../ports/impression-queue.ts";
 import type { ImpressionStore } from "../ports/impression-store.ts";
 import {
   WORKER_REPORT_INTERVAL_MS,
@@ -13,13 +13,14 @@ import { createAdaptiveLimit } from "./adaptive-limit.ts";
 import { createCircuitBreaker } from "./circuit-breaker.ts";
 import { createWorkerCounters, sumOf, type WorkerCounters } from "./counters.ts";
 import { createDeadLetterBudget, createDeadLetterLog, createStoredParts } from "./dead-letter-writer.ts";
-import { createInFlightBuffer, type Room } from "./in-flight-buffer.ts";
+import { createInFlightBuffer } from "./in-flight-buffer.ts";
 import { createPartitionQueues } from "./partition-queues.ts";
 import { createPlanner } from "./plan.ts";
 import { createPoisonIsolation } from "./poison-isolation.ts";
-import { createStoreWriters, handlePull, type PullHandlerDeps } from "./pull-handler.ts";
+import { createStoreWriters, type PullHandlerDeps } from "./pull-handler.ts";
 import { nakDelayMs } from "./retry-decision.ts";
 import { createSharedLock } from "./shared-lock.ts";
+import { createWorkerLoop } from "./worker-loop.ts";
 
 /**
  * The worker loops of a process. The states of a message in flight:
@@ -39,13 +40,7 @@ import { createSharedLock } from "./shared-lock.ts";
  * While the store is down (the breaker is open) nothing is pulled, and the messages in flight are nacked.
  */
 
-/** How long a loop waits for what it pulled before it pulls beside it. */
-const PULL_STALL_MS = 1_000;
-/** How long one pull waits for a first message before it asks again. */
-const PULL_WAIT_MS = 5_000;
 const CONCURRENCY_MIN = 4;
-const PULL_RETRY_DELAY_MS_MIN = 200;
-const PULL_RETRY_DELAY_MS_MAX = 10_000;
 /** The nak delay while stopping: another worker may have the message soon. */
 const STOP_DELAY_MS = 1_000;
 /**
@@ -106,11 +101,11 @@ export function startWorkers(options: WorkersOptions): Workers {
   const stop = new AbortController();
   const abandon = new AbortController();
   const stopping = stop.signal;
-  const sleep = (delayMs: number) => sleepUntilAborted(delayMs, stopping);
+  const sleep = (delayMs: number) => sleepUnlessAborted(delayMs, stopping);
 
   const breaker = createCircuitBreaker({
     probe: async () => (await store.health()).healthy,
-    sleep: sleepUntilAborted,
+    sleep: sleepUnlessAborted,
     random,
     onChange(open) {
       if (open)
@@ -122,37 +117,51 @@ export function startWorkers(options: WorkersOptions): Workers {
   const lock = createSharedLock();
   const bounds = { min: Math.min(CONCURRENCY_MIN, options.concurrencyMax), max: options.concurrencyMax };
   const limit = createAdaptiveLimit({ ...bounds, monotonicMs, lock });
-  const partitionQueues = createPartitionQueues({ ...options, limit, breaker });
-  const inFlight = createInFlightBuffer({ ...options, stopping, onFull: partitionQueues.shed });
-  const states = Array.from({ length: options.loops }, () => ({
-    /** Pulls that are not settled yet. */
-    pulls: new Set<Promise<unknown>>(),
-    counts: createWorkerCounters(),
-  }));
-  const isolationCounts = createWorkerCounters();
+  const partitionQueues = createPartitionQueues({
+    limit,
+    breaker,
+    writeTimeoutMs: options.writeTimeoutMs,
+    monotonicMs,
+    random,
+    logger,
+  });
+  const inFlight = createInFlightBuffer({
+    loops: options.loops,
+    messagesPerPull: options.messagesPerPull,
+    stopping,
+    onFull: partitionQueues.shed,
+  });
+  const isolationCounters = createWorkerCounters();
   const deadLetterLog = createDeadLetterLog(logger);
   let pullsBegun = 0;
   const pull: PullHandlerDeps = {
-    ...options,
+    queue,
     ...createStoreWriters(partitionQueues, store, breaker),
     erasedThrough: store.erasedThrough,
     isUnhealthy: partitionQueues.isUnhealthy,
     nextPull: () => pullsBegun++,
     newPlanner: createPlanner,
     deadLetterBudget: createDeadLetterBudget(monotonicMs),
-    deadLetterLog: deadLetterLog,
+    deadLetterLog,
     storedParts: createStoredParts(),
+    clock: options.clock,
     expiryClock: createExpiryClock(options.clock),
+    monotonicMs,
+    random,
+    retentionMs: options.retentionMs,
+    logger,
     lock,
     nakDelayMs: ({ deliveries }) => (stopping.aborted ? STOP_DELAY_MS : nakDelayMs(deliveries)),
-    counters: isolationCounts,
     onStored: options.onStored ?? (() => undefined),
     onReleased: inFlight.release,
     abandon: abandon.signal,
   };
   const isolation = createPoisonIsolation({
-    ...options,
     pull,
+    counters: isolationCounters,
+    store,
+    instanceId: options.instanceId,
+    writeTimeoutMs: options.writeTimeoutMs,
     lock,
     breaker,
     isUnhealthy: partitionQueues.isUnhealthy,
@@ -160,58 +169,28 @@ export function startWorkers(options: WorkersOptions): Workers {
     sleep,
   });
 
-  /** Pulls into the reserved room once the store may be used. */
-  async function pullInto(room: Room): Promise<readonly Delivery[]> {
-    let deliveries: readonly Delivery[] = [];
-    try {
-      await breaker.closed(stopping);
-      if (!stopping.aborted) {
-        deliveries = await queue.pull({ ...room, waitMs: PULL_WAIT_MS, signal: stopping });
-      }
-      return deliveries;
-    } finally {
-      inFlight.take(room, deliveries);
-    }
-  }
-
-  async function handle(deliveries: readonly Delivery[], counts: WorkerCounters): Promise<void> {
-    counts.pulls++;
-    counts.messages += deliveries.length;
-    counts.redeliveries += deliveries.filter((delivery) => delivery.deliveries > 1).length;
-    const became = await handlePull(isolation.sortOut(deliveries), { ...pull, counters: counts });
-    const { stored, deadLettered, expired } = became;
-    if (deadLettered > 0) deadLetterLog.deadLettered(became);
-    if (expired > 0)
-      logger.info({ stored, deadLettered, expired }, "impressions expired while they waited in the queue");
-  }
-
-  async function loop({ pulls, counts }: (typeof states)[number]): Promise<void> {
-    let retryDelayMs = PULL_RETRY_DELAY_MS_MIN;
-    for (;;) {
-      const room = await inFlight.reserve();
-      if (room === null) return;
-      try {
-        const deliveries = await pullInto(room);
-        retryDelayMs = PULL_RETRY_DELAY_MS_MIN;
-        if (deliveries.length === 0) continue;
-        const handled = handle(deliveries, counts).finally(() => pulls.delete(handled));
-        pulls.add(handled);
-        do await Promise.race([handled, sleep(PULL_STALL_MS)]);
-        while (pulls.has(handled) && limit.isBusy() && !stopping.aborted);
-      } catch (error) {
-        logger.warn({ err: error, retryDelayMs }, "could not pull from the queue");
-        await sleep(retryDelayMs * (0.5 + random() / 2));
-        retryDelayMs = Math.min(retryDelayMs * 2, PULL_RETRY_DELAY_MS_MAX);
-      }
-    }
-  }
+  const loops = Array.from({ length: options.loops }, () =>
+    createWorkerLoop({
+      queue,
+      inFlight,
+      breaker,
+      limit,
+      sortOut: isolation.sortOut,
+      pull,
+      deadLetterLog,
+      stopping,
+      sleep,
+      random,
+      logger,
+    }),
+  );
 
   function report(): void {
-    for (const [number, { pulls, counts }] of states.entries()) {
+    for (const [number, loop] of loops.entries()) {
       registry.report({
         id: `${options.processId}-${number + 1}`,
-        state: stateOf(pulls.size > 0),
-        impressionsStored: counts.stored,
+        state: stateOf(loop.isWorking()),
+        impressionsStored: loop.counters.stored,
         concurrency: limit.current(),
         storeHealthy: !breaker.isOpen(),
       });
@@ -237,7 +216,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     report();
     partitionQueues.endRetries();
     await Promise.all([running, isolation.stop()]);
-    await Promise.all(states.flatMap(({ pulls }) => [...pulls]));
+    await Promise.all(loops.map((loop) => loop.idle()));
     clearTimeout(deadline);
     clearInterval(reporting);
     partitionQueues.close();
@@ -246,11 +225,11 @@ export function startWorkers(options: WorkersOptions): Workers {
 
   report();
   const reporting = setInterval(report, WORKER_REPORT_INTERVAL_MS);
-  const running = Promise.all(states.map(loop));
+  const running = Promise.all(loops.map((loop) => loop.run()));
   let stopped: Promise<void> | undefined;
   return {
     paused: breaker.isOpen,
-    counts: () => sumOf([isolationCounts, ...states.map(({ counts }) => counts)]),
+    counts: () => sumOf([isolationCounters, ...loops.map(({ counters }) => counters)]),
     state: () => ({
       loops: options.loops,
       concurrency: { ...bounds, current: limit.current() },
@@ -261,8 +240,4 @@ export function startWorkers(options: WorkersOptions): Workers {
       return stopped;
     },
   };
-}
-
-async function sleepUntilAborted(delayMs: number, signal: AbortSignal): Promise<void> {
-  await sleepUnaborted(delayMs, undefined, { signal }).catch(() => undefined);
 }
