@@ -8,7 +8,7 @@ export default {
   mutate: [
     "src/domain/**/*.ts",
     "src/ingest/group-commit.ts",
-    "src/workers/plan.ts",
+    "src/workers/planner.ts",
     "src/workers/ack-tracker.ts",
     "src/workers/retry-decision.ts",
     "src/workers/commit-groups.ts",

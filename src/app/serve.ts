@@ -17,7 +17,7 @@ import { createMetricsServer, type MetricsEndpoint } from "../server/metrics-rou
 import { readOperations } from "../server/operations.ts";
 import { OTHER_OPERATION } from "../server/request-observer.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { Workers } from "../workers/workers.ts";
+import type { Workers } from "../workers/worker-pool.ts";
 import { createApi } from "./api.ts";
 import { watchClock } from "./clock-watch.ts";
 import type { Engine } from "./engine.ts";

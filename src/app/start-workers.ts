@@ -4,7 +4,7 @@ import { type ErasureRunner, startErasureRunner } from "../admin/erasure-runner.
 import type { Config } from "../config.ts";
 import type { Clock } from "../domain/time.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { startWorkers, type Workers } from "../workers/workers.ts";
+import { startWorkers, type Workers } from "../workers/worker-pool.ts";
 import type { Engine } from "./engine.ts";
 
 /** A store write that is not answered within so many of the store's own timeouts is given up. */

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { DEAD_LETTER_REASONS } from "../domain/dead-letter.ts";
 import type { WorkerCounters } from "../workers/counters.ts";
-import type { WorkersState } from "../workers/workers.ts";
+import type { WorkersState } from "../workers/worker-pool.ts";
 
 /** What the workers and the erasures count. */
 export interface WorkMetrics {

@@ -1,7 +1,7 @@
 import type { View } from "../domain/impression.ts";
 import type { WriteOptions } from "../ports/impression-store.ts";
 import { type Outcome, type PartitionQueues, partitionOf, type Table } from "./partition-queues.ts";
-import type { PlannedBatch, PlannedView } from "./plan.ts";
+import type { PlannedBatch, PlannedView } from "./planner.ts";
 
 /** One of the store's two writes. */
 export type StoreWrite = (owner: string, views: readonly View[], options: WriteOptions) => Promise<void>;

@@ -14,7 +14,7 @@ import {
   STORED,
   UNAVAILABLE,
 } from "./partition-queues.ts";
-import { createCrashPlanner } from "./plan.ts";
+import { createCrashPlanner } from "./planner.ts";
 import {
   createStoreWriters,
   EXTENSIONS_PER_ACK_WAIT,

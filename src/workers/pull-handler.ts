@@ -15,7 +15,7 @@ import {
 } from "./dead-letter-writer.ts";
 import { type PlannedDeadLetter, type PlanRules, refusedDeadLetter } from "./dead-letters.ts";
 import { type Outcome, type PartitionQueues, partitionOf } from "./partition-queues.ts";
-import type { Plan, PlannedBatch, PlannedView, Planner } from "./plan.ts";
+import type { Plan, PlannedBatch, PlannedView, Planner } from "./planner.ts";
 import {
   createPullProgress,
   nothingYet,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodeMessage } from "../../src/domain/queue-message.ts";
-import { createPlanner } from "../../src/workers/plan.ts";
+import { createPlanner } from "../../src/workers/planner.ts";
 import type { Api } from "../support/api.ts";
 import { type ComparedApis, startCompared } from "../support/compared-apis.ts";
 

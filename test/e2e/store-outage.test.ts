@@ -10,7 +10,7 @@ import { DeadLettersFullError, StoreRefusedError, StoreUnavailableError } from "
 import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { startWorkers } from "../../src/workers/workers.ts";
+import { startWorkers } from "../../src/workers/worker-pool.ts";
 import { createTemporaryDirectory } from "../kit/directory.ts";
 
 const RETENTION_MS = 90 * DAY_MS;

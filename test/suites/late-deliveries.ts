@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Clock, MINUTE_MS, systemClock } from "../../src/domain/time.ts";
-import type { Workers } from "../../src/workers/workers.ts";
+import type { Workers } from "../../src/workers/worker-pool.ts";
 import type { Api, ApiOptions } from "../support/api.ts";
 import { startWorkersOn } from "../support/open-engine.ts";
 

@@ -8,7 +8,7 @@ import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { ImpressionStore } from "../../src/ports/impression-store.ts";
 import { openScyllaStore } from "../../src/scylla/open.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { startWorkers } from "../../src/workers/workers.ts";
+import { startWorkers } from "../../src/workers/worker-pool.ts";
 import { engineOptions } from "../kit/embedded.ts";
 import { strike } from "./fatal-posts.ts";
 

@@ -4,7 +4,7 @@ import { openEngine } from "../../src/app/open-engine.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import { type Clock, systemClock } from "../../src/domain/time.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { startWorkers, type Workers } from "../../src/workers/workers.ts";
+import { startWorkers, type Workers } from "../../src/workers/worker-pool.ts";
 
 export type Environment = Readonly<Record<string, string>>;
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createHistoryGroups } from "../../src/workers/commit-groups.ts";
 import { STORED, UNAVAILABLE } from "../../src/workers/partition-queues.ts";
-import type { PlannedView } from "../../src/workers/plan.ts";
+import type { PlannedView } from "../../src/workers/planner.ts";
 import { viewOf } from "../kit/views.ts";
 
 beforeEach(() => void vi.useFakeTimers());

@@ -8,7 +8,7 @@ import { laterReceived } from "../../src/domain/versions.ts";
 import type { GroupCommit } from "../../src/ingest/group-commit.ts";
 import { createReceivedAtClock } from "../../src/ingest/received-at-clock.ts";
 import { createRecorder } from "../../src/ingest/recorder.ts";
-import { createPlanner } from "../../src/workers/plan.ts";
+import { createPlanner } from "../../src/workers/planner.ts";
 import { createRandom, type Random } from "../kit/random.ts";
 
 /**

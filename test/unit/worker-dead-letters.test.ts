@@ -6,7 +6,7 @@ import { joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import { DEAD_LETTER_BYTES_MAX } from "../../src/workers/dead-letters.ts";
-import { createPlanner } from "../../src/workers/plan.ts";
+import { createPlanner } from "../../src/workers/planner.ts";
 
 const NOW_MS = 1_790_000_000_000;
 const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS, expiryMs: NOW_MS };

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import type { PlanRules } from "../../src/workers/dead-letters.ts";
-import { createPlanner, type Plan } from "../../src/workers/plan.ts";
+import { createPlanner, type Plan } from "../../src/workers/planner.ts";
 
 const NOW_MS = 1_790_000_000_000;
 const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS, expiryMs: NOW_MS };

@@ -15,7 +15,7 @@ import { createWorkerCounters, sumOf, type WorkerCounters } from "./counters.ts"
 import { createDeadLetterBudget, createDeadLetterLog, createStoredParts } from "./dead-letter-writer.ts";
 import { createInFlightBuffer } from "./in-flight-buffer.ts";
 import { createPartitionQueues } from "./partition-queues.ts";
-import { createPlanner } from "./plan.ts";
+import { createPlanner } from "./planner.ts";
 import { createPoisonIsolation } from "./poison-isolation.ts";
 import { createStoreWriters, type PullHandlerDeps } from "./pull-handler.ts";
 import { nakDelayMs } from "./retry-decision.ts";
