@@ -6,7 +6,7 @@ export class NotBegunError extends Error {
   override readonly name = "NotBegunError";
 }
 
-/** Writes slower than this tell that the store is falling behind. */
+/** Writes slower than this mean that the store is falling behind. */
 const SLOW_WRITE_MS = 250;
 const CONCURRENCY_START = 32;
 /** The limit is cut at most once in this time: one slow moment is one signal, however many writes it slows. */
@@ -17,6 +17,11 @@ const CUT_FACTOR = 0.7;
  * Bounds how many store writes run at once and finds the bound by itself: one more after each round of writes that
  * were fast while every slot was in use, a cut by 30 % when a write is slow or fails (additive increase,
  * multiplicative decrease). Shared by the worker loops of a process.
+ *
+ *   limit + 1 <---- as many fast writes as the limit, while all slots were in use
+ *   limit * 0.7 <-- a slow or failed write, at most once in CUT_INTERVAL_MS
+ *
+ * A probe of an unhealthy partition moves it neither way.
  */
 export interface AdaptiveLimit {
   /**

@@ -7,7 +7,14 @@ const CANDIDATE_BYTES_MAX = 1024 * 1024;
 /** Candidates are attempted one after the other for this long; then the common flow has its turn. */
 const TURN_MS = 500;
 
-/** Poison candidates that wait for their isolated attempt, one at a time. */
+/**
+ * Poison candidates that wait for their isolated attempt, one at a time.
+ *
+ *   idle ----> a candidate is admitted ----> waiting for the store ----> attempts under the exclusive lock, for TURN_MS
+ *    ^                                          ^                                  |
+ *    |                                          +------ more wait: a pause as long as the attempts took
+ *    +---- none waits, or closed ------------------------------------------------- |
+ */
 export interface CandidateQueue {
   /** Queues them. @returns those for which there is no room. */
   admit(candidates: readonly Delivery[]): readonly Delivery[];

@@ -5,11 +5,15 @@ const PROBE_DELAY_MS_MAX = 15_000;
 
 /**
  * Stops the workers from pulling while the store is down, so that the backlog waits in the queue instead of in
- * memory. It opens after a run of failed requests and closes when a probe finds the store healthy.
+ * memory.
+ *
+ *   closed ----> FAILURES_TO_OPEN requests have failed in a row ----> open: while `closed` is waited for, a probe after each
+ *     ^                                                                |    delay, 0.5 s doubling to 15 s
+ *     +---- a probe finds the store healthy, or a request succeeds ----+
  */
 export interface CircuitBreaker {
   succeeded(): void;
-  /** @param error a failure that several writes share, since they were one request, is told by each and counts once. */
+  /** @param error several writes of one request report the same error object; it counts once. */
   failed(error: unknown): void;
   isOpen(): boolean;
   /** Resolves when the store may be used again, or `signal` aborts. At once while the breaker is closed. */

@@ -6,11 +6,11 @@ import type { PlannedBatch, PlannedView } from "./planner.ts";
 /** One of the store's two writes. */
 export type StoreWrite = (owner: string, views: readonly View[], options: WriteOptions) => Promise<void>;
 
-/** Told once for each row of a batch. Must not throw. */
+/** Called once for each row of a batch. Must not throw. */
 export type RowEnded = (planned: PlannedView, outcome: Outcome) => void;
 
 /**
- * Writes one partition's batch and tells what became of each row. Never throws.
+ * Writes one partition's batch and reports what became of each row. Never throws.
  *
  * @param rank see AdaptiveLimit.run.
  */
@@ -20,7 +20,7 @@ export type BatchWriter = (batch: PlannedBatch, rank: number, ended: RowEnded) =
  * A writer of one of the store's two tables of partitions. Where the store refuses a batch it writes the rows one by
  * one, to find the row that is refused for what it is.
  *
- * @param table tells its partitions from those of the other writer.
+ * @param table distinguishes its partitions from those of the other writer.
  */
 export function createBatchWriter(
   writes: Pick<PartitionQueues, "write">,
@@ -50,9 +50,16 @@ export function createBatchWriter(
  */
 const HEALTH_CHECK_MS = 1_000;
 
-/** Gathers what may be committed together, while the viewers rows of a pull are written. */
+/**
+ * Gathers what may be committed together, while the viewers rows of a pull are written. A group has the views of one user:
+ *
+ *   together ----> the viewers row of its last view has ended ------------> handed over as a whole
+ *      |
+ *      +---------> all rows that it waits for are of unhealthy partitions -> handed over in part: split
+ *                                                                            from then on view by view
+ */
 export interface HistoryGroups {
-  /** The viewers row of this view is written, or will not be. To be told once for each view. */
+  /** The viewers row of this view is written, or will not be. To be called once for each view. */
   ended(planned: PlannedView, outcome: Outcome): void;
 }
 

@@ -17,7 +17,7 @@ const LETTERS_PER_ADD = 100;
 
 const OUTAGES = [DeadLettersFullError, QueueUnavailableError, StoreUnavailableError];
 
-/** Writes dead letters, a few at a time, and tells of each message as its dead letters land. Never throws. */
+/** Writes dead letters, a few at a time, and reports each one as it lands. Never throws. */
 export async function writeDeadLetters(
   letters: readonly PlannedDeadLetter[],
   deps: {
@@ -56,7 +56,7 @@ export async function writeDeadLetters(
   }
 }
 
-/** Only who has an id that a user may have can have been erased. */
+/** Of an id that no user may have nothing was erased. */
 function userIdsOf({ letter: { userId } }: PlannedDeadLetter): string[] {
   return userId === null || idProblem(userId) !== null ? [] : [userId];
 }
@@ -74,7 +74,7 @@ async function failureOf(promise: Promise<void>): Promise<unknown> {
  */
 export const DEAD_LETTERS_PER_USER_MAX = 1_000;
 const WINDOW_MS = DAY_MS;
-/** Users of whom it is remembered; the one whose window began first is forgotten, and has a new budget then. */
+/** Users with a remembered window; the one whose window began first is forgotten, and has a new budget then. */
 const USERS_MAX = 10_000;
 
 /**
@@ -82,6 +82,10 @@ const USERS_MAX = 10_000;
  * a user are stored, further rejected impressions are counted, and only some get a dead letter, to show that they go on and how
  * many there are: the 1,000th, 2,000th, 4,000th and so on. No impression is only counted before letters of its user are
  * stored, so that nothing disappears without a trace that lasts.
+ *
+ *   within budget ----> DEAD_LETTERS_PER_USER_MAX are stored ----> beyond: counted, but for the 1,000th, 2,000th, 4,000th ...
+ *         ^                                                          |
+ *         +------------------ a day after the first one ------------+
  *
  * Only for what `judge` rejects, which stays wrong. What the store refuses, what kills workers and what cannot be read always
  * has a dead letter: it may be put back with success. So has what an operator put back, whose letter is deleted for that.
@@ -240,14 +244,14 @@ function createSummary<Item>(sum: (a: Item, b: Item) => Item, say: (item: Item) 
 const MESSAGES_MAX = 20_000;
 
 /**
- * Remembers messages whose valid views are all stored, and that went back to the queue for a dead letter alone: while the dead
+ * Remembers messages whose valid views are all stored, and that went back to the queue for a dead letter alone: while the
  * dead letters are full they come again and again, and there is nothing left to store. In memory: what is forgotten, or comes to
  * another process, is stored once more, which changes nothing.
  */
 export interface StoredParts {
   remember(delivery: Delivery): void;
   has(delivery: Delivery): boolean;
-  /** The message is settled. */
+  /** The message is acked. */
   forget(delivery: Delivery): void;
 }
 

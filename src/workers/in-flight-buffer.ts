@@ -20,7 +20,14 @@ export interface Room {
   readonly maxBytes: number;
 }
 
-/** Counts the messages in flight in this process, and admits a pull only while there is room. */
+/**
+ * Counts the messages in flight in this process, and admits a pull only while there is room. Room is
+ *
+ *   free ----> reserved by `reserve`, for all that a pull may bring ----> held by `take`, for what it brought ----> free by `release`
+ *                                                                           (the rest is free at once)
+ *
+ * A loop without room waits; where half of all room is held, `onFull` sheds what waits for unhealthy partitions.
+ */
 export interface InFlightBuffer {
   /** Waits for room and reserves it, for one `take`. @returns null where the worker stops first. */
   reserve(): Promise<Room | null>;

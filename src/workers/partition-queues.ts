@@ -3,7 +3,7 @@ import type { WriteOptions } from "../ports/impression-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type AdaptiveLimit, NotBegunError } from "./adaptive-limit.ts";
 import type { CircuitBreaker } from "./circuit-breaker.ts";
-import { backoffMs, isOverdue, retryDecisionOf, within } from "./retry-decision.ts";
+import { backoffMs, isOverdue, retryDecisionOf, writeWithin } from "./retry-decision.ts";
 
 /**
  * One queue of writes for each partition of the store, so that an unhealthy partition delays no other messages than its own.
@@ -29,7 +29,7 @@ export interface PartitionQueues {
    * Never throws, and always ends.
    *
    * @param partition names the partition among all tables.
-   * @param write is told not to be coalesced where the partition is unhealthy.
+   * @param write gets `uncoalesced` where the partition is unhealthy.
    * @param rank see AdaptiveLimit.run.
    */
   write(partition: string, write: (options: WriteOptions) => Promise<void>, rank: number): Promise<Outcome>;
@@ -165,7 +165,7 @@ export function createPartitionQueues(deps: PartitionQueuesDeps): PartitionQueue
     const notice = setTimeout(() => noticeSlow(queue), SLOW_WRITE_MS);
     queue.begun++;
     try {
-      await within(deps.writeTimeoutMs, () => write({ uncoalesced: isProbe }));
+      await writeWithin(deps.writeTimeoutMs, () => write({ uncoalesced: isProbe }));
       if (isProbe) queue.failures = 0;
     } finally {
       queue.begun--;

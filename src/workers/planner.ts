@@ -41,7 +41,7 @@ export interface Plan {
   readonly deadLetters: readonly PlannedDeadLetter[];
   readonly viewerBatches: readonly PlannedBatch[];
   readonly historyBatches: readonly PlannedBatch[];
-  /** The message of each impression whose retention ended while it waited: settled without a trace but a count. */
+  /** The message of each impression whose retention ended while it waited: acked without a trace but a count. */
   readonly expired: readonly Delivery[];
   /** The message of each view that was stored when the message came before. */
   readonly stored: readonly Delivery[];

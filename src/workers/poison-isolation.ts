@@ -21,7 +21,7 @@ import {
   handlePull,
   type PullHandlerDeps,
 } from "./pull-handler.ts";
-import { nakDelayMs, within } from "./retry-decision.ts";
+import { nakDelayMs, writeWithin } from "./retry-decision.ts";
 import type { SharedLock } from "./shared-lock.ts";
 
 /**
@@ -31,6 +31,13 @@ import type { SharedLock } from "./shared-lock.ts";
  * flight, after naks, and in outages. It makes the message a candidate, which is then attempted with nothing else in flight,
  * after a durable record that the attempt has begun. A worker that survives the attempt deletes the record. A record that is
  * found at the next delivery therefore proves that a worker died, or hung, with no other message in flight.
+ *
+ *   common flow ----> delivered more than 5 times: candidate ----> recorded ----> attempt (TRY) ----> ended: the record is deleted
+ *                        ^                                            |              |
+ *                        +--------- delivered again ------------------+-- 1, 2 ------+-- the worker died: the record stays
+ *                                                                     |
+ *                                                                     +-- 3 records of others: DEAD_LETTER_EACH
+ *                                                                     +-- 4 and more: DEAD_LETTER_WHOLE
  */
 
 /** Deliveries of a message in the common flow; from the next one on its attempts are isolated. */
@@ -78,7 +85,7 @@ export function createIsolatedWrites(deps: {
     async write(partition, write): Promise<Outcome> {
       if (deps.isUnhealthy(partition)) return UNAVAILABLE;
       try {
-        await deps.limit.run(() => within(deps.writeTimeoutMs, () => write({ uncoalesced: true })));
+        await deps.limit.run(() => writeWithin(deps.writeTimeoutMs, () => write({ uncoalesced: true })));
         return STORED;
       } catch (error) {
         if (error instanceof StoreRefusedError) return { kind: "refused", detail: error.message };

@@ -1,11 +1,10 @@
+import { exponentialDelayMs, within } from "../common/waiting.ts";
 import { StoreUnavailableError } from "../ports/errors.ts";
 
 /** How long a write is retried while its messages are in flight; after that they are nacked. */
 const RETRIED_MS_MAX = 20_000;
-const BACKOFF_MS_MIN = 100;
-const BACKOFF_MS_MAX = 5_000;
-const NAK_DELAY_MS_MIN = 5_000;
-const NAK_DELAY_MS_MAX = 300_000;
+const BACKOFF = { minMs: 100, maxMs: 5_000 };
+const NAK_DELAY = { minMs: 5_000, maxMs: 300_000 };
 
 /** What follows a failed write. RETRY: the same write again, soon. NAK: the queue delivers its messages again later. */
 export type RetryDecision = "RETRY" | "NAK";
@@ -27,7 +26,7 @@ export function isOverdue(triedMs: number): boolean {
 
 /** Exponential with full jitter: 0 to 100 ms after the first failure, 0 to 5 s at most. */
 export function backoffMs(attempt: number, random: number): number {
-  return Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (attempt - 1)) * random;
+  return exponentialDelayMs(attempt, BACKOFF) * random;
 }
 
 /**
@@ -36,7 +35,7 @@ export function backoffMs(attempt: number, random: number): number {
  * @param deliveries how often it has been delivered.
  */
 export function nakDelayMs(deliveries: number): number {
-  return Math.min(NAK_DELAY_MS_MAX, NAK_DELAY_MS_MIN * 2 ** Math.min(deliveries - 1, 16));
+  return exponentialDelayMs(deliveries, NAK_DELAY);
 }
 
 /**
@@ -45,15 +44,8 @@ export function nakDelayMs(deliveries: number): number {
  *
  * @throws StoreUnavailableError it has not ended in time; it may still be carried out.
  */
-export async function within(timeoutMs: number, write: () => Promise<void>): Promise<void> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new StoreUnavailableError(`no answer to a write within ${timeoutMs} ms`)),
-    timeoutMs,
-  );
-  try {
-    await Promise.race([write(), promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function writeWithin(timeoutMs: number, write: () => Promise<void>): Promise<void> {
+  return within(timeoutMs, write(), () => {
+    throw new StoreUnavailableError(`no answer to a write within ${timeoutMs} ms`);
+  });
 }

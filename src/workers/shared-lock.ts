@@ -2,6 +2,10 @@
  * A lock with shared and exclusive holders. Everything that a message makes its worker do holds it shared (reading the message,
  * writing its rows, writing its dead letters), so that a poison candidate can be tried under the exclusive lock, and nothing
  * else can be the cause when the worker dies.
+ *
+ *   shared (any number of holders) ----> `exclusive` is called: closed, new holders wait ----> the last holder ends: exclusive
+ *      ^                                                                                           |
+ *      +------------------------------------ its work has ended ----------------------------------+
  */
 export interface SharedLock {
   /** Runs beside other shared holders; waits while an exclusive holder runs or waits. */
