@@ -9,7 +9,7 @@ export * from "./index.ts";
 export { type ElementViews, observeViews } from "./intersection.ts";
 
 export type BrowserOptions = CoreOptions & {
-  /** The service's GraphQL address, such as `/graphql`. */
+  /** The service's GraphQL address, such as `/graphql`. On another origin the service must allow this page's (CORS_ORIGINS). */
   readonly endpoint: string;
   /** Stores waiting views. Default: localStorage, or memory where the browser has none. */
   readonly storage?: ImpressionStorage;

@@ -18,7 +18,10 @@ export interface Impressions {
   viewed(postId: string, details?: ViewDetails): void;
   /** Sends all waiting views. Resolves, and never rejects, when all are acknowledged or sending cannot continue for now. */
   flush(): Promise<Status>;
-  /** Sends all waiting views within `closeTimeoutMs`, saves the rest and ends. Call it when the user signs out. */
+  /**
+   * Sends all waiting views within `closeTimeoutMs`, saves the rest and ends. Call it when the user signs out, after
+   * `disconnect()` of `observeViews` or `stop()` of `listViews`: these report the posts that are on the screen.
+   */
   close(): Promise<Status>;
   /**
    * Stops recording and sending, for a user who has not agreed. Waiting views stay in memory and in the storage. A request

@@ -8,7 +8,7 @@ export interface ElementViews {
   observe(element: Element, postId: string, details?: ReportedDetails): void;
   /** Stops watching the element: call it before the element is removed or shows another post. */
   unobserve(element: Element): void;
-  /** Ends all views and stops watching. */
+  /** Ends all views and stops watching: call it when the feed goes away, and before `close()` of the impressions. */
   disconnect(): void;
 }
 

@@ -5,19 +5,21 @@ export type Account =
   | {
       /** The user's id. Unsent views of another user of the same device stay separate, and are never sent for this one. */
       readonly userId: string;
-      /** See the other form. The token must belong to this user. */
+      /** Returns the user's token, where the server asks for one (AUTH=jwt). Its subject must be `userId`. */
       readonly getToken?: GetToken;
     }
   | {
       /** Without it the token identifies the user. Where several accounts sign in on one device, give both. */
       readonly userId?: undefined;
-      /**
-       * Called before every request, so keep the token at hand. `refused` is true when the server has just refused the
-       * last token: return a fresh one then. A rejection is a temporary error: the views wait.
-       */
+      /** Returns the user's token. */
       readonly getToken: GetToken;
     };
 
+/**
+ * Returns a token with the scope `impressions:write`: the token itself, without `Bearer` in front. The SDK calls it before
+ * every request, so keep the token at hand. `refused` is true when the server has just refused the last token: return a
+ * fresh one then. A rejection is a temporary error: the views wait.
+ */
 export type GetToken = (refused: boolean) => string | Promise<string>;
 
 /** A problem that the SDK met. The views are safe unless `onDropped` reports them. */
