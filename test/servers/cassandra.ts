@@ -22,6 +22,11 @@ import { CASSANDRA_VERSION, cassandraJars, java17 } from "./toolchain.ts";
 
 const HEAP_MB = 1024;
 const PROBE_TIMEOUT_MS = 5_000;
+/** Schema changes and truncations otherwise flush a dozen of Cassandra's own tables each. */
+const NOTHING_WAITS_FOR_THE_DISK = [
+  "-Dcassandra.test.flush_local_schema_changes=false",
+  "-Dcassandra.unsafesystem=true",
+];
 
 /** Which Cassandra to start. */
 export interface CassandraOptions {
@@ -38,6 +43,12 @@ export interface CassandraOptions {
   dataDir?: string;
   /** The most that each node's heap may take: 1024 unless given. */
   heapMb?: number;
+  /**
+   * Whether the data outlives the process, so that a node may be killed or restarted: yes unless told otherwise. Without
+   * it nothing waits for the disk: a keyspace of the service is made in 0.2 s instead of 0.7 s, and emptied in a fifth of
+   * the time.
+   */
+  keepsData?: boolean;
   /**
    * Further options of the JVM. `-XX:TieredStopAtLevel=4` lets it optimize fully: better for a benchmark,
    * worse for a test, which is over before that pays.
@@ -83,7 +94,11 @@ type Software = (node: {
  * clients (with three: and has every other one up as a replica). It ends with `stop()`, or with this process.
  */
 export async function startCassandra(options: CassandraOptions = {}): Promise<CassandraServers> {
-  const { nodes: count = 1, dataDir, heapMb = HEAP_MB, jvmOptions = [], config = {} } = options;
+  const { nodes: count = 1, dataDir, heapMb = HEAP_MB, keepsData = true } = options;
+  const config = keepsData
+    ? (options.config ?? {})
+    : { ...options.config, commitlogSync: "periodic" as const };
+  const jvmOptions = [...(keepsData ? [] : NOTHING_WAITS_FOR_THE_DISK), ...(options.jvmOptions ?? [])];
   const launchWith = await cassandraSoftware();
   const hosts = cassandraHosts(count);
   const port = await portFor(hosts, options.port);

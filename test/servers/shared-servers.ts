@@ -32,7 +32,8 @@ export async function openSharedServers(
   const scyllaGiven = addressesOf(environment.TEST_SCYLLA_CONTACT_POINTS);
   const [nats, cassandra] = await Promise.allSettled([
     natsGiven ? undefined : startNats(),
-    scyllaGiven ? undefined : startCassandra(),
+    // Nothing restarts it: a test that breaks a server starts its own.
+    scyllaGiven ? undefined : startCassandra({ keepsData: false }),
   ]);
   const started = [nats, cassandra].flatMap((start) =>
     start.status === "fulfilled" && start.value ? [start.value] : [],

@@ -75,7 +75,8 @@ export async function openTestKeyspace(): Promise<TestKeyspace> {
     },
     async dispose() {
       await Promise.all(opened.map((store) => store.close()));
-      for (const table of await dataTables(client, name)) await client.execute(`TRUNCATE ${table}`);
+      const tables = await dataTables(client, name);
+      await Promise.all(tables.map((table) => client.execute(`TRUNCATE ${table}`)));
       free.push(keyspace);
     },
   };
