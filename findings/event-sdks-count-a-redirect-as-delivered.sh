@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # posthog-node 5.70.0, @segment/analytics-node 3.1.0, @rudderstack/rudder-sdk-node 3.0.13, @snowplow/node-tracker 4.8.0,
-# @jitsu/js 1.11.0: where the collector's address answers 301 (http became https, a host moved), all five follow it as
-# fetch and axios do: with GET and without a body. The 200 to that GET is then told to the application as a delivery, and
-# the event is gone: no retry, no error. (A 308 would have kept method and body.) Runs the pinned packages against a local
+# @jitsu/js 1.11.0: if the collector's address answers 301 (http became https, a host moved), all five follow it as
+# fetch and axios do: with GET and without a body. They report the 200 to that GET to the application as a delivery, and
+# the event is lost: no retry, no error. (A 308 would have kept method and body.) Runs the pinned packages against a local
 # server in a temporary folder; fails if the behaviour changes.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # graphql-jit 0.8.9 (with graphql 16.15.0): a field is selected twice under one key, once plainly and once with
-# @include(if: false). What the excluded one selects directly is left out, as it should be; what it selects inside an
-# inline or a named fragment is resolved and answered all the same. graphql-js leaves out both. Runs the pinned packages
+# @include(if: false). The excluded selection's direct fields are left out, as they should be; its fields inside an
+# inline or a named fragment are resolved and answered. graphql-js leaves out both. Runs the pinned packages
 # in a temporary folder; fails if the behaviour changes.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # hyparquet-writer 0.17.0: with a schema of (user_id, post_id) and the column data given as (post_id, user_id), each with
 # its name, the file is written without an error. hyparquet 1.33.0 reads it back right, by the names in the column
-# chunks; pyarrow 26.0.1, polars 2.1.0 and DuckDB 2.0.1 read columns by their place in the schema and give every user for
-# a post and every post for a user, without a word. A test that reads back with the writer's own sibling cannot notice.
+# chunks; pyarrow 26.0.1, polars 2.1.0 and DuckDB 2.0.1 read columns by their place in the schema and swap
+# users and posts, without an error. A test that reads the file back with hyparquet does not notice.
 # Runs the pinned packages in a temporary folder; fails if the behaviour changes.
 set -euo pipefail
 folder=$(mktemp -d)

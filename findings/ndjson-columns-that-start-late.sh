@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # DuckDB 2.0.1, read_json: a column that is null in all lines of the sample (the first 20,480) gets the type NULL, and the
 # values that come later are read as null, without an error. The same lines with the key left out instead of null end with
-# an error that names the key. So the form of NDJSON that is kinder to other readers, all keys in each line, is the one in
-# which an optional field (a surface, a dwell time, that an app sends from some release on) is lost in silence. With
+# an error that names the key. So NDJSON with all keys in each line, which other readers prefer, is the form in
+# which an optional field (a surface, a dwell time, that an app sends from some release on) is lost silently. With
 # `columns` or `sample_size=-1` it is read. Runs the pinned package in a temporary folder; fails if the behaviour changes.
 set -euo pipefail
 folder=$(mktemp -d)

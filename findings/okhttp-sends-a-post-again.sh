@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# OkHttp 5.1.0 (JVM, default client): one call of a POST reaches the server twice where a pooled connection closes after
-# the server has read the request, where the answer is 503 with `Retry-After: 0`, and where it is 408. The application
-# sees one call and its 200. RFC 9110 lets clients repeat only what is idempotent by method or known to be; a service that
-# records events must take the same bytes twice, and had better send neither a 408 nor a Retry-After of 0.
-# `retryOnConnectionFailure(false)` ends the first and the last, not the second. Runs the pinned package against a local
+# OkHttp 5.1.0 (JVM, default client): one call of a POST reaches the server twice if a pooled connection closes after
+# the server has read the request, if the answer is 503 with `Retry-After: 0`, and if it is 408. The application
+# sees one call and its 200. RFC 9110 lets clients repeat only requests that are idempotent by method or known to be; a service
+# that records events must accept the same bytes twice, and should send neither a 408 nor a Retry-After of 0.
+# `retryOnConnectionFailure(false)` prevents the first and the last, not the second. Runs the pinned package against a local
 # server in a temporary folder (Maven, Java 17); fails if the behaviour changes.
 set -euo pipefail
 folder=$(mktemp -d)

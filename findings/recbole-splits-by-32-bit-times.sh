@@ -2,8 +2,8 @@
 # RecBole 1.2.1: an atomic file's `timestamp:float` in epoch seconds becomes a 32-bit float before the interactions are
 # sorted by time ("TO"). Near 1.8e9 these are 128 s apart, so all views of two minutes are one instant, and their order is
 # that of the file: of a history that is exported newest first, leave-one-out takes a view from the middle for the last
-# one. The same ten views, oldest first, are split right. Beside it, lines of items that are called NA, null or None are
-# gone without a word. Runs the pinned packages in a temporary folder (1 GB); fails if the behaviour changes.
+# one. The same ten views, oldest first, are split right. Also, lines of items that are called NA, null or None
+# disappear without a warning. Runs the pinned packages in a temporary folder (1 GB); fails if the behaviour changes.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

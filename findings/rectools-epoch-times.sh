@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# RecTools 0.17.0 (pandas 2.3.3): the interactions' `datetime` column may hold numbers, and they are taken for
-# nanoseconds. Epoch seconds, as most logs and the MovieLens files have them, all become the first two seconds of 1970,
+# RecTools 0.17.0 (pandas 2.3.3): the interactions' `datetime` column may hold numbers, which are read as
+# nanoseconds. Epoch seconds, as in most logs and the MovieLens files, all become the first two seconds of 1970,
 # and epoch milliseconds its first half hour, without a warning: splits by days then have one day. Runs the pinned
 # packages in a temporary folder; fails if the behaviour changes.
 set -euo pipefail
