@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createHistoryGroups } from "../../src/workers/commit-groups.ts";
-import { STORED, UNAVAILABLE } from "../../src/workers/partition-queues.ts";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { createBatchWriter, createHistoryGroups } from "../../src/workers/commit-groups.ts";
+import { type Outcome, partitionOf, STORED, UNAVAILABLE } from "../../src/workers/partition-queues.ts";
 import type { PlannedView } from "../../src/workers/planner.ts";
 import { viewOf } from "../kit/views.ts";
 
@@ -76,4 +76,77 @@ describe("the views of a user", () => {
     groupsOf();
     expect(vi.getTimerCount()).toBe(0);
   });
+});
+
+describe("a batch", () => {
+  const refused: Outcome = { kind: "refused", detail: "no" };
+
+  /** A writer over outcomes that the test gives, and what became of each row. */
+  async function write(posts: readonly string[], outcomeOf: (posts: readonly string[]) => Outcome) {
+    const writes: string[] = [];
+    const ranks: string[] = [];
+    const ended: string[] = [];
+    const writer = createBatchWriter(
+      {
+        async write(partition, run, rank) {
+          const begun = writes.length;
+          const running = run({ uncoalesced: true });
+          const posts = writes[begun] ?? "";
+          await running;
+          ranks.push(`${partition} at ${rank}`);
+          return outcomeOf(posts.split(","));
+        },
+      },
+      "history",
+      async (owner, views, { uncoalesced }) => {
+        expect([owner, uncoalesced]).toEqual(["u", true]);
+        writes.push(views.map(({ postId }) => postId).join(","));
+      },
+    );
+    const views = posts.map((post) => plannedOf("u", post));
+    const all = Promise.withResolvers<void>();
+    writer({ owner: "u", views }, 7, (planned, outcome) => {
+      ended.push(`${planned.view.postId} ${outcome.kind}`);
+      if (ended.length === views.length) all.resolve();
+    });
+    await all.promise;
+    return { writes, ranks, ended };
+  }
+
+  test("is written once, with its rank, and each of its rows ends as it did", async () => {
+    const { writes, ranks, ended } = await write(["p", "q"], () => UNAVAILABLE);
+    expect(writes).toEqual(["p,q"]);
+    expect(ranks).toEqual([`${partitionOf("history", "u")} at 7`]);
+    expect(ended).toEqual(["p unavailable", "q unavailable"]);
+  });
+
+  test("that the store refuses is written row by row, and the refused row ends so alone", async () => {
+    const { writes, ended } = await write(["p", "q", "r"], (posts) =>
+      posts.includes("q") ? refused : STORED,
+    );
+    expect(writes).toEqual(["p,q,r", "p", "q", "r"]);
+    expect(ended.toSorted()).toEqual(["p stored", "q refused", "r stored"]);
+  });
+});
+
+test("a view ends once, whatever is said of it later", () => {
+  const { commits, end } = groupsOf(2);
+  end(0, 0);
+  end(0, 0, UNAVAILABLE);
+  expect(commits).toEqual([]);
+  end(0, 1);
+  end(0, 1);
+  expect(commits).toEqual(["u0: p0 stored, p1 stored"]);
+});
+
+test("a pull without views has no timer, and one with views does not keep the process", () => {
+  groupsOf();
+  expect(vi.getTimerCount()).toBe(0);
+  const unref = vi.fn();
+  const interval = vi
+    .spyOn(globalThis, "setInterval")
+    .mockReturnValue({ unref } as unknown as NodeJS.Timeout);
+  onTestFinished(() => interval.mockRestore());
+  groupsOf(1);
+  expect(unref).toHaveBeenCalledOnce();
 });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -96,5 +97,61 @@ describe("sequence cursors", () => {
     const scope: CursorScope = { connection: "deadLetters", owner: "", arguments: ["INVALID_FIELD"] };
     const cursor = encodeSequenceCursor(scope, 7);
     expect(decodeSequenceCursor({ ...scope, arguments: [null] }, cursor)).toBeNull();
+  });
+});
+
+describe("what a cursor may hold", () => {
+  /** A cursor with a right check over any content. */
+  const cursorOf = (content: readonly unknown[], scope = SCOPE) => {
+    const bound = [1, scope.connection, scope.owner, scope.arguments, content];
+    const check = createHash("sha256").update(JSON.stringify(bound)).digest("base64url").slice(0, 12);
+    return Buffer.from(JSON.stringify([...content, check])).toString("base64url");
+  };
+
+  it("is fixed: a cursor of this release is read by the next", () => {
+    expect(encodeWalkCursor(SCOPE, CURSOR)).toBe(cursorOf([1_790_000_000_123, "post", 1_790_000_000_999]));
+    expect(encodeSequenceCursor(SCOPE, 7)).toBe(cursorOf([7]));
+    expect(encodeSequenceCursor(SCOPE, 7)).toBe("WzcsIkh5UXY3UFNBWEwzMyJd");
+  });
+
+  it.each<[string, readonly unknown[]]>([
+    ["nothing", []],
+    ["too little", [1, "post"]],
+    ["too much", [1, "post", 2, 3]],
+    ["an instant that is no number", ["1", "post", 2]],
+    ["an instant with a fraction", [1.5, "post", 2]],
+    ["an id that is no text", [1, 5, 2]],
+    ["a bound that is no number", [1, "post", null]],
+    ["a bound that no number holds exactly", [1, "post", 2 ** 53]],
+  ])("is no more and no less than a walk needs: not %s", (_name, content) => {
+    expect(decodeWalkCursor(SCOPE, cursorOf(content))).toBeNull();
+    expect(decodeWalkCursor(SCOPE, cursorOf([1, "post", 2]))).toEqual({
+      position: { viewedAtMs: 1, id: "post" },
+      boundMs: 2,
+    });
+  });
+
+  it.each<[string, readonly unknown[]]>([
+    ["nothing", []],
+    ["two numbers", [1, 2]],
+    ["a text", ["1"]],
+    ["a fraction", [1.5]],
+  ])("is one number for a list: not %s", (_name, content) => {
+    expect(decodeSequenceCursor(SCOPE, cursorOf(content))).toBeNull();
+    expect(decodeSequenceCursor(SCOPE, cursorOf([1]))).toBe(1);
+  });
+
+  it("has at most 1,024 characters", () => {
+    // Three bytes are four characters, so that a length that is divisible by four is one text alone.
+    const idOf = (bytes: number) => "i".repeat(bytes - JSON.stringify([1, "", 2, "x".repeat(12)]).length);
+    const longest = cursorOf([1, idOf(768), 2]);
+    expect(longest).toHaveLength(1_024);
+    expect(decodeWalkCursor(SCOPE, longest)).not.toBeNull();
+    expect(decodeWalkCursor(SCOPE, cursorOf([1, idOf(769), 2]))).toBeNull();
+  });
+
+  it("is an array", () => {
+    for (const text of ["{}", "null", '"text"', "5", "no JSON"])
+      expect(decodeWalkCursor(SCOPE, Buffer.from(text).toString("base64url")), text).toBeNull();
   });
 });

@@ -54,3 +54,26 @@ test("sizes are printed in the largest unit that they fill", () => {
     "5000.0 TiB",
   ]);
 });
+
+test("a finding says how much is used, and what to do where it is too much", () => {
+  expect(spaceFinding("space", 100, 1_000, "make room")).toEqual({
+    result: "ok",
+    check: "space",
+    detail: "100 bytes of 1000 bytes used",
+  });
+  expect(spaceFinding("space", 500, 1_000, "make room").detail).toBe(
+    "500 bytes of 1000 bytes used: make room",
+  );
+  expect(spaceFinding("space", 1_000, 1_000, "make room").detail).toBe(
+    "1000 bytes of 1000 bytes used: make room",
+  );
+});
+
+test("a finding about clocks says what is allowed", () => {
+  const reading = { who: "db-1", beforeMs: 0, theirsMs: 60_000, afterMs: 0 };
+  expect(clockFinding("clock", [reading]).detail).toBe(
+    "the clock of db-1 is 60.0 s ahead of this host's: run NTP on every host, at most 5 s between any two are allowed",
+  );
+  expect(clockFinding("clock", [{ ...reading, theirsMs: 0 }]).detail).toBe("within 500 ms of this host's");
+  expect(clockFinding("clock", []).result).toBe("ok");
+});

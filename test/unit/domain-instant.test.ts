@@ -176,3 +176,90 @@ describe("what is an instant", () => {
     },
   );
 });
+
+/** What RFC 3339 says, by a pattern and the platform's own calendar. */
+function referenceOf(text: string): number | null {
+  const match =
+    /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/.exec(text);
+  if (match === null) return null;
+  const [, year, month, day, hour, minute, second, fraction = "", sign, hours = "0", minutes = "0"] = match;
+  if (Number(hour) > 23 || Number(hours) > 23 || Number(minutes) > 59) return null;
+  const plain = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.padEnd(3, "0").slice(0, 3)}Z`;
+  const plainMs = Date.parse(plain);
+  if (Number.isNaN(plainMs) || new Date(plainMs).toISOString() !== plain) return null;
+  const offsetMs = (Number(hours) * 60 + Number(minutes)) * 60_000 * (sign === "-" ? -1 : 1);
+  const instantMs = plainMs - offsetMs;
+  return instantMs >= Date.parse("0000-01-01T00:00:00Z") &&
+    instantMs <= Date.parse("9999-12-31T23:59:59.999Z")
+    ? instantMs
+    : null;
+}
+
+describe("any text near an instant", () => {
+  const WHOLE = [
+    "2026-11-22T10:15:30Z",
+    "2026-11-22T10:15:30.123456789+05:30",
+    "2024-02-29T23:59:59.9-23:59",
+    "0000-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999Z",
+  ];
+  const CHARACTERS = "0123456789-+:.TtZz ,/;x";
+
+  test.each(WHOLE)(
+    "is read as RFC 3339 says: %s with one character changed, taken out or put in",
+    (whole) => {
+      for (let at = 0; at <= whole.length; at++) {
+        const texts = [whole.slice(0, at) + whole.slice(at + 1), whole.slice(0, at), whole.slice(at)];
+        for (const character of CHARACTERS) {
+          texts.push(whole.slice(0, at) + character + whole.slice(at + 1));
+          texts.push(whole.slice(0, at) + character + whole.slice(at));
+        }
+        for (const text of texts) expect(parseInstant(text), text).toBe(referenceOf(text));
+      }
+    },
+  );
+
+  test("is read as RFC 3339 says, whatever numbers stand in it", () => {
+    const digits = (count: number) =>
+      fc.string({ unit: fc.constantFrom(..."0123456789"), minLength: count, maxLength: count });
+    const offset = fc.oneof(
+      fc.constantFrom("Z", "z"),
+      fc.tuple(fc.constantFrom("+", "-"), digits(2), digits(2)).map(([sign, h, m]) => `${sign}${h}:${m}`),
+    );
+    fc.assert(
+      fc.property(
+        digits(4),
+        digits(2),
+        digits(2),
+        digits(2),
+        digits(2),
+        digits(2),
+        offset,
+        (y, mo, d, h, mi, s, zone) => {
+          const text = `${y}-${mo}-${d}T${h}:${mi}:${s}${zone}`;
+          expect(parseInstant(text), text).toBe(referenceOf(text));
+        },
+      ),
+      { numRuns: 5_000 },
+    );
+  });
+
+  test("is explained by what is wrong with it", () => {
+    expect(whyNoInstant("2026-02-30T10:15:30+05:30")).toMatch(/no such day/);
+    for (const text of [
+      "x2026-02-30T10:15:30Z",
+      "2026-02-30T10:15:30Zx",
+      "2026-02-30T10:15:30 05:30",
+      "2026-02-30T10:15:30+x5:30",
+      "2026-02-30T10:15:30+0x:30",
+      "2026-02-30T10:15:30+05:x0",
+      "2026-02-30T10:15:30+05:3x",
+    ])
+      expect(whyNoInstant(text), text).not.toMatch(/no such day/);
+    expect(() => formatInstant(Number.POSITIVE_INFINITY)).toThrow("0000 to 9999");
+  });
+
+  test("has no microseconds where it has no fraction", () => {
+    expect(parseInstantMicros("2026-11-22T10:15:30Z")).toBe(Date.UTC(2026, 10, 22, 10, 15, 30) * 1_000);
+  });
+});

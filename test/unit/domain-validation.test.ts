@@ -173,3 +173,35 @@ describe("isExpired", () => {
     expect(isExpired(judgement.view, RECEIVED_AT_MS + RETENTION_MS, RETENTION_MS)).toBe(true);
   });
 });
+
+describe("why an impression is rejected", () => {
+  const detailOf = (impression: Partial<UnjudgedImpression>) => {
+    const judgement = judge(
+      "u",
+      RECEIVED_AT_US,
+      { postId: "p", viewedAtMs: RECEIVED_AT_MS, ...impression },
+      RETENTION_MS,
+    );
+    return judgement.kind === "rejected" ? judgement.rejection.detail : null;
+  };
+
+  it("says how far off the instant is, in seconds", () => {
+    expect(detailOf({ viewedAtMs: RECEIVED_AT_MS + 3_600_000 })).toBe(
+      "viewedAt is 3600 s after it was received",
+    );
+    expect(detailOf({ viewedAtMs: RECEIVED_AT_MS - RETENTION_MS - 1_000 })).toBe(
+      "viewedAt is 7776001 s before it was received",
+    );
+  });
+
+  it("says what came in place of a number, and no more of it than is needed", () => {
+    expect(detailOf({ position: {} })).toMatch(/from 0 to \d+, not an object$/);
+    expect(detailOf({ position: "x".repeat(100) })).toMatch(/, not x{32}$/);
+    expect(detailOf({ dwellMs: -1 })).toMatch(/, not -1$/);
+  });
+
+  it("takes nothing for an instant but whole milliseconds", () => {
+    for (const viewedAtMs of ["2026", null, 1.5, Number.NaN, 2 ** 60])
+      expect(detailOf({ viewedAtMs }), String(viewedAtMs)).toBe("viewedAt must be an instant");
+  });
+});

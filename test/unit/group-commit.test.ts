@@ -1,8 +1,13 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Submission } from "../../src/domain/impression.ts";
-import { decodeMessage } from "../../src/domain/queue-message.ts";
+import { SUBMISSION_BYTES_MAX } from "../../src/domain/limits.ts";
+import { decodeMessage, encodeSubmission } from "../../src/domain/queue-message.ts";
 import { OverloadedError, SubmissionTooLargeError } from "../../src/ingest/errors.ts";
-import { createGroupCommit, type GroupCommitOptions } from "../../src/ingest/group-commit.ts";
+import {
+  type CommittedMessage,
+  createGroupCommit,
+  type GroupCommitOptions,
+} from "../../src/ingest/group-commit.ts";
 import { QueueFullError, QueueUnavailableError } from "../../src/ports/errors.ts";
 import type { OutgoingMessage } from "../../src/ports/impression-queue.ts";
 
@@ -217,6 +222,140 @@ describe("group commit", () => {
     expect(drained).toBe(false);
     sent[1]?.confirm();
     await draining;
+    await Promise.all(all);
+  });
+});
+
+describe("the limits of the group commit, exactly", () => {
+  const bytesOf = (...submissions: Submission[]) =>
+    submissions.reduce((sum, one) => sum + Buffer.byteLength(encodeSubmission(one)), 0);
+  /** A submission of that many bytes. */
+  const ofBytes = (bytes: number, userId = "a") => {
+    const shortest = submission(userId, 1, 1);
+    return submission(userId, 1, 1 + bytes - bytesOf(shortest));
+  };
+
+  test("a message takes as many bytes as it may, and not one more", async () => {
+    const { sent, publish } = manualPublisher();
+    const stage = groupCommitWith({ publish, inFlightMax: 9 });
+    const half = 64 * 1024;
+    const all = [ofBytes(half, "a"), ofBytes(half, "b"), ofBytes(half, "c"), ofBytes(half + 1, "d")].map(
+      (one) => stage.add(one),
+    );
+    await nextTurn();
+    expect(sent.map(({ message }) => usersIn(message))).toEqual([["a", "b"], ["c"], ["d"]]);
+    for (const { confirm } of sent) confirm();
+    await Promise.all(all);
+  });
+
+  test("no more messages than its slots are on their way", async () => {
+    const { sent, publish } = manualPublisher();
+    const stage = groupCommitWith({ publish, inFlightMax: 2 });
+    const all = ["a", "b", "c", "d"].map((user) => stage.add(submission(user, 500)));
+    await nextTurn();
+    expect(sent).toHaveLength(2);
+    all.push(stage.add(submission("e", 500)));
+    await nextTurn();
+    expect(sent).toHaveLength(2);
+    for (let index = 0; index < 5; index++) {
+      sent[index]?.confirm();
+      await all[index];
+      expect(sent.length).toBeLessThanOrEqual(index + 3);
+    }
+    expect(sent).toHaveLength(5);
+  });
+
+  test("a submission of exactly the limit is taken", async () => {
+    const { sent, publish } = manualPublisher();
+    const stage = groupCommitWith({ publish, pendingBytesMax: SUBMISSION_BYTES_MAX });
+    await expect(stage.add(ofBytes(SUBMISSION_BYTES_MAX + 1))).rejects.toThrow(
+      `a submission of ${SUBMISSION_BYTES_MAX + 1} bytes exceeds ${SUBMISSION_BYTES_MAX}`,
+    );
+    const taken = stage.add(ofBytes(SUBMISSION_BYTES_MAX));
+    expect(stage.usedShares()).toEqual([1 / 1_000, 1]);
+    await expect(stage.add(submission("b"))).rejects.toThrow(
+      `1 mutations (${SUBMISSION_BYTES_MAX} bytes) wait for the queue`,
+    );
+    await nextTurn();
+    sent[0]?.confirm();
+    await taken;
+  });
+
+  test("a message that has waited exactly as long as it may is sent", async () => {
+    let nowMs = 0;
+    const { sent, publish } = manualPublisher();
+    const stage = groupCommitWith({ publish, monotonicMs: () => nowMs });
+    const first = stage.add(submission("a"));
+    await nextTurn();
+    const second = stage.add(submission("b"));
+    nowMs = 5_000;
+    sent[0]?.confirm();
+    await first;
+    expect(sent).toHaveLength(2);
+    const third = stage.add(submission("c"));
+    nowMs = 10_001;
+    sent[1]?.confirm();
+    await second;
+    await expect(third).rejects.toThrow("nothing could be sent to the queue for 5000 ms");
+  });
+
+  test("says of each message what became of it", async () => {
+    let nowMs = 100;
+    const ended: CommittedMessage[] = [];
+    const { sent, publish } = manualPublisher();
+    const stage = groupCommitWith({
+      publish,
+      monotonicMs: () => nowMs,
+      onMessage: (message) => ended.push(message),
+    });
+    const first = [stage.add(submission("a", 2)), stage.add(submission("b", 3))];
+    await nextTurn();
+    nowMs = 130;
+    sent[0]?.confirm();
+    await Promise.all(first);
+    const second = stage.add(submission("c"));
+    await nextTurn();
+    const error = new QueueFullError("full");
+    sent[1]?.refuse(error);
+    await expect(second).rejects.toMatchObject({ message: "the queue is full", cause: error });
+    expect(ended).toEqual([
+      { id: "m1", mutations: 2, impressions: 5, durationMs: 30, confirmed: true },
+      { id: "m2", mutations: 1, impressions: 1, durationMs: 0, confirmed: false },
+    ]);
+  });
+
+  test("a drain waits for what was added since the last one", async () => {
+    const { sent, publish } = manualPublisher();
+    const stage = groupCommitWith({ publish });
+    const events: string[] = [];
+    for (const round of [0, 1]) {
+      const added = stage.add(submission("a")).then(() => events.push(`added ${round}`));
+      const also = stage.add(submission("b"));
+      const drained = stage.drain().then(() => events.push(`drained ${round}`));
+      await nextTurn();
+      await nextTurn();
+      expect(events).toHaveLength(2 * round);
+      sent[round]?.confirm();
+      await Promise.all([added, also, drained]);
+    }
+    expect(events).toEqual(["added 0", "drained 0", "added 1", "drained 1"]);
+  });
+
+  test("asks for one sending a turn, however much is added in it", async () => {
+    const { sent, publish } = manualPublisher();
+    const immediate = vi.spyOn(globalThis, "setImmediate");
+    onTestFinished(() => immediate.mockRestore());
+    const stage = groupCommitWith({ publish });
+    const all = ["a", "b", "c"].map((user) => stage.add(submission(user)));
+    expect(immediate).toHaveBeenCalledTimes(1);
+    await nextTurn();
+    immediate.mockClear();
+    // The slot is taken: the confirmation sends what waits.
+    all.push(stage.add(submission("d")));
+    expect(immediate).not.toHaveBeenCalled();
+    sent[0]?.confirm();
+    await all[0];
+    sent[1]?.confirm();
     await Promise.all(all);
   });
 });

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createInMemoryWorkerRegistry } from "../../src/embedded/worker-registry.ts";
 import { StoreRefusedError, StoreUnavailableError } from "../../src/ports/errors.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
@@ -12,7 +12,7 @@ import {
   isolationStepOf,
   isPoisonCandidate,
 } from "../../src/workers/poison-isolation.ts";
-import { backoffMs, nakDelayMs, retryDecisionOf } from "../../src/workers/retry-decision.ts";
+import { backoffMs, nakDelayMs, retryDecisionOf, writeWithin } from "../../src/workers/retry-decision.ts";
 import { createSharedLock } from "../../src/workers/shared-lock.ts";
 
 const delivery = (sequence: number): Delivery => ({
@@ -34,6 +34,23 @@ describe("the retry decision", () => {
     expect(backoffMs(50, 1)).toBe(5_000);
     expect(backoffMs(3, 0)).toBe(0);
     expect([1, 2, 3, 7, 1_000].map(nakDelayMs)).toEqual([5_000, 10_000, 20_000, 300_000, 300_000]);
+  });
+});
+
+describe("a write that is waited for", () => {
+  test("is given up after its time, with an error that says so", async () => {
+    const never = () => new Promise<void>(() => undefined);
+    await expect(writeWithin(1, never)).rejects.toThrow(
+      new StoreUnavailableError("no answer to a write within 1 ms"),
+    );
+  });
+
+  test("leaves no timer behind", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    await writeWithin(1_000, async () => undefined);
+    await expect(writeWithin(1_000, () => Promise.reject(new Error("refused")))).rejects.toThrow("refused");
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 
@@ -92,6 +109,79 @@ describe("the ack tracker", () => {
     tracker.begin();
     await tracker.drained();
     expect(acked).toEqual([9]);
+  });
+});
+
+describe("the calls of the ack tracker", () => {
+  /** A queue whose answers the test gives by hand. */
+  function callsOf(deliveries: Delivery[]) {
+    const calls: {
+      readonly name: string;
+      readonly sequences: number[];
+      readonly answer: PromiseWithResolvers<void>;
+    }[] = [];
+    const call = (name: string) => (some: Delivery[]) => {
+      const answer = Promise.withResolvers<void>();
+      calls.push({ name, sequences: some.map(({ sequence }) => sequence), answer });
+      return answer.promise;
+    };
+    return { calls, tracker: createAckTracker(deliveries, { ack: call("ack"), nak: call("nak") }) };
+  }
+  const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+  test("are one for all messages that end in a turn, and none for none", async () => {
+    const [one, two, three, four] = [1, 2, 3, 4].map(delivery) as [Delivery, Delivery, Delivery, Delivery];
+    const { calls, tracker } = callsOf([one, two, three, four]);
+    for (const part of [one, two, three, four]) tracker.expect(part);
+    tracker.begin();
+    tracker.succeeded(one);
+    tracker.succeeded(two);
+    await nextTurn();
+    expect(calls.map(({ name, sequences }) => [name, sequences])).toEqual([["ack", [1, 2]]]);
+    tracker.failed(three);
+    await nextTurn();
+    tracker.succeeded(four);
+    await nextTurn();
+    expect(calls.slice(1).map(({ name, sequences }) => [name, sequences])).toEqual([
+      ["nak", [3]],
+      ["ack", [4]],
+    ]);
+  });
+
+  test("are all waited for, also those of earlier turns, and an error of one is an error of the end", async () => {
+    const [one, two] = [delivery(1), delivery(2)];
+    const { calls, tracker } = callsOf([one, two]);
+    for (const part of [one, two]) tracker.expect(part);
+    tracker.begin();
+    tracker.succeeded(one);
+    await nextTurn();
+    tracker.succeeded(two);
+    await nextTurn();
+    let isDrained = false;
+    const drained = tracker.drained().finally(() => {
+      isDrained = true;
+    });
+    calls[1]?.answer.resolve();
+    await nextTurn();
+    expect(isDrained).toBe(false);
+    calls[0]?.answer.reject(new Error("no answer"));
+    await expect(drained).rejects.toThrow("no answer");
+  });
+
+  test("are none where there is no message, and that is the end", async () => {
+    const { calls, tracker } = callsOf([]);
+    tracker.begin();
+    await tracker.drained();
+    expect(calls).toEqual([]);
+  });
+
+  test("know nothing of messages of another pull", async () => {
+    const { calls, tracker } = callsOf([]);
+    const other = delivery(9);
+    tracker.expect(other);
+    tracker.succeeded(other);
+    await nextTurn();
+    expect(calls).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { DAY_MS } from "../../src/domain/time.ts";
 import type { Delivery } from "../../src/ports/impression-queue.ts";
 import type { PlanRules } from "../../src/workers/dead-letters.ts";
-import { createPlanner, type Plan } from "../../src/workers/planner.ts";
+import { createCrashPlanner, createPlanner, type Plan } from "../../src/workers/planner.ts";
 
 const NOW_MS = 1_790_000_000_000;
 const RULES = { stream: "IMPRESSIONS", retentionMs: 90 * DAY_MS, nowMs: NOW_MS, expiryMs: NOW_MS };
@@ -196,4 +196,89 @@ describe("planning a pull", () => {
     expect(plan.deadLetters).toEqual([]);
     expect(plan.historyBatches[0]?.views.map(({ view: { postId } }) => postId)).toEqual(["fresh"]);
   });
+});
+
+describe("what a plan has no rows for", () => {
+  test("are views of a message that is stored already, each once", () => {
+    const [stored, other] = [
+      delivery(
+        1,
+        message({ userId: "u", impressions: [view("p"), view("q"), { postId: "", viewedAtMs: NOW_MS }] }),
+      ),
+      delivery(2, message({ userId: "u", impressions: [view("r")] })),
+    ];
+    const plan = planPull([stored, other], { ...RULES, isStored: (asked) => asked === stored });
+    expect(plan.stored).toEqual([stored, stored]);
+    expect(plan.deadLetters).toHaveLength(1);
+    expect(plan.viewerBatches.map(({ owner }) => owner)).toEqual(["r"]);
+    expect(planPull([other], RULES).stored).toEqual([]);
+  });
+
+  test("is a message that is no JSON: one dead letter of the whole, which says why", () => {
+    const unreadable = delivery(5, "{");
+    const plan = planPull(
+      [unreadable, delivery(6, message({ userId: "u", impressions: [view("p")] }))],
+      RULES,
+    );
+    expect(plan.deadLetters.map(({ delivery: of, letter }) => [of, letter.reason])).toEqual([
+      [unreadable, "UNREADABLE_MESSAGE"],
+    ]);
+    expect(plan.historyBatches).toHaveLength(1);
+  });
+
+  test("is a message that the planner itself cannot handle: it costs its neighbours nothing", () => {
+    const isStored = (asked: Delivery) => {
+      if (asked.sequence === 7) throw new Error("a fault of ours");
+      return false;
+    };
+    const plan = planPull(
+      [7, 8].map((sequence) =>
+        delivery(sequence, message({ userId: "u", impressions: [view(`p${sequence}`)] })),
+      ),
+      { ...RULES, isStored },
+    );
+    expect(plan.deadLetters.map(({ letter }) => [letter.reason, letter.detail])).toEqual([
+      ["UNREADABLE_MESSAGE", "the message could not be handled: a fault of ours"],
+    ]);
+    expect(plan.viewerBatches.map(({ owner }) => owner)).toEqual(["p8"]);
+  });
+});
+
+describe("the plan for a message that ends its workers", () => {
+  const poison = delivery(3, message({ userId: "u", impressions: [view("p"), view("q")] }));
+  const planCrash = (step: "DEAD_LETTER_EACH" | "DEAD_LETTER_WHOLE") => {
+    const planner = createCrashPlanner(RULES, step, ["w1", "w2", "w3"]);
+    planner.add(poison);
+    return planner.finish();
+  };
+
+  test("is a dead letter for each impression, and nothing else", () => {
+    const { deadLetters, ...rest } = planCrash("DEAD_LETTER_EACH");
+    expect(deadLetters.map(({ letter }) => letter.reason)).toEqual(["CRASHED_WORKER", "CRASHED_WORKER"]);
+    expect(rest).toEqual({ viewerBatches: [], historyBatches: [], expired: [], stored: [] });
+  });
+
+  test("is one dead letter of its bytes where reading them is what ends workers", () => {
+    const { deadLetters } = planCrash("DEAD_LETTER_WHOLE");
+    expect(deadLetters.map(({ letter }) => letter.payload)).toEqual([
+      { base64: Buffer.from(poison.body).toString("base64") },
+    ]);
+  });
+});
+
+test("a batch takes as many bytes as it may, surfaces included, and not one more", () => {
+  // A row weighs its texts and 64 bytes: 1 of the user, 4 a character of the post, and the surface. 40 of 768 are 30 KiB.
+  const rows = (surfaceBytes: number) =>
+    Array.from({ length: 80 }, (_, index) =>
+      view(`${"😀".repeat(124)}${String(index).padStart(4, "0")}`, NOW_MS - 1, {
+        surface: "😀".repeat(47).padEnd(surfaceBytes - 94, "s"),
+      }),
+    );
+  const sizesOf = (impressions: Fields[]) => {
+    const plan = planPull([delivery(1, message({ userId: "u", impressions }))], RULES);
+    return plan.historyBatches.map(({ views }) => views.length);
+  };
+  const surfaceBytes = 768 - 64 - 1 - (124 * 4 + 4);
+  expect(sizesOf(rows(surfaceBytes))).toEqual([40, 40]);
+  expect(sizesOf(rows(surfaceBytes + 1))).toEqual([39, 39, 2]);
 });
