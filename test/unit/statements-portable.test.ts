@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CANDIDATES_MAX } from "../../src/domain/limits.ts";
@@ -32,7 +32,7 @@ function textsIn(file: string): CqlText[] {
   return [...literals].map(([, , cql = ""]) => ({ where: file, cql }));
 }
 
-const inSources = readdirSync(SOURCES).filter((file) => file !== "statements.ts");
+const inSources = globSync("**/*.ts", { cwd: SOURCES }).filter((file) => file !== "statements.ts");
 const texts: readonly CqlText[] = [
   ...Object.entries(STATEMENTS).map(([where, { cql }]) => ({ where, cql })),
   ...readMigrations().flatMap((migration) =>
