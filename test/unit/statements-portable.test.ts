@@ -48,7 +48,7 @@ function offenders(breaks: (cql: string) => boolean): CqlText[] {
 
 it("knows every place that sends CQL", () => {
   const places = new Set(texts.map(({ where }) => where));
-  for (const file of ["migrate.ts", "schema-history.ts", "doctor.ts", FLAVOUR])
+  for (const file of ["schema/migrate.ts", "schema/schema-history.ts", "doctor.ts", FLAVOUR])
     expect(places).toContain(file);
   expect(texts.length).toBeGreaterThan(50);
   // What calls the driver by itself is read here.
@@ -161,7 +161,7 @@ describe("the rules", () => {
     // What that file works out, sent by the runner of migrations.
     expect(elsewhere).toEqual([
       // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the source.
-      { where: "migrate.ts", cql: "ALTER TABLE ${table} WITH tombstone_gc = ${value}" },
+      { where: "schema/migrate.ts", cql: "ALTER TABLE ${table} WITH tombstone_gc = ${value}" },
     ]);
   });
 });
