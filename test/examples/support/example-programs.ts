@@ -26,6 +26,20 @@ export const EXAMPLE_PROGRAMS: readonly ExampleProgram[] = [
     prepare: async (cwd) => [await pythonEnvironment(join(cwd, "requirements.txt"))],
   },
   {
+    name: "python-typed",
+    command: ["python", "recommender.py"],
+    async prepare(cwd) {
+      const programs = await pythonEnvironment(join(cwd, "requirements.txt"));
+      // Its own program names the folder in which the environment was made.
+      await run(join(programs, "python"), ["-m", "ariadne_codegen"], {
+        cwd,
+        env: { PATH: [programs, process.env.PATH].join(delimiter) },
+        timeoutMs: PREPARE_TIMEOUT_MS,
+      });
+      return [programs];
+    },
+  },
+  {
     name: "typescript",
     command: ["node", "recommender.ts"],
     prepare: async () => [dirname(process.execPath)],

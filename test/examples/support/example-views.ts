@@ -44,6 +44,11 @@ export async function recordUntilStored(url: string, views: readonly View[]): Pr
     const impressions = seen.map(({ postId, viewedAtMs }) => ({ postId, viewedAt: iso(viewedAtMs) }));
     await query(url, RecordImpressionsDocument, { input: { userId, impressions } });
   }
+  await untilStored(url);
+}
+
+/** Waits until the workers have stored what the service has accepted. */
+export async function untilStored(url: string): Promise<void> {
   await vi.waitFor(async () => expect((await query(url, PipelineDocument, {})).pipeline.pending).toBe(0), {
     timeout: 60_000,
     interval: 100,
