@@ -2,17 +2,41 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
-import { encodeLine } from "../../src/transfer/line-codec.ts";
+import { decodeLine, encodeLine } from "../../src/transfer/line-codec.ts";
 import { createTemporaryDirectory } from "../kit/directory.ts";
 import { run } from "../servers/command.ts";
 import { pythonEnvironment } from "./support/python.ts";
 
-/** What docs/import-export.md says about readers of an export, with the readers themselves; the programs are its own. */
+/** What docs/import-export.md says about readers of an export and writers of an import, with the programs themselves. */
 
 const DOCUMENT = readFileSync(join(import.meta.dirname, "../../docs/import-export.md"), "utf8");
 const PROGRAMS = [...DOCUMENT.matchAll(/^```python\nimport (\w+)\n(.*?)^```$/gms)].map(
   ([, reader = "", program = ""]) => ({ reader, program: `import ${reader}\n${program}` }),
 );
+
+const WRITERS = [...DOCUMENT.matchAll(/^```python\n# (\w+)\n(.*?)^```$/gms)].map(
+  ([, name = "", program = ""]) => ({ module: name.toLowerCase(), program }),
+);
+
+/** What a writer finds: instants without a time zone, with more digits than are kept, and a row without details. */
+const TABLE = `
+from datetime import datetime
+columns = {
+    "userId": ["007", "u2"],
+    "postId": ["p1", "p2"],
+    "viewedAt": [datetime(2026, 11, 22, 10, 15, 30, 123999), datetime(2026, 11, 22, 10, 15, 31)],
+    "surface": ["HOME", None],
+    "position": [3, None],
+    "dwellMs": [1200, None],
+}
+`;
+const TABLE_IN: Readonly<Record<string, string>> = {
+  pandas: "views = pandas.DataFrame(columns)",
+  polars: "views = polars.DataFrame(columns)",
+  duckdb:
+    "duckdb.sql('CREATE TABLE views (userId TEXT, postId TEXT, viewedAt TIMESTAMP, surface TEXT, position INT, dwellMs INT)')\n\
+duckdb.executemany('INSERT INTO views VALUES (?, ?, ?, ?, ?, ?)', list(zip(*columns.values())))",
+};
 
 /** The rows of a reader's `views`, as JSON: instants in their text, what is missing as null. */
 const SHOW = `
@@ -95,4 +119,33 @@ describe("an export", () => {
     const pandas = 'import pandas\nprint(pandas.read_json("views.ndjson", lines=True)["postId"][0])';
     expect(await read(pandas, 2_001, encodeLine)).toBe("7\n");
   });
+});
+
+describe("a table", () => {
+  let python: string;
+  beforeAll(async () => {
+    python = join(await pythonEnvironment(join(import.meta.dirname, "readers-requirements.txt")), "python");
+  });
+
+  test("is written by three programs", () => {
+    expect(WRITERS.map(({ module }) => module)).toEqual(["pandas", "polars", "duckdb"]);
+  });
+
+  test.each(WRITERS)("is written by $module as the import reads it", async ({ module, program }) => {
+    const directory = createTemporaryDirectory();
+    onTestFinished(directory.remove);
+    const setUp = `import ${module}\n${TABLE}${TABLE_IN[module]}\n`;
+    await run(python, ["-c", setUp + program], { cwd: directory.path, timeoutMs: 120_000 });
+
+    const lines = readFileSync(join(directory.path, "views.ndjson"), "utf8").trimEnd().split("\n");
+    expect(lines.map(decodeLine)).toEqual([
+      recordOf("007", "p1", "2026-11-22T10:15:30.123Z", { surface: "HOME", position: 3, dwellMs: 1_200 }),
+      recordOf("u2", "p2", "2026-11-22T10:15:31.000Z", { surface: null, position: null, dwellMs: null }),
+    ]);
+  });
+
+  function recordOf(userId: string, postId: string, viewedAt: string, details: Partial<View>) {
+    const impression = { postId, viewedAtMs: Date.parse(viewedAt), ...details };
+    return { kind: "record", record: { userId, receivedAtUs: null, impression } };
+  }
 });
