@@ -1,3 +1,5 @@
+import { createEpochs, type Epoch, JUMP_MS } from "./epochs.ts";
+
 /**
  * Estimates the server's time from a device's clock that may be wrong and may be set while views wait.
  *
@@ -9,10 +11,6 @@
  * - **provisional** (frame: the milliseconds that were added): recorded before the first answer, or after the wall clock had
  *   leapt ahead. The SDK corrects them until it sends them. Then they are final, too, and go with a `sentAt` in the same
  *   frame: the server moves the times of a clock that is more than 5 minutes ahead.
- *
- * A run consists of **epochs**, in which the wall clock and the monotonic clock advance together. A step between the two
- * means that the clock was set or the device slept (the monotonic clock may stand still then). A step backwards is a setting.
- * A step forwards counts as sleep, unless that contradicts an offset that was known before; then it is a setting.
  */
 export interface ServerClock {
   /** The time to record for an instant of the device's clock. */
@@ -49,102 +47,33 @@ export interface Correction extends Framed {
   readonly byMs: number;
 }
 
-/** A part of a run in which the device's two clocks advance together. */
-export interface Epoch {
-  /** Wall clock minus monotonic clock. */
-  readonly gapMs: number;
-  /** When it was detected, on the monotonic clock. */
-  readonly fromMs: number;
-  /** The server's clock minus the wall clock, as far as known. */
-  offsetMs: number;
-  /** The offset comes from an answer, or from an earlier epoch with the same clock. */
-  sure: boolean;
-}
-
 const MINUTE_MS = 60_000;
-/** A larger step is a setting or a sleep: far more than clocks drift, far less than the 5 minutes that the server tolerates. */
-const JUMP_MS: number = MINUTE_MS;
 /** A smaller change of the offset is the noise of a mobile round trip, and is ignored to keep times steady. */
 const NOISE_MS = 5_000;
 /** The server tolerates this error of a clock. Views of an earlier run are corrected only if theirs was larger. */
 const TOLERANCE_MS = 300_000;
-/** Epochs of a run that are remembered. Older views count as recorded in the oldest of them. */
-const EPOCHS_MAX = 100;
 /** 100 years. A larger offset is a damaged number: a device that shows 1970 is off by less. */
 const OFFSET_MS_MAX = 3.2e12;
 
 export function createServerClock(device: { wallMs(): number; monotonicMs(): number }): ServerClock {
-  const gapMs = () => Math.round(device.wallMs() - device.monotonicMs());
   const startedAtMs = device.wallMs();
-  let latest: Epoch = { gapMs: gapMs(), fromMs: device.monotonicMs(), offsetMs: 0, sure: false };
-  let epochs: readonly Epoch[] = [latest];
+  const epochs = createEpochs(device);
   let answered = false;
   let known = false;
 
-  function epoch(): Epoch {
-    const gap = gapMs();
-    const stepMs = gap - latest.gapMs;
-    if (Math.abs(stepMs) > JUMP_MS) {
-      // A clock that was set wrong and then right again: the earlier epoch's offset holds again.
-      let before: Epoch | undefined;
-      epochs.forEach((later, index) => {
-        const earlier = epochs[index - 1];
-        if (isNear(later.gapMs, gap)) before = later;
-        else if (earlier !== undefined && isNear(earlier.gapMs - later.gapMs, stepMs)) before = earlier;
-      });
-      const { offsetMs, sure } = before ?? { offsetMs: latest.offsetMs - Math.min(0, stepMs), sure: false };
-      latest = { gapMs: gap, fromMs: device.monotonicMs(), offsetMs, sure };
-      epochs = [...epochs, latest].slice(-EPOCHS_MAX);
-    }
-    return latest;
-  }
-
-  /** Walks back over the epochs: the offset of the wanted one, and for how long the device has slept since. */
-  function since(wanted: Epoch): { offsetMs: number; sleptMs: number } {
-    const now = epoch();
-    let later = now;
-    let { offsetMs } = now;
-    let sleptMs = 0;
-    for (const earlier of [...epochs].reverse()) {
-      if (later === wanted) break;
-      const stepMs = later.gapMs - earlier.gapMs;
-      const wasSet = !isNear(offsetMs, earlier.offsetMs) && isNear(offsetMs + stepMs, earlier.offsetMs);
-      if (stepMs > 0 && !wasSet) sleptMs += stepMs;
-      if (earlier.sure) offsetMs = earlier.offsetMs;
-      else if (isNear(earlier.gapMs, now.gapMs)) offsetMs = now.offsetMs;
-      else if (stepMs < 0 || wasSet) offsetMs += stepMs;
-      if (isNear(earlier.gapMs, now.gapMs)) sleptMs = 0;
-      later = earlier;
-    }
-    return { offsetMs, sleptMs };
-  }
-
-  /** The epoch in which the wall clock showed this time; the newest one where several did. */
-  function epochOf(atMs: number): Epoch {
-    let endMs = device.monotonicMs() + NOISE_MS;
-    for (const candidate of [...epochs].reverse()) {
-      // An epoch begins before it is detected.
-      const beganMs = candidate === epochs[0] ? Number.NEGATIVE_INFINITY : candidate.fromMs - JUMP_MS;
-      const onMonotonicMs = atMs - candidate.gapMs;
-      if (onMonotonicMs >= beganMs && onMonotonicMs <= endMs) return candidate;
-      endMs = candidate.fromMs;
-    }
-    return latest;
-  }
-
   return {
-    isSure: () => epoch().sure,
+    isSure: () => epochs.now().sure,
     stamp(atMs) {
-      const { sure } = epoch();
-      const seenIn = epochOf(atMs);
-      const { offsetMs } = since(seenIn);
+      const { sure } = epochs.now();
+      const seenIn = epochs.at(atMs);
+      const { offsetMs } = epochs.since(seenIn);
       return { viewedAtMs: atMs + offsetMs, frame: sure ? null : offsetMs, epoch: seenIn };
     },
     correction({ frame, epoch: seenIn, newestMs }) {
-      const now = epoch();
+      const now = epochs.now();
       if (frame === null) return { byMs: 0, frame, epoch: seenIn };
       if (seenIn !== undefined) {
-        const { offsetMs, sleptMs } = since(seenIn);
+        const { offsetMs, sleptMs } = epochs.since(seenIn);
         // The server moves no times of a clock that is behind, so this is right for a setting and for a sleep.
         return { byMs: offsetMs - frame, frame: now.sure ? null : now.offsetMs - sleptMs, epoch: now };
       }
@@ -157,8 +86,9 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
       else if (!now.sure || Math.abs(byMs) <= TOLERANCE_MS) return { byMs: 0, frame, epoch: seenIn };
       return { byMs, frame: now.sure ? null : now.offsetMs, epoch: now };
     },
-    sentAtMs({ frame, epoch: sentIn = epochs[0] ?? latest }) {
-      return frame === null ? null : device.wallMs() + frame + epoch().offsetMs - since(sentIn).offsetMs;
+    sentAtMs({ frame, epoch: sentIn = epochs.oldest() }) {
+      if (frame === null) return null;
+      return device.wallMs() + frame + epochs.now().offsetMs - epochs.since(sentIn).offsetMs;
     },
     isKnown: () => known,
     assume(saved) {
@@ -168,16 +98,16 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
       const setBackMs = Math.max(0, atMs - device.wallMs());
       if (!isOffset(offsetMs + setBackMs)) return;
       known = setBackMs <= JUMP_MS;
-      for (const begun of epochs) begun.offsetMs += offsetMs + (known ? 0 : setBackMs);
+      epochs.shift(offsetMs + (known ? 0 : setBackMs));
     },
-    save: () => `${latest.offsetMs}@${device.wallMs()}`,
+    save: () => `${epochs.latest().offsetMs}@${device.wallMs()}`,
     measure() {
-      const asked = epoch();
+      const asked = epochs.now();
       const startMs = device.wallMs();
       return (receivedAtMs) => {
         const measuredMs = Math.round(receivedAtMs - (startMs + device.wallMs()) / 2);
         // After a step of the clock between request and answer the measurement is void.
-        if (epoch() !== asked || !isOffset(measuredMs)) return false;
+        if (epochs.now() !== asked || !isOffset(measuredMs)) return false;
         const changed = !answered || Math.abs(measuredMs - asked.offsetMs) > NOISE_MS;
         if (changed) asked.offsetMs = measuredMs;
         asked.sure = true;
@@ -187,10 +117,6 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
       };
     },
   };
-}
-
-function isNear(oneMs: number, otherMs: number): boolean {
-  return Math.abs(oneMs - otherMs) <= JUMP_MS;
 }
 
 /** Whether this is a possible offset of a device's clock, in milliseconds. */

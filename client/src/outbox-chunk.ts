@@ -1,4 +1,5 @@
-import { type Correction, type Epoch, isOffset } from "./clock.ts";
+import { type Correction, isOffset } from "./clock.ts";
+import type { Epoch } from "./epochs.ts";
 import { type Impression, viewProblem } from "./impression.ts";
 
 /** Views that are stored together under one key, and removed together when none of them waits any more. */
