@@ -100,7 +100,7 @@ export function createServerClock(device: { wallMs(): number; monotonicMs(): num
       known = setBackMs <= JUMP_MS;
       epochs.shift(offsetMs + (known ? 0 : setBackMs));
     },
-    save: () => `${epochs.latest().offsetMs}@${device.wallMs()}`,
+    save: () => `${epochs.now().offsetMs}@${device.wallMs()}`,
     measure() {
       const asked = epochs.now();
       const startMs = device.wallMs();

@@ -18,8 +18,6 @@ export interface Epoch {
 export interface Epochs {
   /** The present epoch. A step between the clocks begins a new one. */
   now(): Epoch;
-  /** The newest epoch, without a look at the clocks. */
-  latest(): Epoch;
   /** The oldest remembered epoch. */
   oldest(): Epoch;
   /** The epoch in which the wall clock showed this time; the newest one where several did. */
@@ -93,7 +91,6 @@ export function createEpochs(device: { wallMs(): number; monotonicMs(): number }
 
   return {
     now,
-    latest: () => latest,
     oldest: () => epochs[0] ?? latest,
     at,
     since,

@@ -5,6 +5,7 @@ import type { Outbox } from "./outbox.ts";
 import type { WaitingView } from "./outbox-chunk.ts";
 import type { MaybePromise, Platform } from "./platform.ts";
 import type { SendOutcome } from "./protocol.ts";
+import { createSendPace, type SendFailure } from "./send-pace.ts";
 import { nextBatch, type Transport } from "./transport.ts";
 
 /**
@@ -56,10 +57,6 @@ export interface SenderDependencies {
  * app that leaves the screen may end before the answer comes, so it sends all views.
  */
 const UNKNOWN_CLOCK_BATCH_MAX = 1;
-/** Spreads the requests of the many devices that get their network back in the same instant. */
-const AWAKE_SPREAD_MS = 1_000;
-
-type Failure = Extract<SendOutcome, { kind: "later" | "blocked" }>;
 
 interface InFlightRequest {
   views: ReadonlySet<WaitingView>;
@@ -68,6 +65,7 @@ interface InFlightRequest {
 
 export function createSender(deps: SenderDependencies): Sender {
   const { platform, tuning, clock, outbox, transport, report } = deps;
+  const pace = createSendPace(platform, tuning);
   let phase: "starting" | "running" | "stopped" = "starting";
   let paused = false;
   let inFlight: InFlightRequest | undefined;
@@ -80,16 +78,9 @@ export function createSender(deps: SenderDependencies): Sender {
   let leaving = false;
   /** Unsent views of the list that was long or old enough. Views that come meanwhile begin a new list. */
   let listLeft = 0;
-  /** When the oldest view began to wait. This and the next two are on the monotonic clock. */
-  let waitingSinceMs: number | undefined;
-  /** The server asked for no request before this time. */
-  let serverNotBeforeMs = 0;
-  let backoffUntilMs = 0;
-  let failures = 0;
   let lastFailed = false;
-  let batchMax = tuning.batchMax;
-  /** Halved by BATCH_TOO_LARGE, and never raised again. */
-  let batchMaxEver = tuning.batchMax;
+  /** When the oldest view began to wait, on the monotonic clock. */
+  let waitingSinceMs: number | undefined;
 
   function step(): void {
     cancelTimer?.();
@@ -111,7 +102,7 @@ export function createSender(deps: SenderDependencies): Sender {
     if (length > tuning.sendAbove || nowMs >= waitingSinceMs + tuning.sendAfterMs)
       listLeft = Math.max(listLeft, length);
     const wantedMs = draining || listLeft > 0 ? nowMs : waitingSinceMs + tuning.sendAfterMs;
-    const atMs = Math.max(wantedMs, serverNotBeforeMs, backoffUntilMs);
+    const atMs = Math.max(wantedMs, pace.notBeforeMs());
     if (atMs > nowMs) cancelTimer = platform.timer(Math.ceil(atMs - nowMs), step);
     else send();
   }
@@ -172,7 +163,7 @@ export function createSender(deps: SenderDependencies): Sender {
     }
     // The storage comes first: a view that was sent must have the same time after a kill. With a synchronous storage the
     // request leaves in this same task, which may be the last one of a page.
-    const viewsMax = clock.isKnown() || leaving ? batchMax : UNKNOWN_CLOCK_BATCH_MAX;
+    const viewsMax = clock.isKnown() || leaving ? pace.batchMax() : UNKNOWN_CLOCK_BATCH_MAX;
     const chosen = choose(outbox.waiting, viewsMax);
     sending.views = new Set(chosen);
     const saving = outbox.save();
@@ -199,14 +190,10 @@ export function createSender(deps: SenderDependencies): Sender {
 
   function complete(views: readonly WaitingView[], outcome: SendOutcome): void {
     inFlight = undefined;
-    const nowMs = platform.monotonicMs();
     switch (outcome.kind) {
       case "accepted":
-        failures = 0;
         lastFailed = false;
-        backoffUntilMs = 0;
-        serverNotBeforeMs = nowMs + outcome.flushAfterMs;
-        batchMax = Math.min(batchMaxEver, batchMax * 2);
+        pace.accepted(outcome.flushAfterMs);
         outbox.remove(new Set(views));
         listLeft = Math.max(0, listLeft - views.length);
         outbox.correct();
@@ -214,51 +201,32 @@ export function createSender(deps: SenderDependencies): Sender {
         deps.onAcknowledged(views.length);
         break;
       case "split":
-        batchMax = batchMaxEver = Math.ceil(views.length / 2);
+        pace.tooLarge(views.length);
         break;
       case "refused":
-        refuse(views.slice(outcome.place, outcome.place + 1), outcome, nowMs);
+        report({ code: outcome.code, message: outcome.message });
+        deps.onRefused(views.slice(outcome.place, outcome.place + 1));
+        pace.refused();
         break;
       default:
-        postpone(views, outcome, nowMs);
+        postpone(views, outcome);
     }
     step();
   }
 
-  function refuse(
-    views: readonly WaitingView[],
-    { code, message }: Extract<SendOutcome, { kind: "refused" }>,
-    nowMs: number,
-  ): void {
-    report({ code, message });
-    deps.onRefused(views);
-    // The other views are sent at once. After a second refusal in a row the backoff applies.
-    if (failures++ > 0) backoffUntilMs = nowMs + backoffMs();
-  }
-
-  /** Full jitter: from 0 to a bound that doubles with each failure. */
-  function backoffMs(): number {
-    return platform.random() * Math.min(tuning.backoffMsMax, tuning.backoffMs * 2 ** Math.min(failures, 30));
-  }
-
-  function postpone(views: readonly WaitingView[], outcome: Failure, nowMs: number): void {
+  function postpone(views: readonly WaitingView[], outcome: SendFailure): void {
     const { code, message, kind } = outcome;
-    backoffUntilMs = nowMs + (kind === "blocked" ? tuning.blockedRetryMs : backoffMs());
-    failures++;
     lastFailed = true;
-    if (kind === "later") serverNotBeforeMs = nowMs + outcome.waitMs;
-    // A slow network may carry a smaller request in time. And where the server, or a proxy, does not take a single view,
-    // halving isolates it. That view stays, behind all others, so that it does not block them.
-    if ((code === "TIMEOUT" || code === "BAD_USER_INPUT") && views.length > 1)
-      batchMax = Math.floor(views.length / 2);
+    const retryAfterMs = pace.failed(outcome, views.length);
+    // This view stays, behind all others, so that it does not block them.
     if (kind === "blocked" && views.length === 1) outbox.defer(views);
-    report({ code, message, retryAfterMs: Math.ceil(Math.max(backoffUntilMs, serverNotBeforeMs) - nowMs) });
+    report({ code, message, retryAfterMs });
     endPass();
   }
 
   function drain(): void {
     draining = true;
-    backoffUntilMs = 0;
+    pace.hurry();
     step();
   }
 
@@ -276,23 +244,22 @@ export function createSender(deps: SenderDependencies): Sender {
       const done = new Promise<void>((resolve) => flushed.push(resolve));
       tryOffline = true;
       // The server takes no request before a certain time: `flush` does not wait for it.
-      if (lastFailed && serverNotBeforeMs > platform.monotonicMs()) endPass();
+      if (lastFailed && pace.isHeld()) endPass();
       else drain();
       return done;
     },
     sendLast() {
-      if (paused || phase === "stopped" || serverNotBeforeMs > platform.monotonicMs()) return;
+      if (paused || phase === "stopped" || pace.isHeld()) return;
       const left = outbox.waiting.filter((view) => !inFlight?.views.has(view));
       if (left.length === 0) return;
-      const views = choose(left, batchMax);
+      const views = choose(left, pace.batchMax());
       // The next run must not correct provisional times that were sent. Without a saved state nothing would stop it.
       if (outbox.save() !== undefined && views[0]?.chunk.frame !== null) return;
       transport.sendBlind(views);
     },
     awake() {
       if (outbox.waiting.length === 0) return;
-      failures = 0;
-      backoffUntilMs = platform.monotonicMs() + platform.random() * AWAKE_SPREAD_MS;
+      pace.awake();
       step();
     },
     pause() {
