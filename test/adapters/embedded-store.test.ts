@@ -98,7 +98,7 @@ describe("embedded store", () => {
     expect(await store.sweep()).toEqual({ rowsDeleted: 1 });
   });
 
-  it("sweeps by itself, and forgets who was erased when no retention reaches back to then", async () => {
+  it("sweeps by itself, and forgets an erased user when no retention reaches back to the erasure", async () => {
     const { store, time, storeFile } = await openAt();
     await recordViews(store, [viewOf({ userId: "u", postId: "p", viewedAtMs: NOW_MS })]);
     await store.eraseUser("erased", NOW_MS * 1_000);

@@ -106,7 +106,7 @@ describe("a proxy", () => {
     await says(third.state, "3");
   });
 
-  test("swallows: connections stay open and nobody answers, until it heals", async () => {
+  test("swallows: connections stay open without an answer, until it heals", async () => {
     const { proxy, received } = await echoBehindProxy();
     const open = dial(proxy);
     open.socket.write("1");

@@ -245,7 +245,7 @@ describe("never throws", () => {
       expect(Math.abs(instant - world.nowMs())).toBeLessThan(11 * MINUTE_MS);
   });
 
-  test("a fault that nobody expects: told, and the views wait for the next attempt", async () => {
+  test("an unexpected fault: reported, and the views wait for the next attempt", async () => {
     const phone = createPhone();
     let faults = 1;
     phone.platform = (platform) => ({

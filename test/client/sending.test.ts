@@ -33,7 +33,7 @@ describe("when it sends", () => {
     expect(app.impressions.status()).toEqual({ waiting: 0, acknowledged: 11, dropped: 0 });
   });
 
-  test("after 30 s whatever waits, and then no timer is left", async () => {
+  test("after 30 s any number of views, and then no timer is left", async () => {
     const { world, requests, ...phone } = createPhone();
     const app = phone.start();
     await world.pass(SECOND_MS);
@@ -339,7 +339,7 @@ describe("what an answer means", () => {
     },
   );
 
-  test("UNAUTHENTICATED: asks for a fresh token once, and says who it is by the token alone", async () => {
+  test("UNAUTHENTICATED: asks for a fresh token once, and identifies the user by the token alone", async () => {
     const { world, requests, answers, ...phone } = createPhone();
     answers.push(failed(401, "UNAUTHENTICATED"));
     const app = phone.start({

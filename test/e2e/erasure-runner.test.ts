@@ -104,7 +104,7 @@ describe("the runner of erasures", () => {
     expect(erasedThroughUs(erasure)).toBe(through[0]);
   });
 
-  test("a request that a clock dated 100 days ahead is carried out now, and shuts nobody out until then", async () => {
+  test("a request that a clock dated 100 days ahead is carried out now, and keeps no later view out until then", async () => {
     const { store } = engine;
     const erasure = await requested(-100 * DAY_MS);
     const { userId } = erasure;

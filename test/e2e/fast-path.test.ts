@@ -223,12 +223,12 @@ test("a compiled operation whose variables make it too dear", async () => {
   expect((await compared.expectSamePost(asking(2, 2))).status).toBe(200);
 });
 
-describe("who may", () => {
+describe("access on both ways", () => {
   const bearer = async (claims: Record<string, unknown>) => ({
     authorization: `Bearer ${await signWith(SECRET, "HS256", claims)}`,
   });
 
-  test("nobody, a stranger, a reader, another user, an owner, and one who sends too much", async () => {
+  test("without a token, with a bad one, as a reader, another user, the user, and a user over the limit", async () => {
     const scope = "impressions:write";
     const expectStatus = async (status: number, body: unknown, headers: Record<string, string>) => {
       const answer = await guarded.expectSamePost(body, headers);

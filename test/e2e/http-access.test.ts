@@ -350,7 +350,7 @@ describe("every answer", () => {
   });
 });
 
-describe("who sends slowly", () => {
+describe("slow senders", () => {
   const HEAD = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
 
   test.each([

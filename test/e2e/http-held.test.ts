@@ -62,7 +62,7 @@ describe("bodies under way", () => {
   });
 });
 
-describe("answers that nobody reads", () => {
+describe("answers that are not read", () => {
   /** Sends the same request until no more of it is taken, and reads nothing. */
   async function askWithoutReading(api: Api): Promise<Socket> {
     const socket = open(api).pause();

@@ -35,7 +35,7 @@ describe("the overview", () => {
     });
   });
 
-  test("for people, and for those who open the endpoint in a browser", async () => {
+  test("for people, and for browsers that open the endpoint", async () => {
     const api = await start();
     const page = await get(api, "/", "text/html,*/*;q=0.8");
     expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");

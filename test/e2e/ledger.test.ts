@@ -44,7 +44,7 @@ describe("a ledger", () => {
     await expect(ledger.check(api.url)).rejects.toThrow(/views lost: u\np1/);
   });
 
-  test("notices what nobody sent: another view, another post, another viewer", async () => {
+  test("notices views that were never sent: another view, another post, another viewer", async () => {
     await ledger.send(api.url, "u", LIST);
     await store("u", [...LIST, { postId: "p2", viewedAt: at(4) }]);
     await expect(ledger.check(api.url)).rejects.toThrow(/views twice: u\np2/);

@@ -100,7 +100,7 @@ describe("the metrics of the embedded engine", () => {
   });
 });
 
-describe("who may read /metrics", () => {
+describe("access to /metrics", () => {
   test.each([
     ["anybody who can connect", {}, [200, 200]],
     ["who knows METRICS_TOKEN", { METRICS_TOKEN: "a token of tests" }, [401, 200]],

@@ -83,7 +83,7 @@ describe("operator commands", () => {
     expect((await pipeline()).deadLetters).toBe(BAD_IMPRESSIONS + 1);
   });
 
-  test("discard asks first, and where nobody can answer wants --yes", async () => {
+  test("discard asks first, and without a terminal needs --yes", async () => {
     const noDay = await run("dead-letters", "discard", "--until", "2026-02-31", "--yes");
     expect(noDay).toMatchObject({
       code: 1,

@@ -40,7 +40,7 @@ describe("every request is observed once", () => {
     await expect.poll(outcomes).toEqual(["other UNAUTHENTICATED"]);
   });
 
-  test("who went away before the answer", async () => {
+  test("callers that disconnect before the answer", async () => {
     const asked = Promise.withResolvers<void>();
     const { url, outcomes } = await observing(({ store }) => ({
       store: {

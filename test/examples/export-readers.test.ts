@@ -106,7 +106,7 @@ describe("an export", () => {
   });
 
   // What the document warns of. A reader that does better by now is a reason to correct it.
-  test("is not whole where nobody says the types", async () => {
+  test("is not whole without the types", async () => {
     const polars = 'import polars\nprint(polars.read_ndjson("views.ndjson").columns)';
     await expect(read(polars, 2_001, encodeLine)).rejects.toThrow(/HOME/);
     expect(await read(polars, 2_001, withoutNulls)).not.toContain("surface");

@@ -120,7 +120,7 @@ function expectedFor(may: Sender["may"], scope: Scope): string {
 
 /** @param start starts an API with the settings, on the engine that the matrix is for. */
 export function describeAccessMatrix(start: (environment: Record<string, string>) => Promise<Api>): void {
-  describe.each(["on", "off"])("who may do what, with GRAPHQL_JIT=%s", (jit) => {
+  describe.each(["on", "off"])("what each token may do, with GRAPHQL_JIT=%s", (jit) => {
     let api: Api;
     let issuer: TokenIssuer;
     let stranger: TokenIssuer;

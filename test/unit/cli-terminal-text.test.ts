@@ -18,6 +18,6 @@ test("JSON stays the same JSON", () => {
   expect(JSON.parse(text)).toEqual(value);
 });
 
-test("a failure that quotes somebody does nothing to the terminal", () => {
+test("a failure that quotes user input does nothing to the terminal", () => {
   expect(explainFailure(new CommandError("bad \u001b[2J"))).toBe("impressions: bad \\u001b[2J");
 });

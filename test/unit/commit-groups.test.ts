@@ -129,7 +129,7 @@ describe("a batch", () => {
   });
 });
 
-test("a view ends once, whatever is said of it later", () => {
+test("a view ends once, whatever is reported of it later", () => {
   const { commits, end } = groupsOf(2);
   end(0, 0);
   end(0, 0, UNAVAILABLE);

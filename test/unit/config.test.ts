@@ -131,7 +131,7 @@ describe("configuration", () => {
     expect((failure as ConfigError).message).not.toMatch(/thirty-two|too short/);
   });
 
-  test("keys may come over plain http from this machine, or where somebody says so", () => {
+  test("keys may come over plain http from this machine, or with ALLOW_INSECURE", () => {
     const keysFrom = (JWT_JWKS_URL: string, more = {}) =>
       readConfig({ ...JWT, JWT_SECRET: "", JWT_JWKS_URL, ...more }).tokens?.keys;
     for (const url of ["http://127.0.0.1:8080/jwks", "http://[::1]:8080/jwks", "https://login.example/jwks"])
@@ -140,7 +140,7 @@ describe("configuration", () => {
     expect(keysFrom(url, { ALLOW_INSECURE: "1" })).toEqual({ kind: "jwks", url });
   });
 
-  test("rate limits hold where there are tokens, and where somebody sets them", () => {
+  test("rate limits hold with tokens, and where they are set", () => {
     expect(readConfig({})).toMatchObject({
       REQUESTS_PER_MINUTE_MAX: 0,
       IMPRESSIONS_PER_MINUTE_MAX: 0,

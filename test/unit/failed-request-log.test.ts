@@ -55,7 +55,7 @@ test("the first request that runs out of time is a line with its id, the others 
   expect(lines[2]).toMatchObject({ code: "OVERLOADED", msg: "a request could not be served" });
 });
 
-test("what is served, what is the caller's mistake, and who went away is no line", () => {
+test("served requests, mistakes of callers and disconnected callers make no line", () => {
   const { lines, note } = logging();
   for (const code of ["OK", "BAD_USER_INPUT", "INTERNAL_SERVER_ERROR", "CLIENT_GONE"] as const)
     note({ ...served, code });

@@ -88,7 +88,7 @@ describe("past Apollo Server", () => {
   });
 });
 
-test("what is asked for by one who may not, or with errors, is not compiled for that", async () => {
+test("a query that is forbidden or gives errors is not compiled", async () => {
   const server = await start(true);
   const stranger = { ...ANYBODY, scopes: new Set<Scope>() };
   for (let time = 0; time < 3; time++) {

@@ -69,7 +69,7 @@ describe("group commit", () => {
     await Promise.all(both);
   });
 
-  test("nobody is answered before the confirmation", async () => {
+  test("no mutation is answered before the confirmation", async () => {
     const { sent, publish } = manualPublisher();
     const stage = groupCommitWith({ publish });
     let answered = false;
@@ -134,7 +134,7 @@ describe("group commit", () => {
     await Promise.all(all);
   });
 
-  test("a failed message fails all who wait for it and nobody else", async () => {
+  test("a failed message fails all mutations in it and no other", async () => {
     const { sent, publish } = manualPublisher();
     const stage = groupCommitWith({ publish });
     const failing = Promise.allSettled([stage.add(submission("a")), stage.add(submission("b"))]);

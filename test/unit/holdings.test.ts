@@ -84,7 +84,7 @@ describe("what callers make the process hold", () => {
     expect([ended, holdings.bytes()]).toEqual([["a"], 0]);
   });
 
-  test("are what a list of them says, whoever comes and goes", () => {
+  test("are what a list of them says, in any order of arrivals and ends", () => {
     const step = fc.record({ who: fc.nat(5), bytes: fc.nat(40), release: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

@@ -75,7 +75,7 @@ describe("the limit of impressions", () => {
     expect([waitMs("maria", 301), waitMs("maria", 300), waitMs("maria", 1)]).toEqual([100, 0, 100]);
   });
 
-  test("settles a reservation once, whatever is said of it later", () => {
+  test("ends a reservation once, whatever is reported of it later", () => {
     const { limit, waitMs } = limitAt();
     const used = limit.reserve("maria", 300);
     used.use();
@@ -134,7 +134,7 @@ describe("the limit of impressions", () => {
     expect([waitMs("heard again", 500), waitMs("silent", 600)]).toEqual([10_000, 0]);
   });
 
-  test("remembers those who have used up more than half, however many others come after them", () => {
+  test("remembers users who have used more than half, however many others come after them", () => {
     const { waitMs } = limitAt();
     waitMs("heavy", 301);
     waitMs("light", 300);
@@ -180,7 +180,7 @@ describe("the limit of impressions", () => {
     expect([waitMs("maria", 1_440), waitMs("maria", 1)]).toEqual([0, 60_000]);
   });
 
-  test("forgets nobody whose minute is not over", () => {
+  test("forgets no user whose minute is not over", () => {
     const { time, waitMs } = limitAt();
     time.ms += 59_000;
     waitMs("maria", 600);

@@ -5,7 +5,7 @@ import { createLogger } from "../../src/telemetry/logger.ts";
 const logger = createLogger("silent");
 
 describe("lifecycle", () => {
-  test("stops in the opposite order, each part once, whoever asks", async () => {
+  test("stops in the opposite order, each part once, however often it is called", async () => {
     const lifecycle = createLifecycle(logger);
     const stopped: string[] = [];
     lifecycle.onStop("first", () => void stopped.push("first"));

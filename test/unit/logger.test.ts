@@ -33,7 +33,7 @@ describe("the log", () => {
     expect(hashOf(one, "maria")).not.toBe(hashOf(other, "maria"));
   });
 
-  test("names users as they are where somebody asks for it", () => {
+  test("names users as they are with LOG_USER_IDS=plain", () => {
     const { logger, last } = logging({ userIds: "plain" });
     logger.info({ userId: "maria" }, "x");
     expect(last().userId).toBe("maria");

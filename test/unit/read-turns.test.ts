@@ -58,7 +58,7 @@ describe("turns of reads", () => {
     expect(msOfTurn.size).toBeLessThanOrEqual(3);
   });
 
-  it("let nobody pass who asks later, also while the others wait", async () => {
+  it("let no later read pass, also while the others wait", async () => {
     const { read, order, end } = virtualTurns();
     const first = Array.from({ length: 5 }, (_, index) => read(`first ${index}`));
     const late = first[0]?.then(() => read("late"));

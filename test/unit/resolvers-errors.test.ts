@@ -107,7 +107,7 @@ describe("what leaves the process", () => {
     expect(publicErrorOf(fromField(unserializable))).toMatchObject({ code: "INTERNAL_SERVER_ERROR" });
   });
 
-  test("a GraphQLError of somebody else's making is no public error", () => {
+  test("a GraphQLError of another library is no public error", () => {
     const foreign = new GraphQLError(SECRET, { path: ["seenPosts"], extensions: { code: "DOWNSTREAM" } });
     expect(publicErrorOf(foreign)).toMatchObject({ code: "INTERNAL_SERVER_ERROR" });
     expect(publicErrorOf(new GraphQLError(SECRET, { path: ["seenPosts"] }))).toMatchObject({

@@ -94,7 +94,7 @@ describe("ids that lost their characters on the way here", () => {
     ]);
   });
 
-  test("are taken where somebody says that they are whole", async () => {
+  test("are accepted with --allow-lost-characters", async () => {
     const lines = LOST.map((userId) => lineOf({ userId }));
     const { outcome } = importing(lines, { builder: newBuilder(true) });
     expect((await outcome).progress.counters).toMatchObject({ accepted: LOST.length, rejected: {} });

@@ -152,7 +152,7 @@ test.each([
   if (decoded.kind === "rejected") expect(decoded.rejection.detail).toContain(detail);
 });
 
-test("a detail quotes no more than a few characters of somebody's text", () => {
+test("a detail quotes only a few characters of a user's text", () => {
   const decoded = decodeLine(JSON.stringify({ ["x".repeat(10_000)]: 1 }));
   if (decoded.kind !== "rejected") throw new Error("was not refused");
   expect(decoded.rejection.detail.length).toBeLessThan(200);

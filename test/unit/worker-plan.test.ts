@@ -167,7 +167,7 @@ describe("planning a pull", () => {
     expect(plan.historyBatches).toHaveLength(1);
   });
 
-  test("values nested too deeply to be written down again cost nobody else anything", () => {
+  test("values nested too deeply to be encoded again do not affect other impressions", () => {
     const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
     const good = `{"postId":"p","viewedAtMs":${NOW_MS}}`;
     const inPost = `{"v":1,"submissions":[{"userId":"u","receivedAtUs":${NOW_MS * 1_000},"impressions":[{"postId":${deep}},${good}]}]}`;

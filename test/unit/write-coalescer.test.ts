@@ -62,7 +62,7 @@ describe("writes of one turn", () => {
     expect(requests).toEqual([["o0"], ["o1"]]);
   });
 
-  test("share requests with those of the same replicas only, and with nobody where these are not known", async () => {
+  test("share requests with writes to the same replicas only, and with none where the replicas are unknown", async () => {
     const { requests, writeAll } = recordingCoalescer({
       replicasOf: (owner) => (owner.startsWith("?") ? null : owner.slice(0, 1)),
     });

@@ -407,7 +407,7 @@ describe("the worker registry", () => {
 });
 
 describe("attempt records in JetStream", () => {
-  it("are a bucket that any NATS tool reads, and are made anew where somebody deleted it", async () => {
+  it("are a bucket that any NATS tool reads, and that is created again after a deletion", async () => {
     const { queue, client, manager, names, lines } = await openWithManager();
     await queue.attempts.write(7, ["one", "two"]);
     await queue.attempts.write(8, ["three"]);

@@ -196,7 +196,7 @@ describe("the topology", () => {
     await second.close();
   });
 
-  it("takes a fitting stream as it is, whoever made it", async () => {
+  it("takes a fitting stream as it is, also one of another program", async () => {
     const { options, manager, names } = await sharedServer();
     await manager.streams.add({
       name: names.stream,

@@ -48,7 +48,7 @@ export function lifecycle(contract: QueueContract): void {
       expect(health.healthy).toBe(false);
     });
 
-    it("closes once, whoever calls how often", async () => {
+    it("closes once, however often it is called", async () => {
       const { queue } = await openQueue(contract);
       await Promise.all([queue.close(), queue.close()]);
       await queue.close();

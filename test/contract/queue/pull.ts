@@ -49,7 +49,7 @@ export function pull(contract: QueueContract): void {
       expect((await pulled).map(bodyOf)).toEqual(["a"]);
     });
 
-    it("wakes everybody who waits", async () => {
+    it("wakes every waiting pull", async () => {
       const { queue } = await openQueue(contract);
       const pulls = Array.from({ length: 5 }, () => queue.pull(pullOf({ maxMessages: 1 })));
       await publishAll(queue, ["a", "b", "c", "d", "e"]);
@@ -96,7 +96,7 @@ export function pull(contract: QueueContract): void {
       expect(new Set(seen).size).toBe(count);
     });
 
-    it("does not give away what somebody holds", async () => {
+    it("delivers no message that another puller holds", async () => {
       const { queue } = await openQueue(contract);
       await publishAll(queue, ["a"]);
       await pullCount(queue, 1);

@@ -102,7 +102,7 @@ export function settle(contract: QueueContract): void {
   });
 
   describe("isAckedThrough", () => {
-    it("tells whether everything up to a sequence is settled, in whatever order that happens", async () => {
+    it("tells whether all messages up to a sequence are acked, in any order of acks", async () => {
       const { queue } = await openQueue(contract);
       expect(await queue.isAckedThrough(0)).toBe(true);
       await publishAll(queue, ["a", "b", "c"]);

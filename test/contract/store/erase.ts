@@ -120,7 +120,7 @@ export function erase(contract: StoreContract): void {
       expect(await scanAll(store)).toEqual([]);
     });
 
-    it("tells who was erased, and through when", async () => {
+    it("tells which users were erased, and through when", async () => {
       const opened = await openStore(contract);
       const throughUs = Date.now() * 1_000;
       await opened.store.eraseUser("u", throughUs - 1);
@@ -172,7 +172,7 @@ export function erase(contract: StoreContract): void {
   describe("a walk across an erasure", () => {
     const PAGES_BEFORE = 2;
 
-    it("gives whoever is viewed by anew after it once more, and nobody else twice or not at all", async () => {
+    it("gives a viewer who views again after it once more, and every other viewer exactly once", async () => {
       const { store } = await openStore(contract);
       const start = someInstantMs();
       const users = Array.from({ length: 8 }, (_, index) => `u${index}`);

@@ -21,7 +21,7 @@ export function lifecycle(contract: StoreContract): void {
       expect((await store.health()).healthy).toBe(false);
     });
 
-    it("closes once, whoever calls how often", async () => {
+    it("closes once, however often it is called", async () => {
       const { store } = await openStore(contract);
       await Promise.all([store.close(), store.close()]);
       await store.close();
