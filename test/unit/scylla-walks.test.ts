@@ -1,0 +1,431 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { View } from "../../src/domain/impression.ts";
+import type { Window } from "../../src/domain/time.ts";
+import { createMembership } from "../../src/scylla/membership.ts";
+import {
+  FINEST_SLICE_SECONDS,
+  SLICE_LENGTHS_SECONDS,
+  type SliceSeconds,
+  shardOf,
+  sliceAt,
+} from "../../src/scylla/slices.ts";
+import { postViewersPage } from "../../src/scylla/walks/post-viewers.ts";
+import { seenPostsPage } from "../../src/scylla/walks/seen-posts.ts";
+import { chunkFor, isEmpty, SCANNED_ROWS_MAX } from "../../src/scylla/walks/walk-limits.ts";
+import { EVERYTHING, viewOf, walkAll } from "../kit/views.ts";
+import { createMemoryReads, type MemoryTables, noRows } from "../support/memory-reads.ts";
+import { createOracle } from "../support/oracle.ts";
+
+const NOON = Date.UTC(2026, 10, 23, 12);
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+/** Puts a view's rows where writers do; `steps` of them: viewers row, timeline, membership. */
+function store(
+  tables: MemoryTables,
+  view: View,
+  { seconds = 2_592_000 as SliceSeconds, steps = 3 } = {},
+): void {
+  const { userId, postId, viewedAtMs } = view;
+  const slice = sliceAt(viewedAtMs, seconds);
+  if (
+    !tables.markers.some(
+      (known) => known.postId === postId && known.seconds === seconds && known.startMs === slice.startMs,
+    )
+  )
+    tables.markers.push({ postId, ...slice });
+  const shard = shardOf(seconds, userId);
+  const isThere = tables.viewers.some(
+    (row) =>
+      row.userId === userId &&
+      row.postId === postId &&
+      row.viewedAtMs === viewedAtMs &&
+      row.slice.seconds === seconds,
+  );
+  if (!isThere) tables.viewers.push({ userId, postId, viewedAtMs, slice, shard });
+  const same = (row: { userId: string; postId: string; viewedAtMs: number }) =>
+    row.userId === userId && row.postId === postId && row.viewedAtMs === viewedAtMs;
+  if (steps > 1 && !tables.timeline.some(same)) tables.timeline.push({ userId, postId, viewedAtMs });
+  if (steps > 2) {
+    const at = tables.membership.findIndex(same);
+    if (at < 0) tables.membership.push(view);
+    else tables.membership[at] = view;
+  }
+}
+
+function readsOf(tables: MemoryTables) {
+  const reads = createMemoryReads(tables);
+  const membership = createMembership(reads);
+  return {
+    reads,
+    membership,
+    seenPosts: (ownerId: string, window: Window, limit: number) =>
+      walkAll((request) => seenPostsPage(reads, membership, request), { ownerId, window, limit }),
+    postViewers: (ownerId: string, window: Window, limit: number) =>
+      walkAll((request) => postViewersPage(reads, membership, request), { ownerId, window, limit }),
+  };
+}
+
+/** What UTF-16 orders otherwise than UTF-8 is among them. */
+const IDS = ["a", "aa", "b", "\uff61", "\u{1f600}"] as const;
+
+const anyWorld = fc.array(
+  fc.record({
+    userId: fc.constantFrom(...IDS),
+    postId: fc.constantFrom(...IDS),
+    // Few instants, so that there are ties, around the ends of slices of every length.
+    viewedAtMs: fc
+      .tuple(
+        fc.constantFrom(0, MINUTE_MS, 60 * MINUTE_MS, DAY_MS, 30 * DAY_MS, 31 * DAY_MS),
+        fc.constantFrom(-MINUTE_MS, -1, 0, 1, MINUTE_MS - 1),
+      )
+      .map(([far, near]) => NOON + far + near),
+    dwellMs: fc.constantFrom(null, 0, 500, 1_000),
+    /** The lengths of the slices that hold its viewers row: several where processes went on to finer ones at different times. */
+    lengths: fc.subarray([...SLICE_LENGTHS_SECONDS], { minLength: 1 }),
+    steps: fc.constantFrom(1, 2, 3, 3, 3, 3),
+  }),
+  { maxLength: 60 },
+);
+
+const anyWindow = fc
+  .tuple(fc.integer({ min: -2, max: 33 * 1_440 }), fc.integer({ min: -2, max: 33 * 1_440 }), fc.boolean())
+  .map(([a, b, isEverything]) =>
+    isEverything
+      ? EVERYTHING
+      : { sinceMs: NOON + Math.min(a, b) * MINUTE_MS, untilMs: NOON + Math.max(a, b) * MINUTE_MS },
+  );
+
+const windows = fc.oneof(
+  anyWindow,
+  // Ends that lie on views exactly.
+  fc
+    .tuple(fc.constantFrom(0, 1, MINUTE_MS, DAY_MS), fc.constantFrom(0, 1, MINUTE_MS, DAY_MS))
+    .map(([a, b]) => ({ sinceMs: NOON + Math.min(a, b), untilMs: NOON + Math.max(a, b) })),
+);
+
+function worldOf(
+  made: readonly {
+    lengths: readonly SliceSeconds[];
+    steps: number;
+    userId: string;
+    postId: string;
+    viewedAtMs: number;
+    dwellMs: number | null;
+  }[],
+) {
+  const tables = noRows();
+  const oracle = createOracle();
+  for (const [index, { lengths, steps, ...fields }] of made.entries()) {
+    const view = viewOf({ ...fields, position: index, receivedAtUs: NOON * 1_000 + index });
+    for (const seconds of lengths) store(tables, view, { seconds, steps });
+    if (steps > 2) oracle.add(view);
+  }
+  return { tables, oracle };
+}
+
+describe("walks over whatever rows there are", () => {
+  test("give each post once, at its newest stored view", async () => {
+    await fc.assert(
+      fc.asyncProperty(anyWorld, windows, fc.integer({ min: 1, max: 6 }), async (made, window, limit) => {
+        const { tables, oracle } = worldOf(made);
+        const { seenPosts } = readsOf(tables);
+        for (const userId of IDS)
+          expect(await seenPosts(userId, window, limit)).toEqual(oracle.seenPosts(userId, window));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("give each viewer once, whichever slices hold the rows", async () => {
+    await fc.assert(
+      fc.asyncProperty(anyWorld, windows, fc.integer({ min: 1, max: 6 }), async (made, window, limit) => {
+        const { tables, oracle } = worldOf(made);
+        const { postViewers } = readsOf(tables);
+        for (const postId of IDS)
+          expect(await postViewers(postId, window, limit)).toEqual(oracle.postViewers(postId, window));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("find among candidates what was seen by the rule", async () => {
+    const rules = fc.record({
+      minViews: fc.constantFrom(1, 2, 3),
+      minDwellMs: fc.constantFrom(0, 1, 500, 1_000),
+      sinceMs: fc.constantFrom(0, NOON, NOON + 1, NOON + DAY_MS),
+    });
+    await fc.assert(
+      fc.asyncProperty(anyWorld, rules, async (made, rule) => {
+        const { tables, oracle } = worldOf(made);
+        const { membership } = readsOf(tables);
+        for (const userId of IDS)
+          expect(await membership.seenAmong(userId, [...IDS, "none"], rule)).toEqual(
+            oracle.seenAmong(userId, [...IDS], rule),
+          );
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe("a page's bound", () => {
+  test("lies just above the newest row that the first page saw, and not above the window's end", async () => {
+    const tables = noRows();
+    for (const minutes of [0, 1, 2])
+      store(tables, viewOf({ userId: "u", postId: `p${minutes}`, viewedAtMs: NOON + minutes * MINUTE_MS }));
+    store(tables, viewOf({ userId: "u", postId: "half", viewedAtMs: NOON + 3 * MINUTE_MS }), { steps: 2 });
+    const { reads, membership } = readsOf(tables);
+    const page = (window: Window, ownerId = "u") =>
+      seenPostsPage(reads, membership, { ownerId, window, after: null, limit: 2 });
+    expect((await page(EVERYTHING)).boundMs).toBe(NOON + 3 * MINUTE_MS + 1);
+    expect((await page({ sinceMs: 0, untilMs: NOON + 2 * MINUTE_MS + 1 })).boundMs).toBe(
+      NOON + 2 * MINUTE_MS + 1,
+    );
+    expect((await page({ sinceMs: 0, untilMs: NOON + 2 * MINUTE_MS })).boundMs).toBe(NOON + MINUTE_MS + 1);
+    expect((await page(EVERYTHING, "nobody")).boundMs).toBe(EVERYTHING.untilMs);
+    const viewers = (window: Window, ownerId: string) =>
+      postViewersPage(reads, membership, { ownerId, window, after: null, limit: 2 });
+    expect((await viewers(EVERYTHING, "p2")).boundMs).toBe(NOON + 2 * MINUTE_MS + 1);
+    expect((await viewers(EVERYTHING, "none")).boundMs).toBe(EVERYTHING.untilMs);
+  });
+
+  test("is the first page's on every later page", async () => {
+    const tables = noRows();
+    for (let post = 0; post < 5; post++)
+      store(tables, viewOf({ userId: "u", postId: `p${post}`, viewedAtMs: NOON + post }));
+    const { reads, membership } = readsOf(tables);
+    const first = await seenPostsPage(reads, membership, {
+      ownerId: "u",
+      window: EVERYTHING,
+      after: null,
+      limit: 2,
+    });
+    const window = { ...EVERYTHING, untilMs: first.boundMs };
+    store(tables, viewOf({ userId: "u", postId: "p0", viewedAtMs: NOON + 100 }));
+    const second = await seenPostsPage(reads, membership, {
+      ownerId: "u",
+      window,
+      after: first.next,
+      limit: 9,
+    });
+    expect(second.rows.map(({ postId }) => postId)).toEqual(["p2", "p1", "p0"]);
+    expect(second.boundMs).toBe(first.boundMs);
+    expect(second.next).toBeNull();
+  });
+});
+
+describe("what a page asks for", () => {
+  test("is nothing where the window is empty", async () => {
+    const { reads, membership } = readsOf(noRows());
+    const window = { sinceMs: NOON, untilMs: NOON };
+    for (const page of [seenPostsPage, postViewersPage])
+      expect(await page(reads, membership, { ownerId: "x", window, after: null, limit: 5 })).toEqual({
+        rows: [],
+        boundMs: NOON,
+        next: null,
+      });
+    expect(reads.asked).toEqual([]);
+    expect([
+      isEmpty(window),
+      isEmpty({ sinceMs: NOON, untilMs: NOON + 1 }),
+      isEmpty({ sinceMs: NOON + 1, untilMs: NOON }),
+    ]).toEqual([true, false, true]);
+  });
+
+  test("is half as many rows again and one, within bounds, and twice as many each round", () => {
+    expect([chunkFor(1, 0), chunkFor(50, 0), chunkFor(500, 0)]).toEqual([25, 77, 500]);
+    expect([0, 1, 2, 3].map((round) => chunkFor(30, round))).toEqual([47, 94, 188, 376]);
+    expect([5, 6, 60].map((round) => chunkFor(1, round))).toEqual([96, 96, 96]);
+  });
+
+  test("ends at a number of rows, whatever they give, and the next page goes on there", async () => {
+    const tables = noRows();
+    store(tables, viewOf({ userId: "u", postId: "old", viewedAtMs: NOON }));
+    for (let row = 1; row <= SCANNED_ROWS_MAX + 500; row++)
+      store(tables, viewOf({ userId: "u", postId: "half", viewedAtMs: NOON + row }), { steps: 2 });
+    const { reads, membership, seenPosts, postViewers } = readsOf(tables);
+    const request = { window: EVERYTHING, after: null, limit: 10 };
+    const page = await seenPostsPage(reads, membership, { ...request, ownerId: "u" });
+    expect(page.rows).toEqual([]);
+    expect(page.next).toEqual({ viewedAtMs: NOON + 501, id: "half" });
+    const rowsRead = reads.asked
+      .filter(({ statement }) => statement === "readTimeline")
+      .reduce((sum, { rows }) => sum + rows, 0);
+    expect(rowsRead).toBe(SCANNED_ROWS_MAX);
+    expect((await seenPosts("u", EVERYTHING, 10)).map(({ postId }) => postId)).toEqual(["old"]);
+
+    const viewers = await postViewersPage(reads, membership, { ...request, ownerId: "half" });
+    expect(viewers.rows).toEqual([]);
+    expect(viewers.next).toEqual({ viewedAtMs: NOON + 501, id: "u" });
+    expect(await postViewers("half", EVERYTHING, 10)).toEqual([]);
+  });
+
+  test("is only the newest slices of a hot post, more at a time where they hold little", async () => {
+    const tables = noRows();
+    for (let minute = 0; minute < 40; minute++)
+      for (let viewer = 0; viewer < 40; viewer++)
+        store(
+          tables,
+          viewOf({
+            userId: `u${minute}-${viewer}`,
+            postId: "hot",
+            viewedAtMs: NOON + minute * MINUTE_MS + viewer,
+          }),
+          { seconds: FINEST_SLICE_SECONDS },
+        );
+    const { reads, membership, postViewers } = readsOf(tables);
+    const page = await postViewersPage(reads, membership, {
+      ownerId: "hot",
+      window: EVERYTHING,
+      after: null,
+      limit: 30,
+    });
+    expect(page.rows).toHaveLength(30);
+    // One slice of four shards, and the one below it, to know that nothing in it is newer.
+    expect(reads.asked.filter(({ statement }) => statement === "readViewers").length).toBeLessThanOrEqual(16);
+    expect((await postViewers("hot", EVERYTHING, 500)).length).toBe(1_600);
+  });
+
+  test("pauses after many empty slices, and the next page goes on there", async () => {
+    const tables = noRows();
+    for (let minute = 0; minute < 200; minute++)
+      tables.markers.push({ postId: "hot", ...sliceAt(NOON + minute * MINUTE_MS, FINEST_SLICE_SECONDS) });
+    store(tables, viewOf({ userId: "u", postId: "hot", viewedAtMs: NOON }), {
+      seconds: FINEST_SLICE_SECONDS,
+    });
+    const { reads, membership, postViewers } = readsOf(tables);
+    const first = await postViewersPage(reads, membership, {
+      ownerId: "hot",
+      window: EVERYTHING,
+      after: null,
+      limit: 10,
+    });
+    expect(first.rows).toEqual([]);
+    const opened = reads.asked.filter(({ statement }) => statement === "readViewers").length;
+    expect(opened).toBeGreaterThanOrEqual(256);
+    expect(opened).toBeLessThan(256 + 4 * 8);
+    expect(first.next).toEqual({ viewedAtMs: first.boundMs, id: "" });
+    expect(await postViewers("hot", EVERYTHING, 10)).toEqual([
+      { userId: "u", lastViewedAtMs: NOON, views: 1 },
+    ]);
+    const second = await postViewersPage(reads, membership, {
+      ownerId: "hot",
+      window: { ...EVERYTHING, untilMs: first.boundMs },
+      after: first.next,
+      limit: 10,
+    });
+    expect(second.boundMs).toBe(first.boundMs);
+    expect(second.next === null || second.next.viewedAtMs < first.boundMs).toBe(true);
+  });
+
+  test("reads more than one page of markers", async () => {
+    const tables = noRows();
+    for (let day = 0; day < 90; day++)
+      store(tables, viewOf({ userId: `u${day}`, postId: "p", viewedAtMs: NOON - day * DAY_MS }), {
+        seconds: 86_400,
+      });
+    const { reads, postViewers } = readsOf(tables);
+    expect((await postViewers("p", EVERYTHING, 500)).map(({ userId }) => userId)).toEqual(
+      Array.from({ length: 90 }, (_, day) => `u${day}`),
+    );
+    const pages = reads.asked.filter(
+      ({ statement, parameters }) => statement === "readSliceMarkers" && parameters[1] === 86_400,
+    );
+    expect(pages.map(({ rows }) => rows)).toEqual([64, 26]);
+  });
+
+  test("finds a slice that begins before the window and reaches into it", async () => {
+    const tables = noRows();
+    const view = viewOf({ userId: "u", postId: "p", viewedAtMs: NOON });
+    store(tables, view);
+    const { postViewers } = readsOf(tables);
+    expect(await postViewers("p", { sinceMs: NOON, untilMs: NOON + 1 }, 5)).toHaveLength(1);
+    expect(await postViewers("p", { sinceMs: NOON + 1, untilMs: NOON + 2 }, 5)).toHaveLength(0);
+  });
+});
+
+describe("counts of one post or user", () => {
+  /** So many views of each post, a second apart. */
+  function world(viewsOf: Readonly<Record<string, number>>): MemoryTables {
+    const tables = noRows();
+    for (const [postId, views] of Object.entries(viewsOf))
+      for (let view = 0; view < views; view++)
+        tables.membership.push(
+          viewOf({
+            userId: "u",
+            postId,
+            viewedAtMs: NOON + view * 1_000,
+            position: view,
+            dwellMs: view % 2 === 0 ? 1_000 : 0,
+          }),
+        );
+    return tables;
+  }
+
+  test("end at 1,000, and those of the other posts are right whatever the first has", async () => {
+    const viewsOf = { a: 1_500, b: 999, c: 1_000, d: 1, e: 1_099, f: 1_100, g: 3 };
+    const { membership } = readsOf(world(viewsOf));
+    const found = await membership.newestOfPosts("u", Object.keys(viewsOf), EVERYTHING);
+    expect(
+      found.map(({ postId, views, position, lastViewedAtMs }) => [postId, views, position, lastViewedAtMs]),
+    ).toEqual(
+      Object.entries(viewsOf).map(([postId, views]) => [
+        postId,
+        Math.min(views, 1_000),
+        views - 1,
+        NOON + (views - 1) * 1_000,
+      ]),
+    );
+    expect(await membership.newestOfPosts("u", ["none"], EVERYTHING)).toEqual([]);
+    expect(await membership.newestOfPosts("u", [], EVERYTHING)).toEqual([]);
+  });
+
+  test("ask about at most 100 posts, or 25 users, at once", async () => {
+    const tables = world(Object.fromEntries(Array.from({ length: 130 }, (_, post) => [`p${post}`, 2])));
+    const { membership, reads } = readsOf(tables);
+    const posts = Array.from({ length: 130 }, (_, post) => `p${post}`);
+    expect(await membership.newestOfPosts("u", posts, EVERYTHING)).toHaveLength(130);
+    expect(reads.asked.map(({ parameters }) => (parameters[1] as string[]).length)).toEqual([100, 30]);
+    reads.asked.length = 0;
+    const users = ["u", ...Array.from({ length: 29 }, (_, user) => `u${user}`)];
+    expect(await membership.newestOfUsers("p7", users, EVERYTHING)).toEqual([
+      { userId: "u", lastViewedAtMs: NOON + 1_000, views: 2 },
+    ]);
+    expect(reads.asked.map(({ parameters }) => (parameters[0] as string[]).length)).toEqual([25, 5]);
+  });
+
+  test("of users end at 1,000 too", async () => {
+    const tables = noRows();
+    for (const [userId, views] of [
+      ["a", 1_200],
+      ["b", 5],
+      ["c", 1_100],
+    ] as const)
+      for (let view = 0; view < views; view++)
+        tables.membership.push(viewOf({ userId, postId: "p", viewedAtMs: NOON + view }));
+    const { membership } = readsOf(tables);
+    const found = await membership.newestOfUsers("p", ["a", "b", "c", "none"], EVERYTHING);
+    expect(new Map(found.map(({ userId, views }) => [userId, views]))).toEqual(
+      new Map([
+        ["a", 1_000],
+        ["b", 5],
+        ["c", 1_000],
+      ]),
+    );
+  });
+
+  test("of a rule are of the views that it lets count", async () => {
+    const { membership } = readsOf(world({ often: 1_400, twice: 4, once: 1 }));
+    const seen = (minViews: number, minDwellMs: number, sinceMs = 0) =>
+      membership.seenAmong("u", ["often", "twice", "once", "none"], { minViews, minDwellMs, sinceMs });
+    expect(await seen(1, 0)).toEqual(new Set(["often", "twice", "once"]));
+    expect(await seen(2, 0)).toEqual(new Set(["often", "twice"]));
+    expect(await seen(2, 1)).toEqual(new Set(["often", "twice"]));
+    expect(await seen(3, 1)).toEqual(new Set(["often"]));
+    expect(await seen(1_000, 0)).toEqual(new Set(["often"]));
+    expect(await seen(1, 1_001)).toEqual(new Set());
+    expect(await seen(1, 0, NOON + 1)).toEqual(new Set(["often", "twice"]));
+  });
+});
