@@ -5,7 +5,7 @@ import type { Slice } from "../../src/scylla/slices.ts";
 
 /**
  * The tables of views in memory, and the store's reads of them, answered as migrations/ order the rows: what the read
- * algorithms are tested on without a database, with rows that no writer would leave. test/adapters/scylla-memory-reads.test.ts
+ * algorithms are tested on without a database, with rows that no writer would leave. test/adapters/cluster/scylla-memory-reads.test.ts
  * holds it against the real one.
  */
 export interface MemoryTables {
