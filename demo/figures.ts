@@ -7,7 +7,7 @@ export interface Second {
   views: number;
   readonly latenciesMs: number[];
   failed: number;
-  /** Messages in the queue that no worker has settled, at the end of the second. */
+  /** Messages in the queue that are not acked, at the end of the second. */
   backlog: number;
   deadLetters: number;
   /** Views that wait in the phones. */

@@ -37,7 +37,7 @@ export interface ImpressionQueue {
    */
   pull(request: PullRequest): Promise<Delivery[]>;
 
-  /** Settles messages for good. Acknowledging one twice, or one that was delivered again since, does no harm. */
+  /** Removes messages for good. An ack of a message that was acked before, or delivered again since, does no harm. */
   ack(deliveries: readonly Delivery[]): Promise<void>;
 
   /** Gives messages back; they are delivered again after `delayMs`. */

@@ -81,6 +81,7 @@ const REPLACED: readonly Replaced[] = [
   { words: /\bunserved\b|\bgravest\b/i, term: "failed, most severe", example: "the gravest error" },
   { words: /\bjournal\b/i, term: "outbox", example: "the journal of the client" },
   { words: /\bcreateExchange\b|\bexchangeNext\b/, term: "transport", example: "createExchange()" },
+  { words: /\bverdictOf\b|\bisOnItsWay\b/, term: "send outcome, in flight", example: "verdictOf()" },
   { words: /\bunpark\b|\bparked\b/i, term: "suspend, resume", example: "a parked page" },
   { words: /\b(?:ArmName|startArms|LONG_LINES)\b/, term: "contestant, benchmark", example: "startArms()" },
 ];
