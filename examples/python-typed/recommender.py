@@ -6,10 +6,12 @@
 import os
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from typing import Any, cast
 
 import httpx
-from impressions_client import Client, SeenRule
+from impressions_client import Client, SeenPostsSeenPostsNodes, SeenRule
 from impressions_client.exceptions import GraphQLClientHttpError
 
 USERS_MAX = 100  # users in one request
@@ -21,31 +23,33 @@ TIMEOUT_SECONDS = 10
 class RetryingTransport(httpx.HTTPTransport):
     """Asks again after 429, 503 and lost connections, no sooner than the service says."""
 
-    def handle_request(self, request):
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            wait_seconds = 2**attempt / 2
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for attempt in range(1, ATTEMPTS_MAX):
+            wait_seconds = 2.0**attempt / 2
             try:
                 response = super().handle_request(request)
-            except httpx.TransportError:  # no answer: it is harmless to record or to ask the same twice
-                if attempt == ATTEMPTS_MAX:
-                    raise
-            else:
-                if response.status_code not in (429, 503) or attempt == ATTEMPTS_MAX:
+                if response.status_code not in (429, 503):
                     return response
                 retry_after = response.headers.get("Retry-After", "")
                 if retry_after.isdigit():
                     wait_seconds = int(retry_after)
                 response.read()  # the connection is free again
+            except httpx.TransportError:
+                pass  # no answer: it is harmless to record or to ask the same twice
             time.sleep(wait_seconds)
+        return super().handle_request(request)
 
 
-def connect(url, token=None):
+def connect(url: str, token: str | None = None) -> Client:
     headers = {"Authorization": f"Bearer {token}"} if token else None
     http_client = httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, transport=RetryingTransport())
-    return Client(f"{url}/graphql", http_client=http_client)
+    # Of the client that it takes, the generated code describes less than httpx has.
+    return Client(f"{url}/graphql", http_client=cast(Any, http_client))
 
 
-def unseen_for_users(client, user_ids, candidates, rule):
+def unseen_for_users(
+    client: Client, user_ids: list[str], candidates: list[str], rule: SeenRule
+) -> Iterator[tuple[str, list[str]]]:
     """(user, unseen candidates) of many users, one request for each hundred."""
     for start in range(0, len(user_ids), USERS_MAX):
         batch = user_ids[start : start + USERS_MAX]
@@ -53,7 +57,7 @@ def unseen_for_users(client, user_ids, candidates, rule):
             yield user.id, user.unseen_posts
 
 
-def history(client, user_id):
+def history(client: Client, user_id: str) -> Iterator[SeenPostsSeenPostsNodes]:
     """Each post that the user has seen, newest first. Pages may be empty: has_next_page says when to stop."""
     after = None
     while True:
@@ -64,7 +68,7 @@ def history(client, user_id):
         after = page.page_info.end_cursor
 
 
-def main():
+def main() -> None:
     user_ids, candidates = sys.argv[1].split(","), sys.argv[2:]
     url = os.environ.get("IMPRESSIONS_URL", "http://127.0.0.1:4000")
     client = connect(url, os.environ.get("IMPRESSIONS_TOKEN"))
@@ -86,5 +90,5 @@ if __name__ == "__main__":
         main()
     except GraphQLClientHttpError as error:
         # The generated client does not read the body of an answer that is not 200; its errors are there.
-        errors = error.response.json()["errors"]
+        errors = cast(httpx.Response, error.response).json()["errors"]
         sys.exit("\n".join(f"{each['extensions']['code']}: {each['message']}" for each in errors))
