@@ -1,7 +1,7 @@
 import { PANEL_STEP, type Panel, panel, svgPage } from "./plot.ts";
 import type { Sample } from "./shop-owners.ts";
 
-/** What happened in one second of the demo. */
+/** The measurements of one second of the demo. */
 export interface Second {
   readonly phase: string;
   views: number;
@@ -10,7 +10,7 @@ export interface Second {
   /** Messages in the queue that are not acked, at the end of the second. */
   backlog: number;
   deadLetters: number;
-  /** Views that wait in the phones. */
+  /** Views that wait on the phones. */
   waiting: number;
 }
 
@@ -23,13 +23,13 @@ export function addSample(second: Second, { durationMs, ok }: Sample): void {
   else second.failed++;
 }
 
-/** The value that this share of the values does not exceed; 0 where there are none. */
+/** The percentile: the value that this share of the values does not exceed; 0 without values. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
 }
 
-/** The seconds of each phase, taken together, as a table. */
+/** A table with one row for each phase. */
 export function phaseTable(seconds: readonly Second[]): string {
   const phases = [...new Set(seconds.map(({ phase }) => phase))];
   const rows = phases.map((phase) => {

@@ -12,21 +12,21 @@ import { createShopOwner, type ShopOwner } from "./shop-owners.ts";
 import { createLiveView } from "./terminal.ts";
 
 /**
- * `npm run demo`: shop owners scroll feeds with the SDK, a campaign brings all of them into the app at once, some lose the
- * network, some have their app killed. At the end, what was acknowledged must be what is stored.
+ * `npm run demo`: shop owners scroll feeds with the SDK. A campaign brings all of them into the app at once; some lose the
+ * network, and some apps are killed. At the end the stored views must be exactly the acknowledged ones.
  */
 
 const OWNERS_MAX = 5_000;
 const SECONDS_MAX = 300;
 const TICK_MS = 100;
-/** How long the end may take: phones empty themselves, the queue drains. */
-const SETTLE_MS_MAX = 60_000;
-/** Of all owners, how many have the app open on a quiet day; in the campaign all do. */
+/** How long the phones and the queue may take to drain at the end. */
+const DRAIN_MS_MAX = 60_000;
+/** Share of the owners who have the app open before and after the campaign; during it all of them do. */
 const QUIET_SHARE = 0.1;
-/** Views a second of an owner who scrolls; quicker in the campaign. */
+/** Views a second of a scrolling owner; more in the campaign. */
 const QUIET_VIEWS_PER_S = 1;
 const CAMPAIGN_VIEWS_PER_S = 2.5;
-/** Of the owners, each tenth each: loses the network in the campaign; is killed in it. */
+/** Share of the owners who lose the network in the campaign, and share of those whose app is killed. */
 const TROUBLED_SHARE = 0.1;
 const READS_AT_ONCE = 8;
 
@@ -98,19 +98,19 @@ async function demonstrate(url: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   }
   await closeSecond(url, current(), owners);
-  // What empties the phones at the end is no part of the picture.
+  // The requests that drain the phones at the end are not part of the plot.
   const shown = [...seconds];
   seconds.push(createSecond("settling"));
   await report(url, shown, owners);
 }
 
-/** A quarter of the time before, a third for the campaign, the rest after it. */
+/** A quarter of the time is before the campaign, a third is the campaign, the rest is after it. */
 function phaseAt(second: number): string {
   if (second < duration / 4) return "quiet";
   return second < (duration * 7) / 12 ? "campaign" : "after";
 }
 
-/** Early in the campaign some lose the network, until it is over; in its middle some are killed and start again. */
+/** Early in the campaign some owners lose the network until its end; in the middle some apps are killed and start again. */
 function trouble(second: number, owners: readonly ShopOwner[]): void {
   const every = Math.round(1 / TROUBLED_SHARE);
   for (const [index, owner] of owners.entries()) {
@@ -127,7 +127,7 @@ async function closeSecond(url: string, second: Second, owners: readonly ShopOwn
 }
 
 async function report(url: string, seconds: readonly Second[], owners: readonly ShopOwner[]): Promise<void> {
-  await settle(url, owners);
+  await drain(url, owners);
   console.log(`\n${phaseTable(seconds)}\n`);
   await mkdir(out, { recursive: true });
   const file = join(out, "write-latency.svg");
@@ -150,9 +150,9 @@ async function report(url: string, seconds: readonly Second[], owners: readonly 
   if (wrong.length > 0 || sum((owner) => owner.acknowledged()) !== viewed) process.exitCode = 1;
 }
 
-/** Every phone is empty and the queue too, or it takes too long. */
-async function settle(url: string, owners: readonly ShopOwner[]): Promise<void> {
-  const deadlineMs = performance.now() + SETTLE_MS_MAX;
+/** Waits until all phones and the queue are empty, or DRAIN_MS_MAX is over. */
+async function drain(url: string, owners: readonly ShopOwner[]): Promise<void> {
+  const deadlineMs = performance.now() + DRAIN_MS_MAX;
   for (const owner of owners) owner.setOnline(true);
   while (performance.now() < deadlineMs) {
     await Promise.all(owners.map((owner) => owner.flush()));
@@ -162,7 +162,7 @@ async function settle(url: string, owners: readonly ShopOwner[]): Promise<void> 
   }
 }
 
-/** Holds what each owner has seen against what the service answers. */
+/** Compares the views of each owner with the answers of the service. */
 async function findWrong(url: string, owners: readonly ShopOwner[]): Promise<string[]> {
   const wrong: string[] = [];
   const left = [...owners];
@@ -181,7 +181,7 @@ async function findWrong(url: string, owners: readonly ShopOwner[]): Promise<str
   return wrong;
 }
 
-/** A namespace and a keyspace of the demo's own. */
+/** The demo's own namespace and keyspace. */
 function clusterEnvironment(): Record<string, string> {
   const name = `demo${Date.now().toString(36)}`;
   const given = Object.entries(process.env).filter(([key]) => /^(NATS|SCYLLA)_/.test(key)) as [

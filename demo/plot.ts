@@ -1,29 +1,29 @@
-/** What a plot is drawn with: SVG text, of pure functions. */
+/** Pure functions that draw a plot as SVG text. */
 
 export const PLOT_WIDTH = 860;
 export const PLOT_LEFT = 60;
 export const PLOT_RIGHT = 20;
 const PANEL_HEIGHT = 150;
-/** From the top of one panel to that of the next. */
+/** Distance from the top of one panel to the top of the next. */
 export const PANEL_STEP = 210;
 
-/** Lines over seconds, with a scale of their own. */
+/** Lines over seconds, with their own scale. */
 export interface Panel {
   readonly top: number;
   readonly title: string;
   readonly series: readonly Series[];
-  /** The stretch that is shaded, in seconds. */
+  /** The shaded range, in seconds. */
   readonly shaded?: { readonly from: number; readonly to: number };
 }
 
-/** A value each second. */
+/** One value each second. */
 export interface Series {
   readonly name: string;
   readonly color: string;
   readonly values: readonly number[];
 }
 
-/** A whole document: a title on white, the parts, a line at the foot. */
+/** The whole document: a title on white, the panels, and a footer. */
 export function svgPage(options: {
   readonly title: string;
   readonly height: number;

@@ -3,7 +3,7 @@ import { memoryStorage, nodePlatform } from "../client/src/node.ts";
 import type { Platform } from "../client/src/platform.ts";
 import type { Random } from "../test/kit/random.ts";
 
-/** One request as the owner's phone saw it. */
+/** One request, as measured on the owner's phone. */
 export interface Sample {
   readonly atMs: number;
   readonly durationMs: number;
@@ -13,25 +13,25 @@ export interface Sample {
 /** A shop owner with a phone, whose app uses the SDK. */
 export interface ShopOwner {
   readonly userId: string;
-  /** How often each post was viewed, written down outside the SDK. */
+  /** How often each post was viewed, recorded outside of the SDK. */
   readonly views: Map<string, number>;
-  /** The network of this phone is there, or not. */
+  /** Connects or disconnects the phone's network. */
   setOnline(online: boolean): void;
-  /** Looks at a post of the feed. */
+  /** Views a post of the feed. */
   scroll(nowMs: number): void;
-  /** The app is killed without a word, and started again. What its storage has is all that it knows. */
+  /** Kills the app without a warning, and starts it again. Only its storage survives. */
   restart(): void;
   waiting(): number;
-  /** Over all lives of the app. */
+  /** Over all runs of the app. */
   acknowledged(): number;
   /** Dropped or refused; none are expected. */
   dropped(): number;
   flush(): Promise<unknown>;
 }
 
-/** Posts of the feed. */
+/** Number of posts in the feed. */
 const POSTS = 500;
-/** Taste: the n-th most popular post is viewed 1/n as often as the first (Zipf's law). */
+/** Popularity: the n-th most popular post is viewed 1/n as often as the first (Zipf's law). */
 const cumulativeTaste = Array.from({ length: POSTS }, (_, index) => 1 / (index + 1));
 for (let index = 1; index < POSTS; index++)
   cumulativeTaste[index] = (cumulativeTaste[index] ?? 0) + (cumulativeTaste[index - 1] ?? 0);
@@ -51,7 +51,7 @@ export function createShopOwner(
   let droppedBefore = 0;
   let app = start();
 
-  /** A life of the app: its platform goes dead with it. */
+  /** One run of the app: its platform stops working with it. */
   function start(): { readonly impressions: Impressions; kill(): void } {
     let alive = true;
     const platform = nodePlatform({ endpoint, storage });
@@ -73,7 +73,7 @@ export function createShopOwner(
         return alive ? answer : new Promise(() => undefined);
       },
     };
-    // A feed of the demo is over in a minute: what real phones do in 30 s is done in 5.
+    // The demo takes less than a minute, so it sends after 5 s instead of 30.
     const impressions = createImpressionsOn(mortal, { userId, sendAfterMs: 5_000, backoffMs: 500 });
     return {
       impressions,

@@ -3,7 +3,7 @@ import { percentile, type Second } from "./figures.ts";
 
 const BAR_WIDTH = 40;
 
-/** A few lines that are drawn over each other on a terminal; anywhere else a line each five seconds. */
+/** Redraws a few lines in place on a terminal; elsewhere prints a line every five seconds. */
 export function createLiveView(stream: NodeJS.WriteStream): {
   show(seconds: readonly Second[], total: number): void;
 } {
