@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /**
  * Holds what is installed by whom runs the service: exact versions, contents that the lock file vouches for, and licences
- * that need nobody's consent. Fails, too, where docs/licences.md is not the list of them; `--write` writes it.
+ * that need no consent. Fails, too, where docs/licences.md is not the list of them; `--write` writes it.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** SPDX identifiers of licences that ask for no more than to be named. Another one is somebody's decision. */
+/** SPDX identifiers of licences that ask for no more than to be named. Another one needs a decision. */
 const ALLOWED = [
   "0BSD",
   "Apache-2.0",
@@ -41,7 +41,7 @@ const installed = Object.entries(packages).flatMap(([path, entry]) => {
 for (const { name, version, integrity, resolved } of installed) {
   if (!/^sha512-/.test(integrity ?? ""))
     problems.push(`${name}@${version}: package-lock.json has no SHA-512 of it`);
-  // The address of whoever made the lock file would be asked by everybody else.
+  // Other users would fetch from the registry address of the lock file's author.
   if (resolved !== undefined)
     problems.push(`${name}@${version}: package-lock.json names a registry: ${resolved}`);
 }

@@ -54,7 +54,7 @@ async function fill(socketPath: string, rows: number): Promise<number> {
       position INT NULL,
       dwell_ms INT NULL
     ) ENGINE=InnoDB`);
-    // Nobody waits for the durability of what is there before; keys are built at once, from sorted rows.
+    // The initial rows need not be durable; keys are built at once, from sorted rows.
     await connection.query("SET sql_log_bin = 0");
     await connection.query(
       `INSERT INTO impressions (user_id, post_id, viewed_at, surface, position, dwell_ms)

@@ -108,7 +108,7 @@ export async function measureDrain(
         figures.ours = await drain(ours, next(count));
       },
     ];
-    // Each round another one first: whoever comes behind another pays for what the database still does for that.
+    // Each round begins with another one, since the database still works for the previous one when the next begins.
     for (let turn = 0; turn < turns.length; turn++) await turns[(turn + round) % turns.length]?.();
     if (round > 0) measured.push(figures);
   }

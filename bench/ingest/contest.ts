@@ -21,7 +21,7 @@ export const NAMES: Record<ContestantName, string> = {
   grouped: "(d) bare Fastify, our group commit",
 };
 
-/** What each arm did at one number of connections. */
+/** The results of each contestant at one number of connections. */
 export interface Contest {
   readonly connections: number;
   of(contestant: ContestantName): Runs;

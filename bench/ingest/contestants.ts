@@ -35,7 +35,7 @@ export async function startContestants(options: {
     NATS_NAMESPACE: name,
     QUEUE_REPLICAS: String(options.replicas),
     QUEUE_MAX_BYTES,
-    // Nobody listens there: the API takes mutations all the same.
+    // No process listens there; the API takes mutations nevertheless.
     SCYLLA_CONTACT_POINTS: "127.0.0.1:1",
   });
   const tokens = await createTokenIssuer();
@@ -44,7 +44,7 @@ export async function startContestants(options: {
     JWT_PUBLIC_KEY: tokens.publicPem,
     JWT_ISSUER: ISSUER,
     JWT_AUDIENCE: AUDIENCE,
-    // Everything comes from one address: the rate limits count, and refuse nobody.
+    // All requests come from one address: the rate limits count, and refuse none.
     REQUESTS_PER_MINUTE_MAX: "1000000000",
     IMPRESSIONS_PER_MINUTE_MAX: "1000000000",
     IMPRESSIONS_PER_DAY_MAX: "1000000000",

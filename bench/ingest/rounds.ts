@@ -6,7 +6,7 @@ import { cpuMsOf } from "../support/process-usage.ts";
 import { median } from "../support/statistics.ts";
 import type { Contestant, ContestantName } from "./contestants.ts";
 
-/** What an arm did in one round. */
+/** The result of a contestant in one round. */
 interface Round {
   readonly perSecond: number;
   readonly p50Ms: number;

@@ -37,7 +37,7 @@ const RSS_GROWTH_MAX = 1.1;
 const DRAIN_MS_MAX = 120_000;
 const DRAIN_POLL_MS = 500;
 
-/** What was seen in a stage. */
+/** Measurements of a stage. */
 interface Stage {
   readonly perSecond: number;
   readonly seconds: number;
@@ -99,7 +99,7 @@ async function drained(url: string): Promise<void> {
   }
 }
 
-/** What is known of a stage once it has settled. */
+/** The figures of a stage, without its first seconds. */
 function figuresOf({ seconds, answered, samples, watched }: Stage) {
   const settled = Math.floor(seconds * SETTLE_SHARE);
   const ackMs = answered.slice(settled, seconds).flatMap(({ latenciesMs }) => latenciesMs);

@@ -8,7 +8,7 @@ import { query } from "../../test/kit/graphql-request.ts";
  */
 const POLL_MS = 5;
 const POLL_SHARE = 1 / 20;
-/** What takes longer is told as this long. */
+/** Longer durations are reported as this one. */
 const LAG_MS_MAX = 60_000;
 
 /** Something that a user saw, and how long after its acknowledgement a recommender could know. */

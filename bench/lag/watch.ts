@@ -5,9 +5,9 @@ import { memoryOf } from "../support/process-usage.ts";
 
 const EVERY_MS = 1_000;
 
-/** What is looked at each second. */
+/** Measurements of one second. */
 export interface Watched {
-  /** Messages that no worker has settled. */
+  /** Messages that are not acked. */
   readonly backlog: number;
   /** Of each process, in the order given. */
   readonly rssMb: readonly number[];

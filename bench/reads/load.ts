@@ -24,7 +24,7 @@ const RETRY_DELAY_MS = 2_000;
 const LOADING = {
   /** Few rows a slice: the hot post's hour goes on to finer slices, as a viral post's does. */
   SLICE_ROWS_MAX: 2_000,
-  /** Nobody waits for an answer, and a small node that compacts beside this stops for seconds. */
+  /** No caller waits for an answer, and a small node that compacts at the same time pauses for seconds. */
   SCYLLA_REQUEST_TIMEOUT_MS: 120_000,
   SCYLLA_REQUESTS_MAX: 64,
 };

@@ -27,7 +27,7 @@ export interface BenchmarkOptions {
   readonly minutes: number | null;
 }
 
-/** What a line has found. */
+/** The result of a benchmark. */
 export interface Measured {
   readonly goals: readonly Goal[];
   /** The figures behind the goals, as tables to read: a row's name, then its columns. */

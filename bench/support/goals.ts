@@ -1,4 +1,4 @@
-/** What a figure ought to be, and what it is. */
+/** A goal and its measured figure. */
 export interface Goal {
   readonly what: string;
   /** Stands behind both numbers: `x` (times), `ms`, `MB`, `/s`. */

@@ -48,7 +48,7 @@ async function startProcess<Order extends object, Result>(file: string): Promise
   const ended = once(child, "exit").then(([code]): never => {
     throw new Error(`${file} ended with ${code}`);
   });
-  // Stopped, it ends, and nobody waits for it.
+  // After `stop` it ends by itself, without a wait.
   ended.catch(() => undefined);
   return {
     async run(order) {

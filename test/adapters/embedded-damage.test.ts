@@ -50,7 +50,7 @@ describe("store.sqlite that is damaged while it is used", () => {
         expect(page).toBeInstanceOf(StoreUnavailableError);
         refusals++;
       } else {
-        // What was read before the damage was met is whole, and nothing is read after it.
+        // Answers before the damage was met are complete, and there are none after it.
         expect([refusals, (page as { rows: unknown[] }).rows.length]).toEqual([0, VIEWS_EACH]);
       }
     }

@@ -257,7 +257,7 @@ describe("openEmbeddedEngine", () => {
       database.exec(change);
       database.close();
       await startProblem();
-      // A database that somebody has open is more than one file.
+      // An open database consists of several files.
       expect(readdirSync(dataDir).sort()).toEqual(["lock.sqlite", "queue.sqlite", "store.sqlite"]);
     });
 

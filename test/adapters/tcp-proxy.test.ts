@@ -125,7 +125,7 @@ describe("a proxy", () => {
       { text: "1", error: "", closed: false },
       { text: "", error: "", closed: false },
     ]);
-    // Nobody hears that the other end has gone.
+    // The process is not told that the other end has gone.
     open.socket.destroy();
     await vi.waitFor(() => expect(open.state.closed).toBe(true), PATIENCE);
     expect(received.closed).toBe(0);

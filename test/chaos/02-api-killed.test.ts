@@ -17,7 +17,7 @@ scenario("02 API kill -9 between publish and response, the client retries", asyn
   for (let round = 0; round < rounds; round++) {
     const userId = `user-${random.integer(1, 8)}`;
     const list = randomList(random, POSTS);
-    // By turns: the queue has it and nobody hears of it; or it never got that far.
+    // In turns: the queue has the message and its confirmation is lost; or the message never reached the queue.
     const isStored = round % 2 === 0;
     const { rule, reached } = holdAt(stage, isStored);
     proxy.setRule(rule);

@@ -35,7 +35,7 @@ scenario("04 NATS leader kill -9 in a burst (R3)", async (chaos) => {
   }
 });
 
-/** Right after a death the others may still be about to elect somebody. */
+/** Right after a death the other servers may still be electing a leader. */
 function leaderOf(stage: Stage, nats: NatsServers, of: "stream" | "consumer"): Promise<ServerNode> {
   return vi.waitFor(async () => {
     const { cluster } = await (of === "stream" ? stage.stream() : stage.consumer());

@@ -4,7 +4,7 @@ import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, ownNats, PATIENCE } from "./support/stage.ts";
 
 const PUBLISH_TIMEOUT_MS = 2_000;
-/** What a mutation may take: waiting for a slot, publishing, and a machine that is slow. */
+/** Limits the time of a mutation: waiting for a slot, publishing, and a slow machine. */
 const ANSWERED_MS_MAX = 2 * PUBLISH_TIMEOUT_MS + 20_000;
 
 scenario("05 two of three NATS nodes down: refused in time, and no restart needed", async (chaos) => {

@@ -10,7 +10,7 @@ import { createImpressions as createOnReactNative } from "../../client/src/react
 import { createTemporaryDirectory } from "../kit/directory.ts";
 import { createPhone, view } from "./support/phone.ts";
 
-/** What is not ours may throw, hang, or hold anything: the views go on, and nothing reaches the app but `onError`. */
+/** The app's and the platform's code may throw, hang, or return anything: views are still sent, and only `onError` reaches the app. */
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;

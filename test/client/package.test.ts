@@ -8,7 +8,7 @@ import { startServiceProcess } from "../kit/service-process.ts";
 import { walkSeenPosts } from "../kit/walks.ts";
 import { bundle } from "./support/bundle.ts";
 
-/** The package as npm would publish it, in a project of somebody else. */
+/** The package as npm would publish it, installed in another project. */
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, "../..");
@@ -113,7 +113,7 @@ describe("the packed client", () => {
     const script = await bundle(entry, project);
     expect(script).toContain("recordImpressions");
     expect(script).not.toMatch(/node:|require\(/);
-    // What the app does not use is not in it.
+    // The bundle has no code that the app does not use.
     expect(script).not.toContain("itemVisiblePercentThreshold");
   });
 

@@ -73,7 +73,7 @@ async function live(seed: number) {
   /** When each post was really viewed. */
   const viewedAtMs = new Map<string, number>();
   const dropped = new Set<string>();
-  /** Killed before the storage had them: nobody can have promised anything about these. */
+  /** The app was killed before the storage had them: there is no promise about these. */
   const excused = new Set<string>();
   /** Not stored while the storage took nothing. */
   const unsaved = new Set<string>();

@@ -39,7 +39,7 @@ describe("three servers", () => {
       taken += (await Promise.all(pulls)).flat().length;
     }
     await publishing;
-    // What a pull had taken is its own to settle. All else is there long before its ackWait is over.
+    // A pull acks the messages that it has taken. All others arrive long before their ackWait is over.
     await queue.ack(await pullCount(queue, published - taken));
   });
 
@@ -73,7 +73,7 @@ describe("three servers", () => {
     for (const kind of ["stream", "consumer"] as const) {
       const enough = traffic.delivered.size + 100;
       await vi.waitFor(() => expect(traffic.delivered.size).toBeGreaterThan(enough), PATIENCE);
-      // Right after a death the others may still be about to elect somebody.
+      // Right after a death the other servers may still be electing a leader.
       const leader = await vi.waitFor(async () => {
         const { streams, consumers } = manager;
         const { cluster } = await (kind === "stream"
@@ -97,7 +97,7 @@ describe("three servers", () => {
     await expect(publish({ id: "alone", body: "a" })).rejects.toThrow(QueueUnavailableError);
     // A leader that is left alone notices it after some seconds.
     await vi.waitFor(async () => expect((await queue.health()).healthy).toBe(false), PATIENCE);
-    // Then nobody leads the stream, and what is left of it is not asked: it may lag behind.
+    // Then the stream has no leader, and the remaining replica is not asked: it may lag behind.
     await vi.waitFor(
       async () => expect((await manager.streams.info(names.stream)).cluster?.leader).toBeUndefined(),
       PATIENCE,

@@ -132,13 +132,13 @@ async function writeHistory(store: ImpressionStore, oracle: Oracle, world: World
   }
   await halves;
   for (const view of written) oracle.add(view);
-  // What stopped half-way is repeated, sometimes, and is complete then.
+  // Half-finished writes are sometimes repeated, which completes them.
   const repeated = lost.filter(() => random.chance(0.3));
   await recordViews(store, repeated);
   for (const view of repeated) oracle.add(view);
 }
 
-/** What a worker does with the versions of one view in its hands. */
+/** Merges versions of one view as a worker does. */
 function withoutOlderVersions(views: readonly View[]): View[] {
   const newest = new Map<string, View>();
   for (const view of views) {

@@ -15,7 +15,7 @@ test(
     onTestFinished(directory.remove);
     const service = await startServiceProcess({ DATA_DIR: directory.path, ...QUEUE_LIMIT });
     onTestFinished(async () => void (await service.kill("SIGKILL")));
-    // Who writes beside the service keeps it from writing.
+    // Another writer of the file keeps the service from writing.
     const other = new DatabaseSync(join(directory.path, "store.sqlite"));
     onTestFinished(() => other.close());
     other.exec("BEGIN IMMEDIATE");

@@ -80,7 +80,7 @@ describe("the runner of erasures", () => {
     await expect.poll(() => looks, PATIENCE).toBeGreaterThan(2);
     expect(await statusOf(erasure)).toBe("WAITING_FOR_QUEUE");
     expect(await queue.deadLetters.count()).toBe(1);
-    // What comes after the wait has begun is not waited for.
+    // The erasure does not wait for messages that come after its wait has begun.
     await queue.publish({ id: randomUUID(), body: "later" });
     if (message !== undefined) await queue.ack([message]);
     await expect.poll(() => queue.deadLetters.count(), PATIENCE).toBe(0);
@@ -185,7 +185,7 @@ describe("the runner of erasures", () => {
 
   test("several runners never work at one erasure at once, and go on with one that was left behind", async () => {
     const erasures = [await requested(), await requested(), await requested()];
-    // A process that died: nobody ends its claim.
+    // A dead process: its claim is never released.
     expect(await engine.store.claimErasure(erasures[0]?.id ?? "", "dead", 1_000)).toBe(true);
     const working = new Set<string>();
     let overlaps = 0;

@@ -75,7 +75,7 @@ test("libraries run in their production mode, unless something else is asked for
 
 test("a start that waits for a server ends when it is told to", async () => {
   const child = spawn(process.execPath, [MAIN, "serve"], {
-    // Nobody listens there.
+    // No process listens there.
     env: { ENGINE: "cluster", NATS_SERVERS: "127.0.0.1:1", PORT: "0" },
     stdio: ["ignore", "ignore", "pipe"],
   });

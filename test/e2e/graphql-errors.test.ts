@@ -5,7 +5,7 @@ import { DeadLettersFullError } from "../../src/ports/errors.ts";
 import type { HttpServerDependencies } from "../../src/server/http-server.ts";
 import { type Api, type HttpAnswer, startApi } from "../support/api.ts";
 
-/** What callers are told when something behind the API fails. */
+/** The errors that callers get when a part behind the API fails. */
 
 const RECORD = "mutation ($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted } }";
 const SECRET = "connect ECONNREFUSED 10.1.2.3:9042 password=hunter2";

@@ -132,7 +132,7 @@ describe("impressions a minute", () => {
     expect((await api.post(views(500, "maria"), from("192.0.2.1"))).status).toBe(200);
     expectRateLimited(await api.post(views(500, "josef"), from("192.0.2.1")));
     expect((await api.post(views(500, "josef"), from("192.0.2.2"))).status).toBe(200);
-    // A network of IPv6 is one sender: whoever has one has 2^64 addresses.
+    // An IPv6 network is one sender: it has 2^64 addresses.
     expect((await api.post(views(500, "maria"), from("2001:db8::1"))).status).toBe(200);
     expectRateLimited(await api.post(views(500, "maria"), from("2001:db8::2")));
   });
@@ -143,7 +143,7 @@ describe("requests a minute from one address", () => {
     const api = await start({ environment: { ...JWT, REQUESTS_PER_MINUTE_MAX: "5" } });
     const query = { query: "{ __typename }" };
     const admin = await bearer({ scope: "impressions:admin" });
-    // The first one is counted: nobody knows yet whose it is.
+    // The first one counts: its token is not verified yet.
     for (let request = 0; request < 20; request++) expect((await api.post(query, admin)).status).toBe(200);
     for (let request = 0; request < 4; request++)
       expect((await api.post(query, { authorization: "Bearer garbage" })).status).toBe(401);

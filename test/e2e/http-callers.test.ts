@@ -7,7 +7,7 @@ import type { ObservedRequest } from "../../src/server/request-observer.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { type Api, startApi } from "../support/api.ts";
 
-/** What a caller does wrong on the way to GraphQL: it is told, and it is no error of ours in the log. */
+/** Mistakes of callers before GraphQL: the answer names them, and the log has no error of the service. */
 
 let api: Api;
 const logged: string[] = [];

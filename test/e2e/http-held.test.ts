@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { ANSWER_BYTES_MAX } from "../../src/server/limits.ts";
 import { type Api, type ApiOptions, startApi } from "../support/api.ts";
 
-/** What callers make the process hold for them: bodies that do not end, answers that nobody reads, connections. */
+/** Memory that callers make the process hold: endless bodies, unread answers, connections. */
 
 async function start(options: ApiOptions = {}): Promise<Api> {
   const api = await startApi(options);

@@ -84,7 +84,7 @@ describe("the price", () => {
     reads = 0;
     const values = valuesIn(await api.run(query));
     expect(reads).toBe(9);
-    // What is asked for is paid for as well: a row for each of first.
+    // The price counts the requested rows: one for each of `first`.
     expect(priceOf(query, {})).toBe(values + READ_COST * reads + 8 + 8 * 8);
   });
 

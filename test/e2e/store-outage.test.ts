@@ -189,7 +189,7 @@ describe("workers on a store that fails", () => {
     faults.unavailableViewersOf = null;
     await expect.poll(async () => (await engine.queue.stats()).pending, { timeout: 60_000 }).toBe(0);
     expect(await seen("u", ["stuck", "fine"])).toEqual(["stuck", "fine"]);
-    // What is known to be in trouble takes nobody with it: from its first failure on.
+    // An unhealthy partition affects no other one, from its first failure on.
     const ofStuck = faults.wentApart
       .filter(({ postId }) => postId === "stuck")
       .map(({ uncoalesced }) => uncoalesced);

@@ -17,7 +17,7 @@ interface Shapes {
   readonly app: Claims;
   /** How its user is named. */
   readonly user: string;
-  /** Of a server that reads about everybody. */
+  /** Of a server that may read about every user. */
   readonly server: Claims;
   /** Of the same app, with none of our scopes. */
   readonly unscoped: Claims;

@@ -1,7 +1,7 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { print } from "graphql";
 
-/** What the API answered, whatever it was. */
+/** Any answer of the API. */
 export interface Answer<Data> {
   readonly status: number;
   readonly headers: Headers;

@@ -183,7 +183,7 @@ class RandomSelections {
 
   private arguments(definitions: readonly GraphQLArgument[]): string {
     const given = definitions.flatMap((argument) => {
-      // What is made up is no cursor.
+      // A made-up text is no cursor.
       const leftOut = argument.name === "after" ? 0.97 : 0.55;
       if (!isRequiredArgument(argument) && this.random.chance(leftOut)) return [];
       return [`${argument.name}: ${this.input.valueFor(argument)}`];

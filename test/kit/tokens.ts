@@ -3,7 +3,7 @@ import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, SignJWT } from 
 export const ISSUER = "https://login.example";
 export const AUDIENCE = "impressions";
 
-/** Somebody who makes tokens, with keys of its own that live as long as the test. */
+/** Issues tokens, with its own keys that exist as long as the test. */
 export interface TokenIssuer {
   /** PEM, as JWT_PUBLIC_KEY takes it. */
   readonly publicPem: string;
@@ -37,7 +37,7 @@ export function signWith(
     .sign(typeof key === "string" ? new TextEncoder().encode(key) : key);
 }
 
-/** A token that nobody signed. */
+/** A token without a signature. */
 export function unsignedToken(claims: Record<string, unknown>): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return `${part({ alg: "none", typ: "JWT" })}.${part(goodClaims(claims))}.`;

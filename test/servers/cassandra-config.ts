@@ -72,7 +72,7 @@ export function cassandraConfigFile(options: {
       ...(config.commitlogSync === "periodic"
         ? { commitlog_sync: "periodic", commitlog_sync_period: "10s" }
         : { commitlog_sync: "batch" }),
-      // Tests drop and truncate a lot, and nobody wants those tables back.
+      // Tests drop and truncate many tables, which are never restored.
       auto_snapshot: false,
       ...(config.auth && {
         authenticator: { class_name: "org.apache.cassandra.auth.PasswordAuthenticator" },

@@ -16,7 +16,7 @@ export function cacheDirectory(): string {
   return directory;
 }
 
-/** A new directory for data that nobody needs once its server has stopped. */
+/** A new directory for data that is not needed after its server has stopped. */
 export function temporaryDirectory(name: string): string {
   return mkdtempSync(join(tmpdir(), `impressions-${name}-`));
 }

@@ -67,7 +67,7 @@ export async function startSupervised(
     supervisor.once("exit", () => fail(new Error(`the supervisor of ${command} ended`)));
   });
   const pid = await awake(started);
-  // Only if the supervisor was killed itself: its pipe is gone, so the server would be nobody's.
+  // Only if the supervisor was killed itself: its pipe is gone, so nothing else would stop the server.
   supervisor.once("exit", () => {
     if (supervisor.signalCode !== null) killIfAlive(pid);
   });

@@ -11,7 +11,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 
-/** What to run, and what to clean up if nobody is left to do it. */
+/** The command to run, and the clean-up if the parent process is gone. */
 export interface SupervisorSpec {
   command: string;
   args: string[];

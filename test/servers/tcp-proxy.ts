@@ -35,7 +35,7 @@ export interface TcpProxy {
   connections(): readonly ProxiedConnection[];
   /** Connections so far. */
   accepted(): number;
-  /** Who decides about the traffic; everything passes until one is set, and again with null. */
+  /** Sets the function that decides about the traffic; without one, or with null, everything passes. */
   setRule(rule: Rule | null): void;
   /** Lets go what is held, in its order. The rule stays. */
   release(): void;
@@ -130,7 +130,7 @@ export async function startTcpProxy(
       [client, server],
       [server, client],
     ] as const) {
-      // A dead connection tells nobody that its other end has gone.
+      // A dead connection does not report that its other end has gone.
       socket.on("end", () => (link.dead ? undefined : other.end()));
       socket.on("close", () => {
         if (link.dead) return;

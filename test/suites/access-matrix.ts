@@ -14,7 +14,7 @@ import {
 import type { Api, HttpAnswer } from "../support/api.ts";
 
 /**
- * Who may do what: every root field of the schema, asked with every kind of token. The same table on both engines, with
+ * Access: every root field of the schema, requested with every kind of token. The same table on both engines, with
  * operations compiled and interpreted.
  */
 

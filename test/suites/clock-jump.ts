@@ -14,7 +14,7 @@ export const JUMPING_CLOCK = { NODE_OPTIONS: `--import ${join(import.meta.dirnam
 
 const DAY_MS = 86_400_000;
 
-/** What a service does whose host's clock runs 100 days ahead for a moment: it notices, dates nothing by it and loses nothing. */
+/** A host's clock runs 100 days ahead for a moment: the service notices, dates nothing by it and loses nothing. */
 export async function provesClockJump({ url, pid, log }: ServiceProcess): Promise<void> {
   const record = (userId: string, postId: string) =>
     request(url, RecordImpressionsDocument, {

@@ -119,7 +119,7 @@ export async function provesResumableErasure(
     rowsDeleted: STORED + QUEUED.length,
     finishedAtMs: expect.any(Number),
   });
-  // What was received after the request is a new view, and stays.
+  // A view that was received after the request is a new one, and stays.
   const counts = Object.entries(await rowsOf("gone"));
   expect(counts).toEqual(counts.map(([table]) => [table, 1]));
   for (const [table, rows] of Object.entries(await rowsOf("stays")))

@@ -1,4 +1,4 @@
-// Preloaded into a service by a test (node --import): SIGUSR2 makes a writer's thread throw what nobody catches, as a
+// Preloaded into a service by a test (node --import): SIGUSR2 makes a writer's thread throw an uncaught error, as a
 // bug in it would.
 
 import { syncBuiltinESMExports } from "node:module";

@@ -17,7 +17,7 @@ export interface SentImpression {
   readonly surface?: string;
 }
 
-/** What became of one mutation: the service said yes, it said no, or nobody knows. */
+/** The outcome of one mutation: acknowledged, refused, or unknown. */
 export interface Attempt {
   readonly outcome: "acknowledged" | "refused" | "unknown";
   /** HTTP; 0 where there was no answer. */

@@ -14,7 +14,7 @@ const NAMES = new Map(
   Object.entries(STATEMENTS).map(([name, { cql }]) => [cql as string, name as StatementName]),
 );
 
-/** Who was erased, and the key that names are hashed with. */
+/** The erased users, and the key that their ids are hashed with. */
 const BY_ITSELF: ReadonlySet<StatementName> = new Set(["readErasedUsers", "readUserHashKeys"]);
 
 /**

@@ -55,7 +55,7 @@ describe("the claims of a token", () => {
     ["user_id", 42, "42"],
     ["https://example.org/user", "x|y", "x|y"],
     ["sub", 1.5, null],
-    // Which id it was before JSON rounded it, nobody can tell.
+    // The id before JSON rounded it is unknown.
     ["sub", 2 ** 53, null],
     ["sub", "", null],
     ["sub", "undefined", null],

@@ -211,7 +211,7 @@ describe("keys at a URL", () => {
       const good = await first.sign(GOOD);
       expect(await outcomeOf(opened.authenticator, good)).toBe("ok");
       const [, ...rest] = good.split(".");
-      /** Named so, signed by nobody: its key is looked for before its signature is looked at. */
+      /** Named so, without a signature: the key is looked up before the signature is checked. */
       const madeUp = (kid: string) =>
         [Buffer.from(JSON.stringify({ alg: "ES256", kid })).toString("base64url"), ...rest].join(".");
       return { ...opened, provider, old, rotated, madeUp, good: await second.sign(GOOD) };
@@ -246,7 +246,7 @@ describe("keys at a URL", () => {
       provider.answer = rotated;
       expect(await outcomeOf(authenticator, good)).toBe("AUTH_UNAVAILABLE");
       expect(log.filter((line) => line.includes("name keys that are not in the key set"))).toHaveLength(1);
-      // Whoever's token makes us ask: the key is there afterwards.
+      // After the fetch for any token the key is there.
       time.ms += FETCH_INTERVAL_MS;
       expect(await outcomeOf(authenticator, madeUp("one more"))).toBe("UNAUTHENTICATED");
       expect(await outcomeOf(authenticator, good)).toBe("ok");
@@ -334,7 +334,7 @@ describe("keys at a URL", () => {
     time.ms += KEYS_MS_MAX - FETCH_INTERVAL_MS;
     expect(await outcomeOf(authenticator, await tokenAt("a day later, nearly"))).toBe("ok");
     expect(provider.asked).toBe(2);
-    // One that is not among them may be new: nobody can tell now.
+    // A key that is not among them may be new, which cannot be checked now.
     const unknown = await createTokenIssuer("unknown");
     expect(await outcomeOf(authenticator, await unknown.sign({ ...GOOD, exp: seconds(2 * 86_400) }))).toBe(
       "AUTH_UNAVAILABLE",

@@ -83,7 +83,7 @@ function labelsOf(metric: string): ReadonlySet<string> | null {
 
 /**
  * @param template what is written beside each result, with `{{label}}` or `{{ $labels.label }}`.
- * @throws what of it nobody exposes.
+ * @throws the names that no process exposes.
  */
 function checkExposed(expression: string, template = ""): void {
   const { selectors, groupings } = readQuery(expression);

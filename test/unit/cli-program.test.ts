@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { CliDependencies } from "../../src/cli/dependencies.ts";
 import { createProgram } from "../../src/cli/program.ts";
 
-/** What the program prints for a command line that it refuses, before it asks for anything of its dependencies. */
+/** The program's output for a command line that it refuses, before it uses its dependencies. */
 async function refusalOf(...words: string[]): Promise<string> {
   let printed = "";
   const program = createProgram({} as CliDependencies, "0.0.0")

@@ -171,7 +171,7 @@ describe("configuration", () => {
     expect(readConfig({ TRUST_PROXY: line.slice("TRUST_PROXY=".length) }).TRUST_PROXY).toEqual(meant);
   });
 
-  // "on" would believe whoever sends the header.
+  // "on" would trust the header of any sender.
   test.each(["on", "true", "0", "10", "proxy.internal", "10.0.0.0/33", "10.0.0.0/", "::1/129", "10.0.0.1,"])(
     "TRUST_PROXY=%s is refused",
     (TRUST_PROXY) => {

@@ -38,7 +38,7 @@ describe("a secret in .env", () => {
   ])("is refused where Node reads another one: %j", (written, read) => {
     for (const name of SECRETS) {
       const text = `PORT=1 # one\n${name}=${written}\nHOST=x`;
-      // What Node reads, so that this test tells when a new Node reads otherwise.
+      // The value as Node reads it, so that this test fails when a new Node reads it differently.
       expect(parseEnv(text)[name]).toBe(read);
       expect(() => refuseMisreadSecrets(text, parseEnv(text))).toThrow(
         new ConfigError(

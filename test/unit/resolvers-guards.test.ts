@@ -7,7 +7,7 @@ import { buildGraphQLSchema } from "../../src/resolvers/schema.ts";
 
 /**
  * Every field of every object type is guarded, or stands in the list below. A field that is neither fails here, until
- * somebody has decided which of the two it is to be.
+ * it is decided which of the two it is.
  */
 
 /** Plain values of an object that a guarded field has answered: who may have the object may have them. */
@@ -72,7 +72,7 @@ const NOBODY: Caller = { subject: "maria", scopes: new Set(), limited: true };
 
 type Field = GraphQLField<unknown, unknown>;
 
-/** The scope that the field asks for when somebody comes without any; null where it asks for none. */
+/** The scope that the field requires, as seen without any scope; null where it requires none. */
 async function scopeOf(field: Field): Promise<string | null> {
   const context = createContextFactory(untouchable)({ caller: NOBODY, address: () => null });
   try {

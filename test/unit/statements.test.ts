@@ -95,7 +95,7 @@ describe("the statement catalogue", () => {
         "erasure_claims",
       ];
       if (/^INSERT/.test(cql) && views.includes(name)) expect(cql).toMatch(/\bTTL \?/);
-      // A marker may be written by whoever comes: it says the same each time, and is never deleted.
+      // Any process may write a marker: its content is always the same, and it is never deleted.
       // A claim is written and deleted by its holder alone, with the driver's own growing timestamps.
       if (!["viewer_slices", "erasure_claims"].includes(name)) expect(cql).toMatch(/USING TIMESTAMP \?/);
     },

@@ -12,7 +12,7 @@ export interface WriteOrder extends Mutations {
 }
 
 const TTL_SECONDS = 90 * 86_400;
-/** Where every view of a post goes whose slices nobody made finer. */
+/** The length of the coarsest slices, which hold all views of a post without finer ones. */
 const SLICE_SECONDS = 2_592_000;
 
 const { SCYLLA_CONTACT_POINTS = "", SCYLLA_LOCAL_DC = "", SCYLLA_KEYSPACE = "" } = process.env;

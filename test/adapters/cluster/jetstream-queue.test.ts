@@ -206,7 +206,7 @@ describe("a queue whose consumer or stream is taken away", () => {
     await expect(queue.pull(pullOf())).rejects.toThrow(QueueUnavailableError);
     await expect(queue.stats()).rejects.toThrow(QueueUnavailableError);
     expect(lines.filter((line) => line.startsWith("error the stream"))).toHaveLength(1);
-    // Nobody but a start makes a stream: it would stand in the way of a restore.
+    // Only a start creates a stream: a new one would block a restore.
     await expect(manager.streams.info(names.stream)).rejects.toThrow("stream not found");
 
     await opened.reopenBeside();
@@ -331,7 +331,7 @@ describe("dead letters in JetStream", () => {
     const [third, second, first] = page.deadLetters.map(({ sequence, ...letter }) => letter);
     expect(first).toEqual(letters[0]);
     expect(second).toEqual(letters[1]);
-    // What does not fit at all is cut, and says so.
+    // A value that does not fit is cut, and says so.
     expect(third?.detail).toContain("the end of the payload is cut off");
     const kept =
       third !== undefined && "base64" in third.payload ? Buffer.from(third.payload.base64, "base64") : null;

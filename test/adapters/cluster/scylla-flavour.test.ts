@@ -108,7 +108,7 @@ describe("a database that answers as ScyllaDB", () => {
   it("is migrated: one replica is not made to wait for a repair, which is refused there", async () => {
     const proxy = await proxied();
     expect((await migrate(proxy)).map(({ action }) => action)).not.toContain("set tombstone_gc");
-    // What the keyspace was given when it had more replicas.
+    // The value from the time when the keyspace had more replicas.
     proxy.tombstoneGc.set("erasures", REPAIR);
     expect((await doctor(proxy))["store purge"]).toMatch(
       /^warning: erasures: tombstone_gc is not what 1 replicas/,

@@ -94,7 +94,7 @@ describe("migrate", () => {
     const { tables, history } = await database.describe();
     expect(history).toHaveLength(FILES.length);
     expect(await database.migrate()).toEqual([]);
-    // Nobody made a table anew, and every one of them works.
+    // No runner created a table twice, and every table works.
     expect((await database.describe()).tables).toEqual(tables);
     const { store } = await openScyllaStore(storeOptions(database.keyspace));
     onTestFinished(() => store.close());

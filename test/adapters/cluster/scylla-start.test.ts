@@ -31,7 +31,7 @@ function temporaryDirectory(): string {
   return directory;
 }
 
-// Whoever gives addresses says that this run is to start nothing; the servers here are stopped and started.
+// A run with given addresses starts no servers; the servers here are stopped and started.
 describe.skipIf(serversAreGiven())("a database with a login and TLS", () => {
   let cassandra: CassandraServers;
   let settings: ScyllaSettings;

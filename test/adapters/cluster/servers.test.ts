@@ -17,7 +17,7 @@ import type { ServerNode } from "../../servers/server-node.ts";
 import { serversAreGiven } from "../../servers/shared-servers.ts";
 import { waitUntil } from "../../servers/wait.ts";
 
-// What every test and chaos test on real servers takes for granted.
+// The assumptions of every test and chaos test on real servers.
 
 const DEADLINE_MS = 60_000;
 
@@ -52,7 +52,7 @@ describe("without any way to run servers", () => {
   });
 });
 
-// Whoever gives addresses says that this run is to start nothing.
+// A run with given addresses starts no servers.
 describe.skipIf(serversAreGiven())("one node", () => {
   let nats: NatsServers;
   let cassandra: CassandraServers;
@@ -184,7 +184,7 @@ function parentOf(pid: number): number {
   return Number(execFileSync("ps", ["-o", "ppid=", "-p", `${pid}`], { encoding: "utf8" }));
 }
 
-/** A zombie is dead: in a container without an init process nobody may ever bury it. */
+/** A zombie is dead: in a container without an init process it may never be reaped. */
 function isAlive(pid: number): boolean {
   try {
     return !execFileSync("ps", ["-o", "stat=", "-p", `${pid}`], { encoding: "utf8" }).startsWith("Z");

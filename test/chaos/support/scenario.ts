@@ -12,7 +12,7 @@ declare module "vitest" {
 /** The same scenario with small or with large numbers. */
 export type Form = "short" | "full";
 
-/** What a scenario has at hand. */
+/** The means of a scenario. */
 export interface Chaos {
   /** Every choice comes from here: CHAOS_SEED repeats them. */
   readonly random: Random;

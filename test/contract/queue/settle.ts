@@ -96,7 +96,7 @@ export function settle(contract: QueueContract): void {
       } finally {
         clearInterval(heartbeat);
       }
-      // Nobody says any more that the work goes on.
+      // The message is not extended any more.
       expect(only(await queue.pull(pullOf())).deliveries).toBe(2);
     });
   });

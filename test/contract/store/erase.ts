@@ -76,7 +76,7 @@ export function erase(contract: StoreContract): void {
       expect(await seenBy(store, "u")).toEqual(["later"]);
       expect(await viewersOf(store, ahead[0]?.postId ?? "")).toEqual([]);
       expect(await scanAll(store)).toEqual([later]);
-      // Nobody is shut out: what comes now is stored.
+      // The user is not shut out: new views are stored.
       const fresh = of("fresh", nowUs);
       await recordViews(store, [fresh]);
       expect(sorted(await scanAll(store))).toEqual(sorted([fresh, later]));

@@ -143,14 +143,14 @@ function randomQuestion(random: Random): Question {
   }
 }
 
-/** Some posts are seen by everybody again and again, most by few. */
+/** A few posts are seen again and again by all users, most posts by few. */
 function randomView(index: number): View {
   const viewedAtMs = random.pick(INSTANTS_MS);
   return viewOf({
     userId: random.pick(USERS.slice(0, -1)),
     postId: random.chance(0.3) ? random.pick(POSTS.slice(0, 4)) : random.pick(POSTS.slice(0, -1)),
     viewedAtMs,
-    // Of two views with one identity the second stays: on both engines, whoever writes first.
+    // Of two views with one identity the second stays: on both engines, in any order of writes.
     receivedAtUs: viewedAtMs * 1_000 + index,
     surface: random.pick([null, "HOME"]),
     position: random.pick([null, 0, 12]),

@@ -20,7 +20,7 @@ const OTHER_ADDRESS = "127.0.0.9";
 
 type Environment = Readonly<Record<string, string>>;
 
-// Whoever gives addresses says that this run is to start nothing.
+// A run with given addresses starts no servers.
 describe.skipIf(serversAreGiven())("the service on servers with TLS and passwords", () => {
   let nats: NatsServers;
   let cassandra: CassandraServers;

@@ -7,7 +7,7 @@ export async function inParallel<Item>(
   const remaining = items.entries();
   await Promise.all(
     Array.from({ length: lanes }, async () => {
-      // One iterator for all of them: each takes the next item that nobody has.
+      // One iterator for all of them: each takes the next free item.
       for (const [index, item] of remaining) await work(item, index);
     }),
   );
