@@ -2,6 +2,7 @@
 
     python bulk.py record views.ndjson
     python bulk.py unseen users.txt post-1 post-2 post-3
+    python bulk.py unseen-each lists.ndjson
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import httpx
 
 LIST_MAX = 500  # impressions in one mutation
 USERS_MAX = 100  # users in one request
+CANDIDATES_MAX = 5000  # of all users in one request, whose body may have 256 KiB; of one user at most 1000
 REQUESTS_AT_ONCE = 8
 ATTEMPTS_MAX = 5
 TIMEOUT_SECONDS = 10
@@ -55,6 +57,22 @@ class Impressions:
         batches = [user_ids[start : start + USERS_MAX] for start in range(0, len(user_ids), USERS_MAX)]
         answers = await asyncio.gather(*(ask(batch) for batch in batches))
         return {user["id"]: user["unseenPosts"] for users in answers for user in users}
+
+    async def unseen_for_each(self, candidates_of, rule=None):
+        """The same where each user has a list of its own, {user: candidates}: one field for each user in a request."""
+
+        async def ask(batch):
+            users = range(len(batch))
+            parameters = "".join(f", $u{i}: ID!, $c{i}: [ID!]!" for i in users)
+            fields = " ".join(f"a{i}: unseenPosts(userId: $u{i}, candidates: $c{i}, rule: $rule)" for i in users)
+            variables = {"rule": rule}
+            for i, (user_id, candidates) in enumerate(batch):
+                variables |= {f"u{i}": user_id, f"c{i}": candidates}
+            answer = await self.ask(f"query UnseenForEach($rule: SeenRule{parameters}) {{ {fields} }}", variables)
+            return [(user_id, answer[f"a{i}"]) for i, (user_id, _) in enumerate(batch)]
+
+        answers = await asyncio.gather(*(ask(batch) for batch in batches_of(candidates_of.items())))
+        return dict(itertools.chain.from_iterable(answers))
 
     async def record(self, lists):
         """Records (user, impressions) pairs from an iterator, which is read no faster than the service takes them."""
@@ -113,6 +131,19 @@ def answer_of(response):
         return {"errors": [{"message": response.text[:200], "extensions": extensions}]}
 
 
+def batches_of(lists):
+    """Lists of (user, candidates), each as long as one request may be."""
+    batch, size = [], 0
+    for user_id, candidates in lists:
+        if batch and (len(batch) == USERS_MAX or size + len(candidates) > CANDIDATES_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append((user_id, candidates))
+        size += len(candidates)
+    if batch:
+        yield batch
+
+
 def lists_of(lines):
     """(user, at most 500 impressions) of lines as `impressions import` reads them; lines of one user stand together."""
     for user_id, views in itertools.groupby(map(json.loads, lines), key=lambda view: view["userId"]):
@@ -129,10 +160,14 @@ async def main():
     with open(path, encoding="utf-8") as lines:
         if command == "record":
             print("accepted:", await impressions.record(lists_of(lines)))
+            return
+        if command == "unseen":
+            answers = await impressions.unseen_for_users(lines.read().split(), candidates)
         else:
-            user_ids = lines.read().split()
-            for user_id, unseen in (await impressions.unseen_for_users(user_ids, candidates)).items():
-                print(f"{user_id}:", *unseen)
+            lists = {each["userId"]: each["candidates"] for each in map(json.loads, lines)}
+            answers = await impressions.unseen_for_each(lists)
+    for user_id, unseen in answers.items():
+        print(f"{user_id}:", *unseen)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,29 @@ describe("the bulk program of the python example", () => {
     expect(answers).toEqual(asked.map((userId) => unseenBy(userId, candidates)));
   });
 
+  test("answers for users with lists of their own, in requests that hold what a request may", async () => {
+    // A hundred of the first ones would be more than a body holds; of the last ones, their number ends a request.
+    const unknown = Array.from({ length: 70 }, (_, index) => `unknown-${index}`.padEnd(36, "-"));
+    const lists = userIds.map((userId, index) => {
+      const start = index * 4;
+      return { userId, candidates: [...candidates.slice(start, start + 30), ...unknown] };
+    });
+    const others = Array.from({ length: 120 }, (_, index) => ({
+      userId: `other-${index}`,
+      candidates: ["post-1"],
+    }));
+    const all = [...lists, ...others];
+    const answers = await bulk(
+      service.url,
+      "unseen-each",
+      fileOf(
+        "lists.ndjson",
+        all.map((list) => JSON.stringify(list)),
+      ),
+    );
+    expect(answers).toEqual(all.map((list) => unseenBy(list.userId, list.candidates)));
+  });
+
   test("waits as long as it is told and asks again", async () => {
     const { api, calls } = await startFaultyApi();
     onTestFinished(api.stop);
