@@ -1,4 +1,4 @@
-import { type Correction, isOffset } from "./clock.ts";
+import { type Correction, isOffset, type ServerClock } from "./clock.ts";
 import type { Epoch } from "./epochs.ts";
 import { type Impression, viewProblem } from "./impression.ts";
 
@@ -84,6 +84,51 @@ export function decodeChunk(
   } catch (error) {
     return { chunk, damage: `damaged, and removed: ${error}` };
   }
+}
+
+/** Corrects times that were never sent; false where no correction is needed. `undoCorrection` undoes it until it is saved. */
+export function correctTimes(chunk: OutboxChunk, clock: ServerClock): boolean {
+  const { views, frame, epoch } = chunk;
+  if (views.length === 0) return false;
+  const newestMs = Math.max(...views.map(({ viewedAtMs }) => viewedAtMs));
+  const correction = clock.correction({ frame, epoch, newestMs });
+  if (correction.byMs === 0 && correction.frame === frame) return false;
+  move(chunk, correction);
+  chunk.uncorrected = { byMs: -correction.byMs, frame, epoch };
+  return true;
+}
+
+/** Undoes an unsaved correction: the storage still has the old times, and the next run would send those. */
+export function undoCorrection(chunk: OutboxChunk): void {
+  if (chunk.uncorrected === undefined) return;
+  if (chunk.stored) {
+    move(chunk, chunk.uncorrected);
+    chunk.frozen = true;
+  }
+  chunk.uncorrected = undefined;
+}
+
+function move(chunk: OutboxChunk, { byMs, frame, epoch }: Correction): void {
+  for (const view of chunk.views) view.viewedAtMs += byMs;
+  chunk.frame = frame;
+  chunk.epoch = epoch;
+}
+
+/**
+ * Keeps one copy of each view that two chunks have, after a run ended while it split a chunk: the copy that may have been sent.
+ * Returns the changed chunks.
+ */
+export function removeDuplicates(chunks: readonly OutboxChunk[]): OutboxChunk[] {
+  const known = new Set<string>();
+  return [...chunks]
+    .sort((a, b) => Number(b.frozen) - Number(a.frozen))
+    .filter((chunk) => {
+      const before = chunk.views.length;
+      chunk.views = chunk.views.filter(
+        ({ postId, viewedAtMs }) => known.size < known.add(`${viewedAtMs} ${postId}`).size,
+      );
+      return chunk.views.length < before;
+    });
 }
 
 /** An impression without its absent fields. */

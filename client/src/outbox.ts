@@ -1,9 +1,16 @@
 import { createAdoption } from "./adoption.ts";
 import { attempt } from "./bounded.ts";
 import { createChunkWriter } from "./chunk-writer.ts";
-import type { Correction, Framed, ServerClock } from "./clock.ts";
+import type { Framed, ServerClock } from "./clock.ts";
 import type { Impression } from "./impression.ts";
-import { KEY_PREFIX, type OutboxChunk, type WaitingView } from "./outbox-chunk.ts";
+import {
+  correctTimes,
+  KEY_PREFIX,
+  type OutboxChunk,
+  removeDuplicates,
+  undoCorrection,
+  type WaitingView,
+} from "./outbox-chunk.ts";
 import type { ImpressionStorage, MaybePromise, OwnerLocks } from "./platform.ts";
 
 /**
@@ -60,7 +67,7 @@ export function createOutbox(deps: {
   readonly onFailure: (error: unknown) => void;
 }): Outbox {
   const { clock, newOwner } = deps;
-  const writer = createChunkWriter({ ...deps, onUnsaved: uncorrect });
+  const writer = createChunkWriter({ ...deps, onUnsaved: undoCorrection });
   const adoption = createAdoption(deps);
   const { touch, save } = writer;
   let owner = newOwner();
@@ -81,32 +88,9 @@ export function createOutbox(deps: {
     return chunk;
   }
 
-  function move(chunk: OutboxChunk, { byMs, frame, epoch }: Correction): void {
-    for (const view of chunk.views) view.viewedAtMs += byMs;
-    chunk.frame = frame;
-    chunk.epoch = epoch;
-  }
-
   /** False where no correction is needed, or the stored state is unknown. */
   function correct(chunk: OutboxChunk): boolean {
-    const { views, frame, epoch } = chunk;
-    if (writer.isHanging(chunk) || views.length === 0) return false;
-    const newestMs = Math.max(...views.map(({ viewedAtMs }) => viewedAtMs));
-    const correction = clock.correction({ frame, epoch, newestMs });
-    if (correction.byMs === 0 && correction.frame === frame) return false;
-    move(chunk, correction);
-    chunk.uncorrected = { byMs: -correction.byMs, frame, epoch };
-    return true;
-  }
-
-  /** Undoes an unsaved correction: the storage still has the old times, and the next run would send those. */
-  function uncorrect(chunk: OutboxChunk): void {
-    if (chunk.uncorrected === undefined) return;
-    if (chunk.stored) {
-      move(chunk, chunk.uncorrected);
-      chunk.frozen = true;
-    }
-    chunk.uncorrected = undefined;
+    return !writer.isHanging(chunk) && correctTimes(chunk, clock);
   }
 
   function freeze(views: readonly WaitingView[]): void {
@@ -141,20 +125,12 @@ export function createOutbox(deps: {
     chunks.clear();
   }
 
-  /** A run that ended while `freeze` split a chunk stored some views twice. The copies that may have been sent are kept. */
-  function withoutDuplicates(found: readonly OutboxChunk[]): WaitingView[] {
-    const views: WaitingView[] = [];
-    const known = new Set<string>();
-    for (const chunk of [...found].sort((a, b) => Number(b.frozen) - Number(a.frozen))) {
-      const kept = chunk.views.filter(
-        ({ postId, viewedAtMs }) => known.size < known.add(`${viewedAtMs} ${postId}`).size,
-      );
-      if (kept.length < chunk.views.length) touch(chunk);
-      chunk.views = kept;
-      if (kept.length > 0) chunks.add(chunk);
-      views.push(...kept);
-    }
-    return views;
+  /** Adopts chunks without the views that two of them have. */
+  function take(found: readonly OutboxChunk[]): WaitingView[] {
+    for (const chunk of removeDuplicates(found)) touch(chunk);
+    const kept = found.filter((chunk) => chunk.views.length > 0);
+    for (const chunk of kept) chunks.add(chunk);
+    return kept.flatMap((chunk) => chunk.views);
   }
 
   async function acquireOwn(): Promise<void> {
@@ -220,7 +196,7 @@ export function createOutbox(deps: {
         return;
       }
       // Adopted views are older than those of this run.
-      waiting = [...withoutDuplicates(found.chunks).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
+      waiting = [...take(found.chunks).sort((a, b) => a.viewedAtMs - b.viewedAtMs), ...waiting];
     },
     suspend() {
       suspended = true;
