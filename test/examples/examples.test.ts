@@ -132,7 +132,7 @@ describe("the bulk program of the python example", () => {
       const start = index * 4;
       return { userId, candidates: [...candidates.slice(start, start + 30), ...unknown] };
     });
-    const others = Array.from({ length: 120 }, (_, index) => ({
+    const others = Array.from({ length: 200 }, (_, index) => ({
       userId: `other-${index}`,
       candidates: ["post-1"],
     }));
