@@ -222,7 +222,7 @@ describe("embedded store", () => {
     expect(rowsDeleted).toBe(45_000);
   });
 
-  it("leaves what is received while a long history is erased", async () => {
+  it("leaves views that are received while a long history is erased", async () => {
     const { store, time, storeFile } = await openAt();
     addViews(storeFile, { userId: "u", posts: 1, views: 1_200 });
     const receivedMs = NOW_MS + 60_000;

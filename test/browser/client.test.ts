@@ -100,7 +100,7 @@ const seen = async (user: string) => {
 const stored = (page: Page) => page.evaluate<string>("Object.values(localStorage).join()");
 
 describe("a feed in Chromium", () => {
-  test("what was scrolled past is recorded when the tab is hidden, with place and duration", async () => {
+  test("views of a scrolled feed are recorded when the tab is hidden, with place and duration", async () => {
     const page = await open("hides");
     await look(page);
     await scrollTo(page, 600);
@@ -160,7 +160,7 @@ describe("a feed in Chromium", () => {
     expect(pinned?.dwellMs).toBeGreaterThanOrEqual(2 * 700);
   });
 
-  test("what has no area shows nothing, and what loses it has ended", async () => {
+  test("an element without area is never visible, and a view ends when its element loses its area", async () => {
     const page = await open("flat");
     await page.evaluate("feed.show('flat', 0, 'flat'); feed.show('folds', 300, 'folds')");
     await look(page);
@@ -218,7 +218,7 @@ describe("a feed in Chromium", () => {
     await expect.poll(() => seen("leaves"), WAIT).toEqual(["post-0", "post-1"]);
   });
 
-  test("what a closed tab could not send waits in the browser for the next one", async () => {
+  test("unsent views of a closed tab wait in the browser for the next one", async () => {
     reachable = false;
     const page = await open("offline");
     await look(page);

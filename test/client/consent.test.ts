@@ -74,7 +74,7 @@ describe("clear", () => {
     expect(app.boot.timers()).toBe(0);
   });
 
-  test("what is on its way is given up: it may have arrived, but is not sent again", async () => {
+  test("a request in flight is cancelled: it may have arrived, but is not sent again", async () => {
     const { phone, app } = await appThatSends();
     void app.impressions.clear();
     await phone.world.pass(10 * MINUTE_MS);
@@ -203,7 +203,7 @@ describe("pause and resume", () => {
     expect([app.errors, app.dropped]).toEqual([[], []]);
   });
 
-  test("what is on its way is given up, and sent again afterwards", async () => {
+  test("a request in flight is cancelled, and sent again afterwards", async () => {
     const { phone, app } = await appThatSends();
     app.impressions.pause();
     await phone.world.pass(60 * MINUTE_MS);

@@ -44,7 +44,7 @@ const cell = (id: string, height: number, key = id): Cell => ({ item: { id }, ke
 const pass = (durationMs: number) => void vi.advanceTimersByTime(durationMs);
 
 describe.each(RELEASES)("%s", (release) => {
-  test("what half of is on the screen for a second is seen, with its place and duration", () => {
+  test("a post with half of it on the screen for a second is seen, with its place and duration", () => {
     const { views, viewed } = createViews();
     const list = createList(release, views.viewabilityConfigCallbackPairs, SCREEN);
     list.items = ["a", "b", "c", "d", "e"].map((id) => cell(id, 300));
@@ -110,7 +110,7 @@ describe.each(RELEASES)("%s", (release) => {
     expect(seen().length).toBeGreaterThan(10);
   });
 
-  test("what comes into the list while the app is in the background counts from its return on", () => {
+  test("items that come into the list while the app is in the background count from its return on", () => {
     const { views, viewed, state } = createViews();
     const list = createList(release, views.viewabilityConfigCallbackPairs, SCREEN);
     list.items = [cell("a", 300)];
@@ -130,7 +130,7 @@ describe.each(RELEASES)("%s", (release) => {
     ]);
   });
 
-  test("what comes into the list while another screen is in front counts from the return on", () => {
+  test("items that come into the list while another screen is in front count from the return on", () => {
     const { views, viewed } = createViews();
     const list = createList(release, views.viewabilityConfigCallbackPairs, SCREEN);
     views.hideAll();

@@ -253,7 +253,7 @@ test.each([301, 302, 303, 307, 308])("an endpoint that answers %i: nothing is dr
   await expectLedger();
 });
 
-test("what the service itself says about the list, the schema and the body", async () => {
+test("the service's own errors about the list, the schema and the body", async () => {
   const api = await startApi();
   onTestFinished(api.stop);
   const document = (fields: string) =>

@@ -140,7 +140,7 @@ describe("when it sends", () => {
   });
 });
 
-describe("what an answer means", () => {
+describe("the outcome of an answer", () => {
   test("OVERLOADED: not before retryAfterMs, whatever happens, and then all of it", async () => {
     const { world, requests, answers, ...phone } = createPhone();
     answers.push(failed(503, "OVERLOADED", 20_000));
@@ -369,7 +369,7 @@ describe("what an answer means", () => {
   });
 });
 
-describe("what it takes", () => {
+describe("the arguments of viewed", () => {
   const x = (length: number) => "x".repeat(length);
   test.each<[string, string, ViewDetails, string]>([
     ["no id", "", {}, 'viewed(""): postId must be a string that is not empty'],

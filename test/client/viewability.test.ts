@@ -69,7 +69,7 @@ test("the same post again counts after half an hour, measured from the end of it
   expect(look(62 * MINUTE_MS)).not.toBeNull();
 });
 
-test("what is visible when the app leaves the screen has ended", () => {
+test("views of visible posts end when the app leaves the screen", () => {
   const tracker = createViewTracker();
   tracker.visible("long", 1, 0);
   tracker.visible("short", 1, 1_500);

@@ -63,7 +63,7 @@ describe("an attack", () => {
   });
 });
 
-describe("what must pass beside them", () => {
+describe("honest queries next to them", () => {
   const ids = (count: number) => Array.from({ length: count }, (_, index) => `id${index}`);
 
   test.each<[string, string, Record<string, unknown>]>([

@@ -95,7 +95,7 @@ test("no file of the embedded engine holds the id of an erased user", async () =
   expect(occurrences(directory.path, erasedId)).toEqual({});
 });
 
-test("what a release before kept about erased users is hashed, and keeps them out", async () => {
+test("records of erased users from an earlier release are hashed, and still refuse late views", async () => {
   const directory = createTemporaryDirectory();
   onTestFinished(directory.remove);
   const erasedId = `erased-${randomUUID()}`;

@@ -493,7 +493,7 @@ describe("any query", () => {
   });
 });
 
-describe("what is compiled", () => {
+describe("compiled operations over HTTP", () => {
   test("a hash in place of the text runs the same document", async () => {
     const query = `{ ${"__typename "} } # ${randomUUID()}`;
     const sha256Hash = Buffer.from(

@@ -101,7 +101,7 @@ test("lists of one user that overlap are one question, in pieces that the store 
   ]);
 });
 
-test("what is asked about an erasure and the store's health is asked once", async () => {
+test("an erasure and the store's health are read once", async () => {
   await api.run(`{
     a: erasure(id: "none") { status } b: erasure(id: "none") { status }
     c: pipeline { storeHealthy } d: pipeline { storeHealthy }

@@ -110,7 +110,7 @@ describe("connections", () => {
     expect(await walk({ first })).toEqual(newestFirst);
   });
 
-  test("what is viewed during a walk, dated behind its beginning, does not disturb it", async () => {
+  test("views during a walk, dated after its beginning, do not affect it", async () => {
     await api.store(["a", "b", "c", "d"].map((postId, index) => view("u1", postId, (index + 1) * 1_000)));
     const first = await seenPosts({ first: 2 });
     await api.store([view("u1", "c", -5_000), view("u1", "new", -6_000)]);
@@ -222,7 +222,7 @@ describe("windows", () => {
     });
   });
 
-  test("what is over its retention is gone, whatever since says", async () => {
+  test("views over their retention are gone, whatever since says", async () => {
     nowMs = START_MS + 88 * DAY_MS + 1;
     expect(await walk({ since: "2000-01-01T00:00:00Z" })).toEqual(["both", "new"]);
     nowMs = START_MS + 90 * DAY_MS;

@@ -125,7 +125,7 @@ describe("amplification", () => {
     expectRefusal(await api.post({ query, variables }), 400, "QUERY_TOO_COMPLEX", message);
   });
 
-  test("what the recommender needs most fits: 100 users with 1000 candidates", async () => {
+  test("the recommender's largest query fits: 100 users with 1000 candidates", async () => {
     const query =
       "query ($ids: [ID!]!, $posts: [ID!]!) { users(ids: $ids) { id unseenPosts(candidates: $posts) } }";
     const posts = Array.from({ length: 1000 }, (_, index) => `p${index}`);

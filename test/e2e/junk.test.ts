@@ -85,7 +85,7 @@ test("while the dead letters are full, the good part of a message is stored, and
   expect(writes).toEqual(["u"]);
 });
 
-test("what could not be stored beside a letter that could not be written is stored later", async () => {
+test("good impressions next to a dead letter that could not be written are stored later", async () => {
   const engine = await openEmbedded();
   const makeRoom = await fillDeadLetters(engine);
   const users = Array.from({ length: 12 }, (_, user) => `u${user}`);

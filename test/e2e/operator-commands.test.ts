@@ -111,7 +111,7 @@ describe("operator commands", () => {
     expect((await pipeline()).deadLetters).toBe(0);
   });
 
-  test("what was begun goes on without a service, under the same receipt", async () => {
+  test("an erasure continues without a service, with the same erasure record", async () => {
     await record("petra", ["p1", "p2", "undefined"]);
     await settled();
     const requested = await run("erase-user", "petra", "--yes", "--no-wait", "--json");

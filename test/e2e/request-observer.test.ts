@@ -23,7 +23,7 @@ async function observing(
 const PIPELINE = { query: "query Pipeline { pipeline { engine } }" };
 
 describe("every request is observed once", () => {
-  test("what is refused before anybody looks at it, too", async () => {
+  test("also requests that are refused early", async () => {
     const { url, outcomes } = await observing(() => ({ requestsPerMinuteMax: 2 }));
     for (const body of [PIPELINE, "{ no json", PIPELINE]) await postTo(url, body);
     await expect.poll(outcomes).toEqual(["Pipeline OK", "other BAD_USER_INPUT", "other RATE_LIMITED"]);

@@ -122,7 +122,7 @@ async function fileOf(lines: readonly string[], name = "dump.ndjson"): Promise<s
   return path;
 }
 
-describe("what was imported", () => {
+describe("imported views", () => {
   test("is what an export gives, to the microsecond; importing it again changes nothing", async () => {
     const dataDir = await temporaryDirectory();
     const lines = exportedLines(20_000);

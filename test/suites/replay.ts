@@ -56,7 +56,7 @@ export function replaySuite(
     return letterOf({ userId, reason, receivedAtUs, failedAtMs: viewedAtMs, payload });
   }
 
-  test("what an older rule refused is stored, with the time at which it was received", async () => {
+  test("an impression that an older rule refused is stored, with its receivedAt", async () => {
     const { queue, store } = opened().engine;
     const userId = newUser();
     const letters = ["p1", "p2"].map((postId) => letterOfOldRule(userId, postId));
@@ -193,7 +193,7 @@ export function replaySuite(
     expect(await historyOf(erased)).toEqual([["good", 1]]);
   });
 
-  test("what has crashed a worker goes alone, so that it takes no neighbour with it", async () => {
+  test("an impression that has crashed a worker is replayed alone, and affects no other", async () => {
     const { queue } = opened().engine;
     const userId = newUser();
     const crashed = letterOfOldRule(userId, "crash", "CRASHED_WORKER");

@@ -252,7 +252,7 @@ describe("configuration", () => {
     );
   });
 
-  test("what is printed can be set again, and secrets are not printed", () => {
+  test("the printed settings can be set again, and secrets are not printed", () => {
     const lines = describeConfig(readConfig({ IMPRESSIONS_TOKEN: "hush", PORT: "4001", PLAYGROUND: "off" }));
     expect(lines).toContain("PORT=4001");
     expect(lines).toContain("PLAYGROUND=off");

@@ -45,7 +45,7 @@ describe("checkDocument", () => {
       expect(() => checkDocument(text)).toThrow(/more than 10000 lines/);
   });
 
-  test("what stands in texts, comments and values is no structure", () => {
+  test("characters in texts, comments and values are no structure", () => {
     expect(() => checkDocument(`{ a(b: "${"{[(".repeat(500)}") # ${"{".repeat(500)}\n}`)).not.toThrow();
     const values = times(200, (index) => `{ k${index}: [$v, ENUM, "@:..."] }`);
     expect(() => checkDocument(`query ($v: Int = 1) { a(b: [${values}]) }`)).not.toThrow();
@@ -73,7 +73,7 @@ describe("checkDocument", () => {
     }
   });
 
-  test("what validation compares stays under the limit: the same field as often as allowed", () => {
+  test("the tokens that validation compares stay under the limit: the same field as often as allowed", () => {
     const query = `{ ${"__typename ".repeat(DOCUMENT_LIMITS.selections)} }`;
     checkDocument(query);
     expect(validate(buildGraphQLSchema(), parse(query))).toEqual([]);

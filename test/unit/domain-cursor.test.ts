@@ -100,7 +100,7 @@ describe("sequence cursors", () => {
   });
 });
 
-describe("what a cursor may hold", () => {
+describe("the content of a cursor", () => {
   /** A cursor with a right check over any content. */
   const cursorOf = (content: readonly unknown[], scope = SCOPE) => {
     const bound = [1, scope.connection, scope.owner, scope.arguments, content];

@@ -15,7 +15,7 @@ function make({ bytesMax = 100, msMax = 1_000 } = {}) {
   return { holdings, ended, open, wait: (ms: number) => (nowMs += ms) };
 }
 
-describe("what callers make the process hold", () => {
+describe("bytes held for callers", () => {
   test("may reach the limit, and at one byte more the oldest is cut off", () => {
     const { holdings, ended, open } = make();
     const [a, b, c] = ["a", "b", "c"].map(open);

@@ -49,7 +49,7 @@ describe("docs/errors.md and the catalogue", () => {
   });
 });
 
-describe("what leaves the process", () => {
+describe("public errors", () => {
   const SECRET = "at /srv/app/secret.js:12 ECONNREFUSED";
   /** As graphql-js hands a thrown error on. */
   const fromField = (originalError: Error) =>

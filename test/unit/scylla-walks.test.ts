@@ -216,8 +216,8 @@ describe("a page's bound", () => {
   });
 });
 
-describe("what a page asks for", () => {
-  test("is nothing where the window is empty", async () => {
+describe("the reads of a page", () => {
+  test("are none where the window is empty", async () => {
     const { reads, membership } = readsOf(noRows());
     const window = { sinceMs: NOON, untilMs: NOON };
     for (const page of [seenPostsPage, postViewersPage])
@@ -234,13 +234,13 @@ describe("what a page asks for", () => {
     ]).toEqual([true, false, true]);
   });
 
-  test("is half as many rows again and one, within bounds, and twice as many each round", () => {
+  test("ask for half as many rows again and one, within bounds, and twice as many each round", () => {
     expect([chunkFor(1, 0), chunkFor(50, 0), chunkFor(500, 0)]).toEqual([25, 77, 500]);
     expect([0, 1, 2, 3].map((round) => chunkFor(30, round))).toEqual([47, 94, 188, 376]);
     expect([5, 6, 60].map((round) => chunkFor(1, round))).toEqual([96, 96, 96]);
   });
 
-  test("ends at a number of rows, whatever they give, and the next page goes on there", async () => {
+  test("end at a number of rows, whatever they give, and the next page goes on there", async () => {
     const tables = noRows();
     store(tables, viewOf({ userId: "u", postId: "old", viewedAtMs: NOON }));
     for (let row = 1; row <= SCANNED_ROWS_MAX + 500; row++)

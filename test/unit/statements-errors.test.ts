@@ -6,7 +6,7 @@ import { isMissingTable, toStoreError } from "../../src/scylla/errors.ts";
 const { responseErrorCodes } = types;
 const response = (code: number, message: string) => new errors.ResponseError(code, message);
 
-describe("what the driver throws", () => {
+describe("errors of the driver", () => {
   it.each([
     response(responseErrorCodes.unavailableException, "Cannot achieve consistency level LOCAL_QUORUM"),
     response(responseErrorCodes.overloaded, "overloaded"),

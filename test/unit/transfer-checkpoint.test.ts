@@ -34,7 +34,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-test("what was saved is loaded, the newest only, and leaves nothing else behind", async () => {
+test("the newest saved checkpoint is loaded, and no other file stays", async () => {
   await saveCheckpoint(path, checkpoint);
   const later = { ...checkpoint, queueSequence: 18 };
   await saveCheckpoint(path, later);

@@ -360,7 +360,7 @@ describe("a queue in trouble", () => {
       monotonicMs: () => performance.now(),
     });
 
-  test("what it refused is sent again, and what it took is not", async () => {
+  test("refused submissions are sent again, and accepted ones are not", async () => {
     const messages: string[] = [];
     const troubles = [new QueueUnavailableError("gone"), new QueueFullError("full")];
     const groupCommit = commitTo((body) => {

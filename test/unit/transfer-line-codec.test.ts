@@ -40,7 +40,7 @@ const view: fc.Arbitrary<View> = fc
   })
   .map(({ ageMs, ...rest }) => ({ ...rest, viewedAtMs: Math.floor(rest.receivedAtUs / 1_000) - ageMs }));
 
-test("what is written is read back, to the microsecond and the last code point", () => {
+test("a written line is read back, to the microsecond and the last code point", () => {
   fc.assert(
     fc.property(view, (original) => {
       const line = encodeLine(original);

@@ -198,7 +198,7 @@ async function checkWorld(world: World): Promise<{ moved: boolean; views: number
   return { moved: world.deliveries.some(isCertainlyWrong), views, rows };
 }
 
-test(`what identifies a view does not depend on when it arrives (${ONLY ?? WORLDS} worlds)`, async () => {
+test(`the identity of a view does not depend on its arrival (${ONLY ?? WORLDS} worlds)`, async () => {
   const seeds = ONLY === undefined ? Array.from({ length: WORLDS }, (_, seed) => seed) : [Number(ONLY)];
   const counts = { asSent: { worlds: 0, views: 0, rows: 0 }, moved: { worlds: 0, views: 0, rows: 0 } };
   for (const seed of seeds) {

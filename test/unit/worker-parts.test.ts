@@ -23,7 +23,7 @@ const delivery = (sequence: number): Delivery => ({
 });
 
 describe("the retry decision", () => {
-  test("what failed is tried again for 20 s while the store is up, then given back", () => {
+  test("a failed write is retried for 20 s while the store is up, then its messages are nacked", () => {
     expect(retryDecisionOf(19_999, false)).toBe("RETRY");
     expect(retryDecisionOf(20_000, false)).toBe("NAK");
     expect(retryDecisionOf(0, true)).toBe("NAK");
@@ -92,7 +92,7 @@ describe("the ack tracker", () => {
     expect([acked, nacked]).toEqual([[], [1]]);
   });
 
-  test("what is abandoned goes back once, whatever becomes of its parts afterwards", async () => {
+  test("an open message is nacked once, whatever becomes of its parts afterwards", async () => {
     const [one, two] = [delivery(1), delivery(2)];
     const { acked, nacked, tracker } = trackerOf([one, two]);
     for (const part of [one, two]) tracker.expect(part);
@@ -367,7 +367,7 @@ describe("in-memory worker registry", () => {
   });
 });
 
-describe("what waits for a slot", () => {
+describe("writes that wait for a slot", () => {
   test("is taken in the order in which it came, whatever lies between", () => {
     const fifo = createFifo<number>();
     let pushed = 0;

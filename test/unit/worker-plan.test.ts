@@ -187,7 +187,7 @@ describe("planning a pull", () => {
     expect(() => JSON.stringify(plan.deadLetters.map(({ letter }) => letter))).not.toThrow();
   });
 
-  test("what expired while it waited is counted, neither stored nor dead-lettered", () => {
+  test("views that expired in the queue are counted, neither stored nor dead-lettered", () => {
     const receivedAtUs = (NOW_MS - 2 * DAY_MS) * 1_000;
     const impressions = [view("late", NOW_MS - 91 * DAY_MS), view("fresh", NOW_MS - 3 * DAY_MS)];
     const late = delivery(1, message({ userId: "u", receivedAtUs, impressions }));
@@ -198,8 +198,8 @@ describe("planning a pull", () => {
   });
 });
 
-describe("what a plan has no rows for", () => {
-  test("are views of a message that is stored already, each once", () => {
+describe("a plan has no rows for", () => {
+  test("views of a message that is stored already, each once", () => {
     const [stored, other] = [
       delivery(
         1,
@@ -214,7 +214,7 @@ describe("what a plan has no rows for", () => {
     expect(planPull([other], RULES).stored).toEqual([]);
   });
 
-  test("is a message that is no JSON: one dead letter of the whole, which says why", () => {
+  test("a message that is no JSON: one dead letter of the whole, which says why", () => {
     const unreadable = delivery(5, "{");
     const plan = planPull(
       [unreadable, delivery(6, message({ userId: "u", impressions: [view("p")] }))],
@@ -226,7 +226,7 @@ describe("what a plan has no rows for", () => {
     expect(plan.historyBatches).toHaveLength(1);
   });
 
-  test("is a message that the planner itself cannot handle: it costs its neighbours nothing", () => {
+  test("a message that the planner itself cannot handle: it does not affect others", () => {
     const isStored = (asked: Delivery) => {
       if (asked.sequence === 7) throw new Error("a fault of ours");
       return false;

@@ -461,7 +461,7 @@ describe("closing", () => {
     await waitingPulls(manager, options, 0);
   });
 
-  it("refuses what comes afterwards also from the dead letters", async () => {
+  it("refuses later messages also from the dead letters", async () => {
     const { queue } = await openWithManager();
     await queue.close();
     const calls: ((queue: ImpressionQueue) => Promise<unknown>)[] = [

@@ -93,7 +93,7 @@ describe("an erasure", () => {
     expect(await rowsOf(keyspace, "u")).toMatchObject({ posts_by_user: 1, views_by_user_post: 1 });
   });
 
-  it("leaves what is received while a long history is erased", async () => {
+  it("leaves views that are received while a long history is erased", async () => {
     const keyspace = await newKeyspace();
     const time = { aheadMs: 0 };
     const clock = { ...systemClock, nowMs: () => Date.now() + time.aheadMs };
@@ -138,7 +138,7 @@ describe("an erasure", () => {
   });
 });
 
-describe("what is kept of an erased user", () => {
+describe("the record of an erased user", () => {
   const contentOf = async ({ client }: TestKeyspace) => {
     const { rows: tables } = await client.execute(
       "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?",

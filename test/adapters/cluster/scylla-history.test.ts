@@ -137,7 +137,7 @@ describe("a retention that was made shorter", () => {
   });
 });
 
-describe("what a row says", () => {
+describe("the columns of a row", () => {
   it("costs no tombstone where it says nothing", async () => {
     const keyspace = await newKeyspace();
     const { store } = await keyspace.open();

@@ -61,7 +61,7 @@ it("a write that is to be apart shares no request", async () => {
   expect(packs).toEqual([2, 2, 2, 2]);
 });
 
-it("what was asked for before the close is written, also where its request was not sent yet", async () => {
+it("writes before the close are written, even if their request was not sent yet", async () => {
   const { name, client } = await newKeyspace();
   const connection = await openConnection({
     settings: settingsFor(name),

@@ -54,7 +54,7 @@ export function lifecycle(contract: QueueContract): void {
       await queue.close();
     });
 
-    it("keeps what it resolved for before the close", async () => {
+    it("keeps messages and views that it confirmed before the close", async () => {
       const opened = await openQueue(contract);
       const published = Array.from({ length: 50 }, (_, index) =>
         opened.queue.publish({ id: newId(), body: `${index}` }),

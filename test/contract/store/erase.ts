@@ -36,7 +36,7 @@ export function erase(contract: StoreContract): void {
       expect(await seenBy(store, "v")).toHaveLength(10);
     });
 
-    it("keeps what was received later, and takes a later resend for a new view", async () => {
+    it("keeps views that were received later, and takes a later resend for a new view", async () => {
       const { store } = await openStore(contract);
       const viewedAtMs = someInstantMs();
       const throughUs = viewedAtMs * 1_000 + 500;

@@ -27,7 +27,7 @@ export function lifecycle(contract: StoreContract): void {
       await store.close();
     });
 
-    it("keeps what it resolved for before the close", async () => {
+    it("keeps messages and views that it confirmed before the close", async () => {
       const opened = await openStore(contract);
       const start = someInstantMs();
       const views = Array.from({ length: 50 }, (_, index) =>

@@ -54,7 +54,7 @@ describe("migrate", () => {
   });
 });
 
-describe("what cannot work ends the start with one line", () => {
+describe("a configuration that cannot work ends the start with one line", () => {
   const failure = async (environment: Readonly<Record<string, string>>, ...parameters: string[]) => {
     const { code, stderr } = await runCommand(
       { PORT: "0", LOG_LEVEL: "silent", ...environment },
