@@ -110,7 +110,10 @@ function fitFinding(found: readonly FoundStream[]): Finding {
   const missing = found.filter(({ info }) => info === null).map(({ wanted }) => wanted.fixed.name);
   if (missing.length === found.length) return warning(check, "none yet: the first start makes them");
   if (missing.length > 0)
-    return failed(check, `${missing.join(", ")} is missing: restart a process, which makes it`);
+    return failed(
+      check,
+      `${missing.join(", ")} is missing: restore it from a backup, or restart a process, which makes it anew and empty`,
+    );
   const problems = found
     .map(({ wanted, info }) => (info === null ? null : streamProblem(info.config, wanted)))
     .filter((problem) => problem !== null);

@@ -100,7 +100,7 @@ export function unreachable(error: unknown, settings: ScyllaSettings): string {
     settings.tlsCa === undefined
       ? "SCYLLA_CONTACT_POINTS, and set SCYLLA_TLS_CA if it wants TLS"
       : "SCYLLA_CONTACT_POINTS and SCYLLA_TLS_CA";
-  return `cannot reach the database at ${settings.contactPoints.join(", ")} (${messageOf(first ?? error)}): check ${hint}`;
+  return `cannot reach the database at ${settings.contactPoints.join(", ")} (${messageOf(first ?? error)}): is it running? Else check ${hint}`;
 }
 
 function isRefusedLogin(error: unknown): boolean {

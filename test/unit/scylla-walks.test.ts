@@ -346,6 +346,54 @@ describe("the reads of a page", () => {
   });
 });
 
+describe("walks over many slices that hold little", () => {
+  test("skip no viewer where pages end for the number of slices, whatever lengths they have", async () => {
+    const lengthOf = { 60: 150, 3600: 150, 86400: 80 } as const;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.constantFrom<SliceSeconds>(60, 3_600, 86_400), fc.nat(79), fc.nat(59)), {
+          maxLength: 12,
+        }),
+        fc.integer({ min: 1, max: 4 }),
+        async (rows, limit) => {
+          const tables = noRows();
+          const oracle = createOracle();
+          for (const [seconds, count] of Object.entries(lengthOf))
+            for (let slice = 0; slice < count; slice++)
+              tables.markers.push({
+                postId: "p",
+                ...sliceAt(NOON + slice * Number(seconds) * 1_000, Number(seconds) as SliceSeconds),
+              });
+          for (const [index, [seconds, slice, second]] of rows.entries()) {
+            const view = viewOf({
+              userId: `u${index}`,
+              postId: "p",
+              viewedAtMs: NOON + (slice * seconds + second) * 1_000,
+            });
+            store(tables, view, { seconds });
+            oracle.add(view);
+          }
+          const { postViewers } = readsOf(tables);
+          expect(await postViewers("p", EVERYTHING, limit)).toEqual(oracle.postViewers("p", EVERYTHING));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("find a viewer of the cursor's own instant in a slice that begins there", async () => {
+    for (const seconds of SLICE_LENGTHS_SECONDS) {
+      const tables = noRows();
+      // The coarsest slices begin at no round date.
+      const { startMs } = sliceAt(NOON, seconds);
+      store(tables, viewOf({ userId: "b", postId: "p", viewedAtMs: startMs }), { seconds: 2_592_000 });
+      store(tables, viewOf({ userId: "a", postId: "p", viewedAtMs: startMs }), { seconds });
+      const { postViewers } = readsOf(tables);
+      expect((await postViewers("p", EVERYTHING, 1)).map(({ userId }) => userId)).toEqual(["b", "a"]);
+    }
+  });
+});
+
 describe("counts of one post or user", () => {
   /** So many views of each post, a second apart. */
   function world(viewsOf: Readonly<Record<string, number>>): MemoryTables {

@@ -220,8 +220,8 @@ describe("a plan has no rows for", () => {
       [unreadable, delivery(6, message({ userId: "u", impressions: [view("p")] }))],
       RULES,
     );
-    expect(plan.deadLetters.map(({ delivery: of, letter }) => [of, letter.reason])).toEqual([
-      [unreadable, "UNREADABLE_MESSAGE"],
+    expect(plan.deadLetters.map(({ delivery: of, letter }) => [of, letter.reason, letter.detail])).toEqual([
+      [unreadable, "UNREADABLE_MESSAGE", "the message is not UTF-8 JSON"],
     ]);
     expect(plan.historyBatches).toHaveLength(1);
   });

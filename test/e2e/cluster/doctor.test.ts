@@ -94,7 +94,7 @@ describe("impressions doctor on the cluster engine", () => {
     );
     await streams.delete(stream);
     expect((await doctor()).findings["queue streams"]).toBe(
-      `failed: ${stream} is missing: restart a process, which makes it`,
+      `failed: ${stream} is missing: restore it from a backup, or restart a process, which makes it anew and empty`,
     );
     await nats.close();
   });
