@@ -7,8 +7,8 @@ import { reads } from "./reads/benchmark.ts";
 import { startup } from "./startup/benchmark.ts";
 import type { Benchmark } from "./support/benchmark.ts";
 
-/** What `npm run bench` measures. */
+/** The benchmarks of `npm run bench`. */
 export const BENCHMARKS: readonly Benchmark[] = [ingest, drain, reads, startup];
 
-/** What `npm run bench:long` measures. */
+/** The benchmarks of `npm run bench:long`. */
 export const LONG_BENCHMARKS: readonly Benchmark[] = [replicatedIngest, campaign, lag, growth];

@@ -46,7 +46,7 @@ for (const { name, version, integrity, resolved } of installed) {
     problems.push(`${name}@${version}: package-lock.json names a registry: ${resolved}`);
 }
 
-/** What a production installation (npm ci --omit=dev) holds, each once. */
+/** The packages of a production installation (npm ci --omit=dev), each once. */
 const shipped = [
   ...new Map(
     installed.filter(({ dev }) => dev !== true).map((entry) => [`${entry.name}@${entry.version}`, entry]),

@@ -70,7 +70,7 @@ function defaultText(name: Name): string {
   ].join("; ");
 }
 
-/** What the setting says of a value that fits none: its bounds are nowhere else in one piece. Empty for any text. */
+/** The setting's error for an impossible value, which states all of its bounds. Empty for a setting that takes any text. */
 function valuesText(name: Name): string {
   const issue = SETTINGS[name].safeParse("\0").error?.issues[0]?.message ?? "";
   return issue.startsWith("must be ") ? issue.slice("must be ".length) : "";

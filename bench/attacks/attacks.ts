@@ -8,7 +8,7 @@ export interface Attack {
   readonly name: string;
   readonly status: number;
   readonly code: string;
-  /** What the message says, where the code alone would not tell which protection answered. */
+  /** A part of the message, if the code alone does not tell which protection answered. */
   readonly message: RegExp;
   readonly request: AttackRequest;
   /** It needs a server with INTROSPECTION=off. */
@@ -265,7 +265,7 @@ export async function send(
   };
 }
 
-/** What an honest client asks at the same time. */
+/** The query of an honest client at the same time. */
 export const NORMAL: AttackRequest = post(
   '{ seenPosts(userId: "maria") { nodes { post { id } } pageInfo { hasNextPage } } }',
 );

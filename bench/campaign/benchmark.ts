@@ -226,7 +226,7 @@ function row(campaigns: readonly Campaign[], plan: Plan): Record<string, number>
   };
 }
 
-/** What the route into MariaDB did, beside our figure. */
+/** The figure of the route into MariaDB, next to the service's. */
 function noteOf(told: string | undefined): string {
   return told === undefined ? "MariaDB is not installed" : `MariaDB: ${told}`;
 }

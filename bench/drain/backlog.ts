@@ -3,7 +3,7 @@ import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { submissionOf, type Traffic, type Users } from "../support/traffic.ts";
 
-/** What group commit makes of 64 connections. */
+/** The size of a group commit with 64 connections. */
 export const IMPRESSIONS_PER_MESSAGE = 300;
 const PUBLISHES_AT_ONCE = 64;
 

@@ -55,7 +55,7 @@ const VIEWS_PER_USER = 100;
 /** Beyond those of the growing data. */
 const FIRST_MUTATION = 1_000_000;
 
-/** What more data, nodes and workers do to speed and to disk. There is no goal: docs/capacity.md says what follows. */
+/** The effect of more data, nodes and workers on speed and disk. There is no goal: docs/capacity.md has the consequences. */
 export const growth: Benchmark = {
   number: 6,
   name: "growth",

@@ -45,7 +45,7 @@ export async function storedBytes(
       .filter((row) => row.keyspace_name === keyspace && row.columnfamily_name === table)
       .reduce((sum, row) => sum + Number(row.bytes_in), 0);
     const live = bytesIn(join(nodeDirectory, "data", keyspace), table);
-    // What lies there or went into a compaction was written once; what a compaction wrote lies there or went into the next.
+    // Each file was written once, and is either live or compacted away: the sum is all written bytes.
     return [table, { live, written: live + compacted }] as const;
   });
   return Object.fromEntries(entries) as Record<(typeof TABLES)[number], StoredBytes>;

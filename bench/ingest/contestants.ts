@@ -7,7 +7,7 @@ import { type ChildServer, startChildServer } from "../support/child-server.ts";
 export interface Contestant extends ChildServer {
   readonly name: ContestantName;
   readonly stream: string;
-  /** What a client of that user sends beside the mutation. */
+  /** Headers that a client of that user sends with the mutation. */
   headersOf(userId: string): Promise<Readonly<Record<string, string>>>;
 }
 

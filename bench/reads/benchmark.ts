@@ -37,7 +37,7 @@ interface Report {
   readonly writing: { readonly impressionsPerSecond: number; readonly scenarios: readonly Scenario[] };
 }
 
-/** What a recommender waits for: run.ts on servers of its own, with less data. */
+/** The latency of a recommender's queries: run.ts on its own servers, with less data. */
 export const reads: Benchmark = {
   number: 5,
   name: "recommender-reads",

@@ -136,7 +136,7 @@ async function measureAll(): Promise<Result[]> {
   });
 }
 
-/** What a run before this one has left in the queue would be stored as fast as it can be, not at the rate asked for. */
+/** Drains the queue first: a backlog of an earlier run would be stored at full speed, not at the given rate. */
 async function backlogIsGone(url: string): Promise<void> {
   while ((await query(url, PipelineDocument, {})).pipeline.pending > 0) await sleep(DRAIN_POLL_MS);
 }

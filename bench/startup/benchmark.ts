@@ -24,7 +24,7 @@ interface Start {
   readonly idleRssMb: number;
 }
 
-/** What it takes to have the service: time, memory, disk. */
+/** The cost of a started service: time, memory, disk. */
 export const startup: Benchmark = {
   number: 7,
   name: "startup",

@@ -4,14 +4,14 @@ import { join, sep } from "node:path";
 import { promisify } from "node:util";
 
 export interface Installed {
-  /** What package.json names: each has its reason in docs/dependencies.md. */
+  /** The dependencies in package.json: docs/dependencies.md has the reason for each. */
   readonly direct: number;
   /** With what those need themselves. */
   readonly packages: number;
   readonly bytes: number;
 }
 
-/** What `npm ci --omit=dev` would leave in node_modules, measured in the node_modules that is there. */
+/** The production dependencies, measured in the present node_modules. */
 export async function measureInstalled(root: string): Promise<Installed> {
   const { stdout } = await promisify(execFile)("npm", ["ls", "--omit=dev", "--all", "--parseable"], {
     cwd: root,

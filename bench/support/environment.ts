@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { cpus, loadavg, totalmem } from "node:os";
 import { promisify } from "node:util";
 
-/** What a figure depends on, beside the servers. */
+/** The environment that a figure depends on, apart from the servers. */
 export interface Environment {
   readonly date: string;
   readonly commit: string;

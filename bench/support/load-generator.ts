@@ -13,7 +13,7 @@ export interface LoadOrder {
   readonly url: string;
   /** Sent in turn, on every connection. */
   readonly requests: readonly LoadRequest[];
-  /** What an answer must hold to count. */
+  /** A text that an answer must contain to count. */
   readonly expected: string;
   readonly connections: number;
   readonly durationMs: number;

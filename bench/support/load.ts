@@ -16,7 +16,7 @@ export interface LoadGenerator {
 
 /** Requests that leave by the clock. */
 export interface OpenLoad {
-  /** What became of the requests of each second; a failed one is counted there. */
+  /** The outcomes of the requests of each second, failed ones included. */
   run(order: OpenLoadOrder): Promise<readonly LoadSecond[]>;
   stop(): void;
 }

@@ -16,7 +16,7 @@ export interface OpenLoadOrder {
   readonly inFlightMax?: number;
 }
 
-/** What became of the requests that were due in one second. */
+/** The outcomes of the requests that were due in one second. */
 export interface LoadSecond {
   /** From the moment that a request was due to the end of its answer: a late start counts. */
   readonly latenciesMs: readonly number[];

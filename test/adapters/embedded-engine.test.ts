@@ -21,7 +21,7 @@ const PROCESS_FILE = join(import.meta.dirname, "../support/embedded-process.ts")
 
 interface EngineProcess {
   readonly process: ChildProcessByStdio<null, Readable, null>;
-  /** What it has said so far. */
+  /** Its output so far. */
   readonly lines: readonly Line[];
   kill(): Promise<void>;
 }

@@ -45,7 +45,7 @@ describe("clear", () => {
       const { clear } = app.impressions;
       const cleared = clear();
       expect(app.impressions.status().waiting).toBe(0);
-      // What is seen from now on is another matter.
+      // Views from now on are recorded.
       app.impressions.viewed("after");
       await world.pass(SECOND_MS);
       expect(await cleared).toEqual({ waiting: 1, acknowledged: 0, dropped: 0 });

@@ -8,7 +8,7 @@ import { accepted, failed } from "./support/virtual-world.ts";
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-/** What the service says where a view of the list breaks a rule. */
+/** The service's answer if a view of the list breaks a rule. */
 const refusedAt = (place: number) =>
   failed(
     400,
@@ -16,7 +16,7 @@ const refusedAt = (place: number) =>
     undefined,
     `input.impressions[${place}].surface must have at most 512 characters.`,
   );
-/** What it says where it does not know a field; it repeats the values. */
+/** The service's answer to an unknown field; it repeats the values. */
 const UNKNOWN_FIELD =
   'Variable "$input" got invalid value { postId: "p1" } at "input.impressions[1]"; Field "dwellMs" is not defined by type "ImpressionInput".';
 

@@ -129,7 +129,7 @@ async function live(seed: number) {
       return failed(503, "OVERLOADED", waitMs);
     }
     if (fate < 0.25) return failed(500, "INTERNAL_SERVER_ERROR");
-    // What is not about the views.
+    // Answers that are not about the views.
     if (fate < 0.3) return random.pick(KEPT);
     const receivedAtMs = world.nowMs();
     ledger.take(body, receivedAtMs);

@@ -69,7 +69,7 @@ export function storeModel(contract: StoreContract): void {
   });
 }
 
-/** What a seed's data is made of. The ids carry the seed, so that one store serves all seeds. */
+/** The parts of a seed's data. The ids contain the seed, so that one store serves all seeds. */
 interface World {
   readonly random: Random;
   readonly users: readonly string[];

@@ -7,7 +7,7 @@ import { type Api, startApi } from "../support/api.ts";
 
 let open: Api;
 let closed: Api;
-/** What reached a port, by the honest query's user or another's. */
+/** Calls that reached a port, by the honest query's user or another's. */
 const reached: string[] = [];
 
 beforeAll(async () => {

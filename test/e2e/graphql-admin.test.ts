@@ -5,7 +5,7 @@ import type { StoredDeadLetter } from "../../src/ports/dead-letters.ts";
 import { QueueUnavailableError } from "../../src/ports/errors.ts";
 import { type Api, startApi } from "../support/api.ts";
 
-/** What operators see and do. */
+/** The queries and mutations of operators. */
 
 const NOW_MS = Date.parse("2026-11-22T10:15:30.123Z");
 let api: Api;

@@ -6,7 +6,7 @@ import { QueueFullError, QueueUnavailableError } from "../../src/ports/errors.ts
 import { AUDIENCE, ISSUER, signWith } from "../kit/tokens.ts";
 import { type Api, type ApiOptions, type HttpAnswer, startApi } from "../support/api.ts";
 
-/** What stands between a caller and GraphQL beside the token: rate limits, origins, headers, slow senders. */
+/** The checks between a caller and GraphQL in addition to the token: rate limits, origins, headers, slow senders. */
 
 const SECRET = "a secret of thirty-two bytes, at least";
 const JWT = { AUTH: "jwt", JWT_SECRET: SECRET, JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE };

@@ -8,7 +8,7 @@ const STATUS_OF_BAD_REQUESTS =
   "BAD_USER_INPUT is 400 in every media type (docs/errors.md), so that proxies and metrics see it too";
 const CSRF = "a GET without a header that a foreign web page cannot set is refused (CSRF prevention)";
 
-/** What we do differently, and why. Each must really differ, or leave this list. */
+/** The audits that the service fails on purpose, with the reason. Each must really fail, or leave this list. */
 const DEVIATIONS = new Map<string, { readonly result: "warn" | "notice"; readonly reason: string }>([
   [
     "SHOULD use 200 status code on document parsing failure when accepting application/json",

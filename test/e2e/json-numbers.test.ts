@@ -4,7 +4,7 @@ import { createPlanner } from "../../src/workers/planner.ts";
 import type { Api } from "../support/api.ts";
 import { type ComparedApis, startCompared } from "../support/compared-apis.ts";
 
-/** What becomes of numbers in variables and literals, on a server that compiles operations and on one that does not. */
+/** Numbers in variables and literals, on a server that compiles operations and on one that does not. */
 
 const NOW_MS = Date.now();
 /** Two ids, one number to JSON. */

@@ -21,7 +21,7 @@ interface Ended {
 
 interface Running {
   readonly ended: Promise<Ended>;
-  /** What it has said on stderr so far. */
+  /** Its stderr so far. */
   stderr(): string;
   hasEnded(): boolean;
   kill(signal: NodeJS.Signals): void;
@@ -78,7 +78,7 @@ const linesOf = (text: string) =>
     .filter((line) => line !== "")
     .sort();
 
-/** What a line says except when it was received. */
+/** The fields of a line except `receivedAt`. */
 function withoutReceivedAt(line: string): unknown {
   const { receivedAt: _, ...rest } = JSON.parse(line) as Record<string, unknown>;
   return rest;

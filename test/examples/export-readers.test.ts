@@ -7,7 +7,7 @@ import { createTemporaryDirectory } from "../kit/directory.ts";
 import { run } from "../servers/command.ts";
 import { pythonEnvironment } from "./support/python.ts";
 
-/** What docs/import-export.md says about readers of an export and writers of an import, with the programs themselves. */
+/** The statements of docs/import-export.md about readers of an export and writers of an import, with the programs themselves. */
 
 const DOCUMENT = readFileSync(join(import.meta.dirname, "../../docs/import-export.md"), "utf8");
 const PROGRAMS = [...DOCUMENT.matchAll(/^```python\nimport (\w+)\n(.*?)^```$/gms)].map(
@@ -105,7 +105,7 @@ describe("an export", () => {
       }
   });
 
-  // What the document warns of. A reader that does better by now is a reason to correct it.
+  // The behaviour that the document warns of. If a reader does better by now, correct the document.
   test("is not whole without the types", async () => {
     const polars = 'import polars\nprint(polars.read_ndjson("views.ndjson").columns)';
     await expect(read(polars, 2_001, encodeLine)).rejects.toThrow(/HOME/);

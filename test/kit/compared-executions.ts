@@ -22,7 +22,7 @@ import {
   WORLD_NOW_MS,
 } from "./random-world.ts";
 
-/** What of `src/` is compared: imported as it is by a test, built by a command that Node runs. */
+/** The compared parts of `src/`: a test imports them as they are, a command that Node runs imports the build. */
 export type ComparedModules = Pick<typeof import("../../src/domain/caller.ts"), "ANYBODY"> &
   Pick<typeof import("../../src/resolvers/context.ts"), "createContextFactory"> &
   Pick<typeof import("../../src/resolvers/query-cost.ts"), "priceOperation"> &

@@ -10,7 +10,7 @@ import {
 import type { Random } from "./random.ts";
 
 export interface RandomInputOptions {
-  /** What to ask about; may hold invalid ones. */
+  /** The ids of the questions; some may be invalid. */
   readonly ids: readonly string[];
   /** Bounds of `first`. */
   readonly firstMin: number;
@@ -19,7 +19,7 @@ export interface RandomInputOptions {
   readonly nowMs: number;
 }
 
-/** What takes a value: an argument, or a field of an input object. */
+/** A place for a value: an argument, or a field of an input object. */
 interface Place {
   readonly name: string;
   readonly type: GraphQLInputType;
@@ -34,7 +34,7 @@ interface Declared {
   readonly value: unknown;
 }
 
-/** What the values of a place are made of. */
+/** The source of the values of a place. */
 interface Source {
   /** Of the place; places with the same one may share a variable. */
   readonly place: string;

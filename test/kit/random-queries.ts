@@ -58,7 +58,7 @@ export function randomRequest(
   };
 }
 
-/** What a response name stands for. */
+/** The field that a response name stands for. */
 interface Slot {
   readonly field: GraphQLField<unknown, unknown>;
   /** Alias, name and arguments. */
@@ -155,7 +155,7 @@ class RandomSelections {
     return names.map((name) => `@${name}(if: ${this.input.condition()})`).join(" ");
   }
 
-  /** What to select: often what was selected before. */
+  /** A field to select: often one that was selected before. */
   private slot(type: GraphQLObjectType, level: number): Slot {
     const known = [...(this.slots.get(type)?.values() ?? [])].filter(
       ({ field }) => level < LEVELS_MAX || isLeaf(field),

@@ -13,9 +13,9 @@ export const WORLD_NOW_MS = Date.UTC(2026, 10, 22, 12);
 const USERS = ["u0", "u1", "u2", "broken"];
 const POSTS = ["p0", "p1", "p2", "p3", "broken"];
 
-/** What store and queue answer while one request is compared. */
+/** The answers of store and queue while one request is compared. */
 export interface RandomWorld {
-  /** What was recorded, erased, replayed and discarded, in order. */
+  /** The calls that record, erase, replay and discard, in order. */
   readonly done: string[];
   readonly rows: readonly (SeenPostRow & PostViewerRow)[];
   /** Answers hold values that their types do not allow. */
@@ -200,7 +200,7 @@ class AskedWorld {
     };
   }
 
-  /** What is no text, no number and in no enum. */
+  /** A value that is no text, no number and in no enum. */
   private unlessLying<Value>(value: Value): Value {
     return this.current().lies ? (Symbol("a lie") as Value) : value;
   }

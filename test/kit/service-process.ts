@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 const ROOT = join(import.meta.dirname, "../..");
 const READY_TIMEOUT_MS = 60_000;
 
-/** What every process gets of this one's environment. The rest is the test's. */
+/** The variables that every process gets from this one's environment. The test sets the others. */
 export const INHERITED_ENVIRONMENT = {
   PATH: process.env.PATH,
   NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,

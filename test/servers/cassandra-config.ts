@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Certificates, KEY_STORE_PASSWORD } from "./certificates.ts";
 
-/** What a test may want of a Cassandra beyond the defaults. */
+/** Options of a test's Cassandra beyond the defaults. */
 export interface CassandraConfig {
   /** Clients must log in: as `cassandra` with password `cassandra`, until they make other roles. */
   auth?: boolean;
@@ -140,7 +140,7 @@ const MODULE_OPTIONS = {
   ],
 };
 
-/** What Cassandra's programs reach for inside a Java of today. */
+/** The internals of a recent Java that Cassandra's programs use. */
 export function moduleArguments(): string[] {
   return Object.entries(MODULE_OPTIONS).flatMap(([option, names]) =>
     names.map((name) => `${option}=${name}=ALL-UNNAMED`),
@@ -188,7 +188,7 @@ export function cassandraArguments(options: {
     // clients, and forgot them again.
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
     "-Dcassandra.ring_delay_ms=5000",
-    // What Cassandra otherwise measures at every start, which takes a second of processor time.
+    // Without this Cassandra measures it at every start, which takes a second of processor time.
     "-Dcassandra.memtable.row_overhead_size=180",
     // The role `cassandra` is there soon, not after ten seconds. Also how often a cluster that is not whole
     // yet retries.

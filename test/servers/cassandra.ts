@@ -63,7 +63,7 @@ export interface CassandraServers {
   contactPoints: string[];
   localDataCenter: string;
   nodes: ServerNode[];
-  /** What a client needs: contact points, data center, and user and TLS if they were configured. */
+  /** A client's options: contact points, data center, and user and TLS if they were configured. */
   clientOptions: ClientOptions;
   /** The authority that signed the servers' certificate, if TLS was configured. */
   caFile: string | undefined;

@@ -14,7 +14,7 @@ export async function requireImage(image: string): Promise<void> {
   );
 }
 
-/** What to run in which image. */
+/** The command to run, and its image. */
 export interface ContainerSpec {
   image: string;
   entrypoint: string;

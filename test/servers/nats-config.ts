@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Certificates } from "./certificates.ts";
 
-/** What a test may want of a NATS server beyond the defaults. */
+/** Options of a test's NATS server beyond the defaults. */
 export interface NatsConfig {
   /** Every acknowledged message is on disk (`sync_interval: always`), as the deploy files have it. */
   syncAlways?: boolean;

@@ -33,7 +33,7 @@ export interface NatsServers {
   /** `host:port` of each node, for the `servers` of a connection. */
   servers: string[];
   nodes: ServerNode[];
-  /** What a client needs beside `servers`: user, password and TLS, if they were configured. */
+  /** A client's options in addition to `servers`: user, password and TLS, if they were configured. */
   connection: Pick<ConnectionOptions, "user" | "pass" | "tls">;
   /** The authority that signed the servers' certificate, if TLS was configured. */
   caFile: string | undefined;
@@ -181,7 +181,7 @@ async function probePeers(nodes: readonly ServerNode[]): Promise<void> {
   throw new Error("no leader has all of its peers");
 }
 
-/** What is read here of `/jsz`. Only the leader lists its peers. */
+/** The fields of `/jsz` that are read here. Only the leader lists its peers. */
 interface JetStreamState {
   meta_cluster?: { replicas?: { current: boolean; offline?: boolean }[] };
 }

@@ -9,7 +9,7 @@ import { cqlFrames, cqlStream } from "./wire-frames.ts";
 export interface ScyllaProxy {
   /** `host:port` to connect to. */
   readonly address: string;
-  /** What `ALTER TABLE ... WITH tombstone_gc` has set, by `keyspace.table` or `table`, as it was written. */
+  /** The value that `ALTER TABLE ... WITH tombstone_gc` has set, by `keyspace.table` or `table`, as it was written. */
   readonly tombstoneGc: Map<string, string>;
   /** Statements that ScyllaDB would answer wrongly or slowly, and that the proxy refused for it. */
   readonly refused: readonly string[];

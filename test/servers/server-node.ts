@@ -33,7 +33,7 @@ export interface ServerNode {
   resume(): Promise<void>;
 }
 
-/** What makes a node. */
+/** The parts of a node. */
 export interface ServerNodeSpec {
   name: string;
   host: string;

@@ -23,7 +23,7 @@ export interface SupervisorSpec {
   removeOnOrphan: string[];
 }
 
-/** What the supervisor reports. `signalled` answers a request to send a signal, after it was sent. */
+/** The reports of the supervisor. `signalled` answers a request to send a signal, after it was sent. */
 export type SupervisorReport =
   | { kind: "started"; pid: number }
   | { kind: "failed"; message: string }

@@ -3,7 +3,7 @@
  */
 const POLL_INTERVAL_MS = 50;
 
-/** What to wait for, and until when. */
+/** The condition to wait for, and the deadline. */
 export interface Wait {
   /** Named in the error, so that a time-out says what never came true. */
   what: string;
@@ -36,7 +36,7 @@ export async function waitUntil({ what, probe, deadlineMs, signal }: Wait): Prom
   }
 }
 
-/** What an unknown thrown value has to say. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }

@@ -51,7 +51,7 @@ export function isCqlStatement(frame: Buffer): boolean {
   return frame[4] === CQL_EXECUTE || frame[4] === CQL_BATCH;
 }
 
-/** What a coordinator answers whose replicas did not confirm a batch in time. */
+/** The answer of a coordinator whose replicas did not confirm a batch in time. */
 export function cqlWriteTimeout(stream: number): Buffer {
   const message = Buffer.from("Operation timed out - received only 0 responses.");
   const writeType = Buffer.from("UNLOGGED_BATCH");

@@ -52,7 +52,7 @@ interface Sender {
   readonly name: string;
   /** Undefined sends no Authorization header. */
   readonly authorization: (issuer: TokenIssuer, stranger: TokenIssuer) => Promise<string | undefined>;
-  /** What it may do; "nothing at all" is 401 whatever is asked. */
+  /** The scopes that it grants; "nothing at all" is 401 for every request. */
   readonly may: readonly Scope[] | "nothing at all";
 }
 

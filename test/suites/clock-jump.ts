@@ -44,7 +44,7 @@ export async function provesClockJump({ url, pid, log }: ServiceProcess): Promis
       { message: expect.stringContaining("clock"), extensions: { code: "OVERLOADED" } },
     ]);
   }
-  // What is read stays what it was: nothing is over in 100 days' time already.
+  // Reads stay the same: no view expires by the time in 100 days.
   expect(await seen("ann")).toEqual(["before"]);
 
   process.kill(pid, "SIGUSR2");

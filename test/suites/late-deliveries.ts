@@ -25,7 +25,7 @@ function createPassingClock(): PassingClock {
   };
 }
 
-/** What docs/semantics.md says of the same bytes that arrive late, or again, from HTTP to a read of the rows. */
+/** The rules of docs/semantics.md for bytes that arrive late, or again, from HTTP to a read of the rows. */
 export function lateDeliveriesSuite(
   start: (options: ApiOptions) => Promise<{ readonly api: Api; readonly stop: () => Promise<unknown> }>,
 ): void {

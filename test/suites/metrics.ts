@@ -4,7 +4,7 @@ import { query } from "../kit/graphql-request.ts";
 import { type Families, metricValue, parseExposition } from "../support/exposition.ts";
 import { type Ledger, type SentImpression, walkDeadLetters } from "../support/ledger.ts";
 
-/** What a process exposes now. */
+/** The metrics that a process exposes now. */
 export async function scrape(url: string, headers: Record<string, string> = {}): Promise<Families> {
   const response = await fetch(new URL("/metrics", url), { headers });
   expect(response.status).toBe(200);
@@ -15,7 +15,7 @@ export async function scrape(url: string, headers: Record<string, string> = {}):
 const PATIENCE = { timeout: 120_000, interval: 200 };
 const at = (secondsAgo: number) => new Date(Date.now() - secondsAgo * 1_000).toISOString();
 
-/** What `sendAll` has sent, in impressions. */
+/** The number of impressions that `sendAll` has sent. */
 export interface Sent {
   /** Every one that was acknowledged, those sent twice included. */
   readonly accepted: number;

@@ -13,7 +13,7 @@ import { type Environment, startWorkersOn } from "../support/open-engine.ts";
 
 const REPLAY = { dryRun: false, before: null, limit: 10_000 } as const;
 
-/** What replaying dead letters promises, on the engine that the environment names. Each test has users of its own. */
+/** The promises of a replay of dead letters, on the engine that the environment names. Each test has its own users. */
 export function replaySuite(
   opened: () => { readonly engine: Engine; readonly environment: Environment },
 ): void {

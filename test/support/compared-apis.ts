@@ -34,7 +34,7 @@ export interface HttpSent {
 
 interface Side {
   readonly api: Api;
-  /** What is known of a request once it is over. */
+  /** The facts about a request once it is over. */
   over(requestId: string): Promise<ObservedRequest>;
   logged(requestId: string): readonly object[];
 }
@@ -98,7 +98,7 @@ async function startSide(jit: string, options: Parameters<typeof startCompared>[
   };
 }
 
-/** What two answers to the same have in common. Retries are jittered. */
+/** The part that two answers to the same request have in common. Retries are jittered. */
 async function comparable({ over, logged }: Side, { status, headers, text }: HttpAnswer) {
   const requestId = headers.get("x-request-id") ?? "";
   const { operation, code, ranOutOfTime } = await over(requestId);

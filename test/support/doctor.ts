@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { runCommand } from "../kit/service-process.ts";
 
-/** What `impressions doctor` said of each check, and how it ended. */
+/** The result of each check of `impressions doctor`, and its exit code. */
 export interface DoctorReport {
   readonly code: number | null;
   /** `result: detail` by check; several lines of one check are joined by line ends. */

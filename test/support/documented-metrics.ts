@@ -26,7 +26,7 @@ export function documentedMetrics(): DocumentedMetric[] {
   }));
 }
 
-/** What a process of these roles exposes is what the page says, no more and no less. */
+/** A process of these roles exposes exactly the metrics of the page. */
 export function expectDocumented(families: Families, roles: readonly ("api" | "worker")[]): void {
   const rows = documentedMetrics().filter(
     (row) => row.roles === "all" || roles.some((role) => role === row.roles),

@@ -14,7 +14,7 @@ const WRITERS = 16;
 const VIEWS_PER_WRITE = 5;
 const LARGE_BODY = "x".repeat(32 * 1_024);
 
-/** What the process says. */
+/** The messages of the process. */
 export type Line =
   | { readonly said: "open" }
   | { readonly said: "published"; readonly body: string }

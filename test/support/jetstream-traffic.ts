@@ -13,7 +13,7 @@ export interface Traffic {
   readonly confirmed: ReadonlySet<string>;
   /** Bodies that were delivered at least once. */
   readonly delivered: ReadonlySet<string>;
-  /** What was confirmed and never delivered. */
+  /** Messages that were confirmed and never delivered. */
   lost(): string[];
   /** Stops publishing, pulls until the queue is empty, and resolves. */
   drain(): Promise<void>;

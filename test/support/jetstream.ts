@@ -9,7 +9,7 @@ const MIB = 1_024 * 1_024;
 /** A machine that is busy with other servers may be slow; a test that needs less says so. */
 const REQUEST_TIMEOUT_MS = 20_000;
 
-/** What the service logged, a line each: the level, the message and its details. */
+/** The log of the service, line by line: the level, the message and its details. */
 export interface RecordedLog {
   readonly lines: string[];
   readonly logger: JetStreamOptions["logger"];

@@ -27,7 +27,7 @@ export interface Attempt {
   readonly retryAfterMs: number | undefined;
 }
 
-/** What a check found, in impressions. */
+/** The result of a check, in impressions. */
 export interface LedgerFigures {
   readonly acknowledged: number;
   /** Acknowledged ones that the reads show. */

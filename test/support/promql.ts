@@ -1,6 +1,6 @@
 import { parser } from "@prometheus-io/lezer-promql";
 
-/** What an expression names. */
+/** The metrics and labels that an expression names. */
 export interface NamedByQuery {
   readonly selectors: readonly Selector[];
   readonly groupings: readonly Grouping[];

@@ -20,7 +20,7 @@ import { VERIFIED_MS_MAX } from "../../src/access/verified-tokens.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { AUDIENCE, createTokenIssuer, ISSUER, seconds, signWith, unsignedToken } from "../kit/tokens.ts";
 
-/** What each kind of key verifies, and how keys at a URL come and go. The clock is the test's. */
+/** The tokens that each kind of key verifies, and how keys at a URL change. The clock is the test's. */
 
 const SECRET = "a secret of thirty-two bytes, at least";
 const GOOD = { sub: "maria", scope: "impressions:read" };

@@ -3,7 +3,7 @@ import { tokenSettingsFindings } from "../../src/access/providers.ts";
 import { readConfig } from "../../src/config.ts";
 import { documentedProviders } from "../support/documented-providers.ts";
 
-/** What the doctor says of the settings, a finding a line. */
+/** The doctor's findings about the settings, one a line. */
 function said(settings: Readonly<Record<string, string>>): string {
   const { tokens } = readConfig({
     AUTH: "jwt",

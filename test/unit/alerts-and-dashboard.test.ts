@@ -67,7 +67,7 @@ for (const { name, type, labels } of documentedMetrics()) {
       samples.set(`${name}_${suffix}`, [...labels, ...more]);
 }
 
-/** What Prometheus itself adds to every sample. */
+/** The labels that Prometheus itself adds to every sample. */
 const TARGET_LABELS = ["job", "instance"];
 const KNOWN_VALUES: Readonly<Record<string, readonly string[]>> = {
   code: ["OK", "CLIENT_GONE", ...Object.keys(ERROR_CATALOGUE)],

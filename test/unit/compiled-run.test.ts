@@ -60,7 +60,7 @@ interface Node {
   readonly isListed: boolean;
 }
 
-/** What resolvers of one execution answer: good or bad, soon or late, the same each time for a node and a field. */
+/** The answers of the resolvers of one execution: good or bad, soon or late, the same each time for a node and a field. */
 function answers(seed: number): (source: Node | undefined, index: number) => unknown {
   return (source = { place: seed, isListed: false }, index) => {
     const random = createRandom(source.place * 4 + index);

@@ -48,7 +48,7 @@ const byName = (kind: string, name: string) =>
   expect.fail(`no ${kind} ${name}`);
 
 const shared = byName("ConfigMap", "impressions").data;
-/** What comes out of Secrets. */
+/** The settings that come from Secrets. */
 const SECRETS = { NATS_PASSWORD: "p", SCYLLA_PASSWORD: "p", LOG_USER_ID_KEY: "k".repeat(32) };
 const workloads = [
   { role: "api", workload: byName("Deployment", "impressions-api") },

@@ -4,7 +4,7 @@ import { QueryTooComplexError } from "../../src/errors.ts";
 import { checkDocument, DOCUMENT_LIMITS } from "../../src/resolvers/document-limits.ts";
 import { buildGraphQLSchema } from "../../src/resolvers/schema.ts";
 
-/** What is counted in a document before it is parsed: exactly up to each limit, and what must not count. */
+/** The counts of a document before it is parsed: exactly up to each limit, and the parts that must not count. */
 
 const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => text(index)).join(" ");

@@ -177,7 +177,7 @@ describe("an instant", () => {
   );
 });
 
-/** What RFC 3339 says, by a pattern and the platform's own calendar. */
+/** RFC 3339, by a pattern and the platform's own calendar. */
 function referenceOf(text: string): number | null {
   const match =
     /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/.exec(text);

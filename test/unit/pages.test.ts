@@ -22,7 +22,7 @@ const FILES = globSync(
 
 const read = (page: string) => readFileSync(join(ROOT, page), "utf8");
 
-/** What GitHub makes of a heading: lower case, words joined by `-`, no other punctuation, no links. */
+/** GitHub's anchor of a heading: lower case, words joined by `-`, no other punctuation, no links. */
 function anchorsOf(page: string): string[] {
   const withoutCode = read(page).replaceAll(/^```.*?^```/gms, "");
   return [...withoutCode.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>

@@ -26,7 +26,7 @@ describe("the emitted schema", () => {
   test("offers all of the contract, by the same names, types and defaults", async () => {
     const contract = buildSchema(await readFile(join(ROOT, "test/support/contract.graphql"), "utf8"));
     expect(findBreakingChanges(contract, schema)).toEqual([]);
-    // What may be left out harms no caller.
+    // An optional argument breaks no caller.
     const dangerous = findDangerousChanges(contract, schema).filter(
       ({ type }) => type !== DangerousChangeType.OPTIONAL_ARG_ADDED,
     );

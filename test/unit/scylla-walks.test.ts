@@ -67,7 +67,7 @@ function readsOf(tables: MemoryTables) {
   };
 }
 
-/** What UTF-16 orders otherwise than UTF-8 is among them. */
+/** Some of them have another order in UTF-16 than in UTF-8. */
 const IDS = ["a", "aa", "b", "\uff61", "\u{1f600}"] as const;
 
 const anyWorld = fc.array(

@@ -51,7 +51,7 @@ it("knows every place that sends CQL", () => {
   for (const file of ["schema/migrate.ts", "schema/schema-history.ts", "doctor.ts", FLAVOUR])
     expect(places).toContain(file);
   expect(texts.length).toBeGreaterThan(50);
-  // What calls the driver by itself is read here.
+  // This reads the files that call the driver directly.
   const callers = inSources.filter((file) =>
     /\.(execute|batch)\(/.test(readFileSync(join(SOURCES, file), "utf8")),
   );

@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-/** What tells the file and the place in it, once the file has this content. */
+/** Identifies the file and the place in it, once the file has this content. */
 async function tellsOf(content: Buffer, offset: number): Promise<unknown> {
   await writeFile(path, content);
   const input = await openFileInput(path);

@@ -29,7 +29,7 @@ const HALF_MINUTE_MS = MINUTE_MS / 2;
 const CLOCKS = ["right", "behind", "ahead", "never set", "drifting", "set while views wait"] as const;
 type ClockKind = (typeof CLOCKS)[number];
 
-/** What one delivery is: when the sender sent these bytes, what its clock showed then, when they arrived. */
+/** One delivery: the time of sending, the sender's clock at that time, and the time of arrival. */
 interface SentList {
   readonly sentMs: number;
   readonly sentAtMs: number | null;
@@ -113,7 +113,7 @@ function delayMs(random: Random): number {
   ]);
 }
 
-/** What is stored in the end. */
+/** The rows that are stored in the end. */
 async function storedOf({ viewedMs, errorMs, deliveries }: World): Promise<View[]> {
   const stored = new Map<string, View>();
   for (const [index, { sentAtMs, receivedMs }] of deliveries.entries()) {

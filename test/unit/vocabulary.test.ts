@@ -24,7 +24,7 @@ interface Replaced {
   readonly example: string;
 }
 
-/** What terms of docs/glossary.md have replaced. */
+/** The words that terms of docs/glossary.md have replaced. */
 const REPLACED: readonly Replaced[] = [
   {
     words: /\bin hand\b|\b(?:createHand|messagesInHand|letGo)\b/i,

@@ -80,7 +80,7 @@ describe("the time to live", () => {
         "SELECT TTL(details) AS ttl, WRITETIME(details) AS written FROM views_by_user_post WHERE user_id = ?",
         [userId],
       );
-      // What the rank of its details adds: see RANK_SECONDS.
+      // The rank of its details adds this: see RANK_SECONDS.
       const rankSeconds = 30 * detailsRank({ surface: null, position: null, dwellMs: null });
       const left = (retentionDays - ageDays) * 86_400 + rankSeconds;
       expect(Number(rows[0]?.get("ttl"))).toBeGreaterThan(left - 60);

@@ -13,7 +13,7 @@ import { dropTestKeyspaces, newKeyspace, settingsFor, silentLog } from "../../su
 
 afterAll(dropTestKeyspaces);
 
-/** What UTF-16 orders otherwise than UTF-8 is among them. */
+/** Some of them have another order in UTF-16 than in UTF-8. */
 const IDS = ["a", "aa", "b", "\uff61", "\u{1f600}"] as const;
 const VIEWS = 150;
 const QUESTIONS = 400;
@@ -116,7 +116,7 @@ it("the rows in memory are read as the database reads them", async () => {
   expect(found).toBeGreaterThan(QUESTIONS);
 });
 
-/** What the read algorithms take of each answer. */
+/** The columns that the read algorithms use of each answer. */
 const COLUMNS: Partial<Record<ReadName, readonly string[]>> = {
   readTimeline: ["viewed_at", "post_id"],
   readViewers: ["viewed_at", "user_id"],

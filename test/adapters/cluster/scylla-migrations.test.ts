@@ -17,7 +17,7 @@ interface Database {
   readonly keyspace: string;
   readonly client: Client;
   migrate(given?: Partial<MigrateOptions>): ReturnType<typeof migrateScylla>;
-  /** What the database says of itself: the ids of its tables, their options, and the history. */
+  /** The schema as the database describes it: the ids of its tables, their options, and the history. */
   describe(): Promise<{ tables: Map<string, Record<string, unknown>>; history: Record<string, unknown>[] }>;
 }
 

@@ -28,7 +28,7 @@ interface PartitionSize {
   readonly rows: number;
 }
 
-/** What the database itself counts. */
+/** The database's own counters. */
 async function partitionsOf({ client }: TestKeyspace): Promise<PartitionSize[]> {
   const { rows } = await client.execute(
     "SELECT slice_seconds, slice_start, shard, count(*) AS n FROM viewers_by_post GROUP BY post_id, slice_seconds, slice_start, shard",

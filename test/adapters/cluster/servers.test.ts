@@ -170,7 +170,7 @@ function startServices(args: string[]): ChildProcess {
   return services;
 }
 
-/** What a process has printed, once a line of it matches. */
+/** The output of a process, once a line of it matches. */
 async function linesUntil(child: ChildProcess, last: RegExp): Promise<string> {
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout ?? expect.fail("no output") })) {

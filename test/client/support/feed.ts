@@ -40,7 +40,7 @@ const show = (id: string, height: number, post?: string) => {
 };
 const elementOf = (id: string) => document.getElementById(id) as HTMLElement;
 
-/** What the test asks of the page. */
+/** The calls of the test to the page. */
 const feed = {
   impressions,
   errors,
@@ -50,7 +50,7 @@ const feed = {
   collapse(id: string): void {
     elementOf(id).style.height = "0";
   },
-  /** What a framework does each time that it renders. */
+  /** The calls of a framework in each render. */
   renders: {
     again(id: string) {
       observe(elementOf(id), id);

@@ -18,13 +18,13 @@ export interface Phone {
   readonly world: World;
   readonly device: Device;
   readonly ledger: Ledger;
-  /** What was sent, in order. */
+  /** The requests, in order. */
   readonly requests: SentRequest[];
   /** Answers that come first, before the server takes everything: each is used once. */
   readonly answers: (HttpAnswer | "lost answer" | "never")[];
-  /** What the server answers for these posts instead of taking them. */
+  /** The server's answers for these posts, instead of accepting them. */
   refuse: (postIds: readonly string[]) => HttpAnswer | undefined;
-  /** What the test changes of the platform that the app runs on. */
+  /** The parts of the app's platform that the test replaces. */
   platform: (platform: Platform) => Platform;
   start(options?: Partial<CoreOptions>): App;
 }

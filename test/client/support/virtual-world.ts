@@ -51,7 +51,7 @@ export function createWorld(): World {
   };
 }
 
-/** What the storage of a device does with a write. */
+/** The behaviour of a device's storage at a write. */
 export interface Disk {
   readonly values: Map<string, string>;
   bytesWritten: number;
@@ -216,7 +216,7 @@ export function createDevice(
   };
 }
 
-/** What the server has, by post: the instants, after its own correction of the sender's clock. */
+/** The server's views by post: the instants, after its own correction of the sender's clock. */
 export interface Ledger {
   readonly instantsOf: Map<string, Set<number>>;
   /** Takes a request as docs/semantics.md says. */

@@ -18,7 +18,7 @@ import { noteSentStatements } from "../../support/sent-statements.ts";
 /** More than a test may take. */
 const DRIVER_TIMEOUT_MS = 120_000;
 const REQUEST_TIMEOUT_MS = 2_000;
-/** What one request may have on its way: 16 reads of the store, each of 5 statements for 500 candidates. */
+/** Most statements of one request at a time: 16 reads of the store, each of 5 statements for 500 candidates. */
 const STATEMENTS_AT_ONCE = 16 * 5;
 
 /** Nothing passes, in either direction, and nothing is closed. */

@@ -15,7 +15,7 @@ const VIEWS_OF_OTHERS = 30;
 /** The examples' rule: a post may return when it was last seen so long ago. */
 const RETURNS_AFTER_MS = 30 * DAY_MS;
 
-/** What an example is asked about. */
+/** The users and posts of an example. */
 export interface ExampleQuestion {
   readonly views: readonly View[];
   /** The history is the first one's. */
@@ -55,7 +55,7 @@ export async function untilStored(url: string): Promise<void> {
   });
 }
 
-/** What every example must print, worked out by the oracle. */
+/** The expected output of every example, computed by the oracle. */
 export function linesOf({ views, userIds, candidates }: ExampleQuestion): string[] {
   const rule = { minViews: 1, minDwellMs: 0, sinceMs: Date.now() - RETURNS_AFTER_MS };
   // One for each user: it looks at all that it has for every question.

@@ -4,7 +4,7 @@ import { RecordImpressionsDocument } from "../../../src/generated/operations.ts"
 import { request } from "../../kit/graphql-request.ts";
 import { inParallel } from "./parallel.ts";
 
-/** What an app keeps before it sends. */
+/** The views that an app collects before it sends them. */
 const LIST_MAX = 20;
 /** After this long without a view the app was closed, and sent what it had. */
 const CLOSED_AFTER_MS = 60 * 60_000;

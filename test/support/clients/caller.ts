@@ -1,6 +1,6 @@
 import type { RecordImpressionsInput, RecordImpressionsMutation } from "../../../src/generated/operations.ts";
 
-/** What a user saw, as an answer gives it. */
+/** The posts that a user saw, as in an answer. */
 export interface SeenPostAnswer {
   readonly lastViewedAt: string;
   readonly views: number;
@@ -14,7 +14,7 @@ export interface Caller {
   unseenPosts(userId: string, candidates: readonly string[]): Promise<readonly string[]>;
   /** A user's whole history, with the client's own means of paging. */
   history(userId: string, first: number): Promise<readonly SeenPostAnswer[]>;
-  /** What a program finds in an error that the client threw. */
+  /** The facts that a program finds in an error of the client. */
   explain(error: unknown): Explanation;
 }
 
