@@ -63,54 +63,15 @@ interface Batch {
  * @throws TransferError the queue takes nothing, or the file is no newline-delimited JSON; progress is saved.
  */
 export async function importLines(options: ImportOptions): Promise<ImportOutcome> {
-  const { builder, rejects } = options;
   /** Ends the tries of batches that no longer count. */
   const giveUp = new AbortController();
   const signal = AbortSignal.any([options.signal, giveUp.signal]);
   const batches: Batch[] = [];
-  const counts = { ...options.start.counters, rejected: { ...options.start.counters.rejected } };
-  /** Everything up to here is durable. */
-  let durable = options.start;
-  let saved = options.start;
-  let savedAtMs = options.clock.monotonicMs();
-  let readTo = { offset: options.start.offset, line: options.start.line };
-  let batchLines = 0;
-  let batchBytes = 0;
-
-  function take(line: Line): void {
-    const lineBytes = line.endOffset - readTo.offset;
-    const rejection = judgeLine(line, lineBytes);
-    if (rejection !== null) {
-      if (options.strict)
-        throw new BadLineError(`line ${line.number}: ${rejection.reason}: ${rejection.detail}`);
-      counts.rejected[rejection.reason] = (counts.rejected[rejection.reason] ?? 0) + 1;
-      rejects.add({ line, rejection });
-    }
-    counts.lines++;
-    readTo = { offset: line.endOffset, line: line.number };
-    batchLines++;
-    batchBytes += lineBytes;
-  }
-
-  function judgeLine(line: Line, lineBytes: number): LineRejection | null {
-    if (line.text === null) return line.rejection;
-    const decoded = decodeLine(line.text);
-    if (decoded.kind === "rejected") return decoded.rejection;
-    const added = builder.add(decoded.record, lineBytes);
-    if (added.kind === "rejected") return added.rejection;
-    if (added.kind === "accepted") counts.accepted++;
-    else counts.old++;
-    return null;
-  }
+  const lines = createLineTaker(options);
+  const durable = createDurableProgress(options);
 
   async function launch(): Promise<void> {
-    refuseOtherFormats();
-    batchLines = 0;
-    batchBytes = 0;
-    const submissions = builder.take();
-    const rejectsBytes = await rejects.flush();
-    const counters = { ...counts, rejected: { ...counts.rejected } };
-    const end: ImportProgress = { ...readTo, counters, rejectsBytes };
+    const { submissions, end } = await lines.close();
     if (submissions.length > 0) await options.room(signal);
     // Never rejects: a batch may fail before it is waited for.
     const sent = options.send(submissions, signal).then(
@@ -128,35 +89,13 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
     // A batch that failed stays in front: whatever became of those behind it, they are no progress.
     if (failure !== null) throw failure.error;
     batches.shift();
-    durable = batch.end;
-    options.onProgress(durable);
-    const isDue =
-      durable.counters.lines - saved.counters.lines >= SAVE_LINES_MAX ||
-      options.clock.monotonicMs() - savedAtMs >= SAVE_INTERVAL_MS;
-    if (isDue) await save();
-  }
-
-  async function save(): Promise<void> {
-    if (durable === saved) return;
-    await rejects.sync();
-    await options.save(durable);
-    saved = durable;
-    savedAtMs = options.clock.monotonicMs();
-  }
-
-  function refuseOtherFormats(): void {
-    const { UNREADABLE_LINE: unreadable = 0 } = counts.rejected;
-    if (unreadable < UNREADABLE_START_LINES_MAX || unreadable !== counts.lines) return;
-    throw new TransferError(
-      `none of the first ${counts.lines} lines is a JSON object; the file must be newline-delimited JSON`,
-    );
+    await durable.reach(batch.end);
   }
 
   async function readAll(): Promise<boolean> {
-    for await (const lines of readLines(options.chunks, options.start)) {
-      for (const line of lines) {
-        take(line);
-        if (batchLines < BATCH_LINES_MAX && batchBytes < BATCH_BYTES_MAX) continue;
+    for await (const read of readLines(options.chunks, options.start)) {
+      for (const line of read) {
+        if (!lines.take(line)) continue;
         await launch();
         if (signal.aborted) return false;
       }
@@ -174,16 +113,119 @@ export async function importLines(options: ImportOptions): Promise<ImportOutcome
     const isComplete = await readAll();
     if (isComplete) await launch();
     await completeAll();
-    await save();
-    return { isComplete, progress: durable };
+    await durable.save();
+    return { isComplete, progress: durable.progress() };
   } catch (error) {
     const wasStopped = options.signal.aborted;
     if (error instanceof BadLineError) await launch().catch(() => undefined);
     await completeAll().catch(() => undefined);
     giveUp.abort();
     await Promise.all(batches.map((batch) => batch.sent));
-    await save();
-    if (wasStopped) return { isComplete: false, progress: durable };
+    await durable.save();
+    if (wasStopped) return { isComplete: false, progress: durable.progress() };
     throw error;
   }
+}
+
+/** Judges lines, counts them, and gathers those that are accepted until a batch of them is closed. */
+interface LineTaker {
+  /** @returns whether the batch is full. @throws BadLineError with `strict`; the line is not taken then. */
+  take(line: Line): boolean;
+  /** What the lines of the batch send, and how far the import is with them. Their rejects are written, not yet durable. */
+  close(): Promise<{ readonly submissions: readonly Submission[]; readonly end: ImportProgress }>;
+}
+
+function createLineTaker({
+  start,
+  builder,
+  rejects,
+  strict,
+}: Pick<ImportOptions, "start" | "builder" | "rejects" | "strict">): LineTaker {
+  const counts = { ...start.counters, rejected: { ...start.counters.rejected } };
+  let readTo = { offset: start.offset, line: start.line };
+  let batchLines = 0;
+  let batchBytes = 0;
+
+  function judge(line: Line, lineBytes: number): LineRejection | null {
+    if (line.text === null) return line.rejection;
+    const decoded = decodeLine(line.text);
+    if (decoded.kind === "rejected") return decoded.rejection;
+    const added = builder.add(decoded.record, lineBytes);
+    if (added.kind === "rejected") return added.rejection;
+    if (added.kind === "accepted") counts.accepted++;
+    else counts.old++;
+    return null;
+  }
+
+  function refuseOtherFormats(): void {
+    const { UNREADABLE_LINE: unreadable = 0 } = counts.rejected;
+    if (unreadable < UNREADABLE_START_LINES_MAX || unreadable !== counts.lines) return;
+    throw new TransferError(
+      `none of the first ${counts.lines} lines is a JSON object; the file must be newline-delimited JSON`,
+    );
+  }
+
+  return {
+    take(line) {
+      const lineBytes = line.endOffset - readTo.offset;
+      const rejection = judge(line, lineBytes);
+      if (rejection !== null) {
+        if (strict) throw new BadLineError(`line ${line.number}: ${rejection.reason}: ${rejection.detail}`);
+        counts.rejected[rejection.reason] = (counts.rejected[rejection.reason] ?? 0) + 1;
+        rejects.add({ line, rejection });
+      }
+      counts.lines++;
+      readTo = { offset: line.endOffset, line: line.number };
+      batchLines++;
+      batchBytes += lineBytes;
+      return batchLines >= BATCH_LINES_MAX || batchBytes >= BATCH_BYTES_MAX;
+    },
+    async close() {
+      refuseOtherFormats();
+      batchLines = 0;
+      batchBytes = 0;
+      const submissions = builder.take();
+      const rejectsBytes = await rejects.flush();
+      const counters = { ...counts, rejected: { ...counts.rejected } };
+      return { submissions, end: { ...readTo, counters, rejectsBytes } };
+    },
+  };
+}
+
+/** How far everything is durable, and how far that is saved. */
+interface DurableProgress {
+  progress(): ImportProgress;
+  /** Everything up to here is durable; saves that where it is due. */
+  reach(end: ImportProgress): Promise<void>;
+  save(): Promise<void>;
+}
+
+function createDurableProgress(
+  options: Pick<ImportOptions, "start" | "rejects" | "save" | "onProgress" | "clock">,
+): DurableProgress {
+  const { clock } = options;
+  let durable = options.start;
+  let saved = options.start;
+  let savedAtMs = clock.monotonicMs();
+
+  async function save(): Promise<void> {
+    if (durable === saved) return;
+    await options.rejects.sync();
+    await options.save(durable);
+    saved = durable;
+    savedAtMs = clock.monotonicMs();
+  }
+
+  return {
+    progress: () => durable,
+    async reach(end) {
+      durable = end;
+      options.onProgress(durable);
+      const isDue =
+        durable.counters.lines - saved.counters.lines >= SAVE_LINES_MAX ||
+        clock.monotonicMs() - savedAtMs >= SAVE_INTERVAL_MS;
+      if (isDue) await save();
+    },
+    save,
+  };
 }
