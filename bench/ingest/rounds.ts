@@ -16,7 +16,7 @@ interface Round {
   readonly generatorCpuShare: number;
 }
 
-/** All rounds of an arm at one number of connections, the warm-up left out. */
+/** All rounds of an contestant at one number of connections, the warm-up left out. */
 export interface Runs {
   readonly contestant: ContestantName;
   readonly rounds: readonly Round[];
@@ -26,12 +26,12 @@ export interface Runs {
 const BODIES = 32;
 const POSTS = 5_000;
 /**
- * Without it the next arm pays for NATS's deleting of what the last one published: one build, measured in two places of a
+ * Without it the next contestant pays for NATS's deleting of what the last one published: one build, measured in two places of a
  * round, differed by 5 to 10 %.
  */
 const REST_MS = 700;
 
-/** Lets the contestants take turns: in each round every arm once, each time another one first. */
+/** Lets the contestants take turns: in each round every contestant once, each time another one first. */
 export async function measureRounds(options: {
   readonly contestants: readonly Contestant[];
   readonly connections: number;

@@ -7,7 +7,7 @@ import { readConfig } from "../../src/config.ts";
 import { systemClock } from "../../src/domain/time.ts";
 import { connectClient } from "../../src/scylla/connection.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { type Arm, type Question, questionsOf, SCENARIOS } from "./scenarios.ts";
+import { type Contestant, type Question, questionsOf, SCENARIOS } from "./scenarios.ts";
 import { replay, statementsOf, type Waves } from "./waves.ts";
 
 /** Different questions of a scenario. */
@@ -15,7 +15,7 @@ const QUESTIONS = 200;
 
 export interface Order {
   readonly scenario: number;
-  readonly arm: Arm;
+  readonly contestant: Contestant;
   readonly durationMs: number;
 }
 
@@ -55,14 +55,14 @@ process.on("message", async (order: Order) => {
 });
 process.send?.("ready");
 
-async function measure({ scenario, arm, durationMs }: Order): Promise<Measured> {
+async function measure({ scenario, contestant, durationMs }: Order): Promise<Measured> {
   const { asked, waves } = questions[scenario] ?? { asked: [], waves: [] };
   const latenciesMs: number[] = [];
   const endMs = performance.now() + durationMs;
   for (let index = 0; performance.now() < endMs; index = (index + 1) % asked.length) {
     const startedMs = performance.now();
-    if (arm === "cql") await replay(client, waves[index] ?? []);
-    else await post(urls[arm], asked[index]?.body ?? "");
+    if (contestant === "cql") await replay(client, waves[index] ?? []);
+    else await post(urls[contestant], asked[index]?.body ?? "");
     latenciesMs.push(performance.now() - startedMs);
   }
   return { latenciesMs, statements: waves.reduce((sum, wave) => sum + wave.flat().length, 0) / waves.length };

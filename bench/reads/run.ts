@@ -19,7 +19,7 @@ import { startServiceProcess } from "../../test/kit/service-process.ts";
 import { startChildServer } from "../support/child-server.ts";
 import { VIEWS_PER_USER } from "./dataset.ts";
 import type { Measured, Order } from "./generator.ts";
-import { type Arm, SCENARIOS } from "./scenarios.ts";
+import { type Contestant, SCENARIOS } from "./scenarios.ts";
 
 const WRITES_PER_SECOND = 5_000;
 const DRAIN_POLL_MS = 1_000;
@@ -46,7 +46,12 @@ const environment = Object.fromEntries(
 const reading = await startServiceProcess(environment, "api");
 const before =
   values.before === undefined ? null : await startServiceProcess(environment, "api", values.before);
-const ARMS: readonly Arm[] = ["graphql", ...(before === null ? [] : (["before"] as const)), "bare", "cql"];
+const CONTESTANTS: readonly Contestant[] = [
+  "graphql",
+  ...(before === null ? [] : (["before"] as const)),
+  "bare",
+  "cql",
+];
 const bare = await startChildServer(join(import.meta.dirname, "bare-route.ts"), environment);
 const generator = start("generator.ts", users, reading.url, bare.url, before?.url ?? "");
 await once(generator, "message");
@@ -107,16 +112,16 @@ interface Result {
 
 async function measureAll(): Promise<Result[]> {
   const measured = SCENARIOS.map(() => ({
-    figures: { graphql: [], before: [], bare: [], cql: [] } as Record<Arm, Figures[]>,
+    figures: { graphql: [], before: [], bare: [], cql: [] } as Record<Contestant, Figures[]>,
     statements: 0,
   }));
   // The first round warms all sides up, and is not counted.
   for (let round = 0; round <= rounds; round++) {
     for (const [scenario, kept] of measured.entries()) {
-      for (const arm of ARMS) {
-        const { latenciesMs, statements } = await order({ scenario, arm, durationMs });
+      for (const contestant of CONTESTANTS) {
+        const { latenciesMs, statements } = await order({ scenario, contestant, durationMs });
         kept.statements = statements;
-        if (round > 0) kept.figures[arm].push(figuresOf(latenciesMs));
+        if (round > 0) kept.figures[contestant].push(figuresOf(latenciesMs));
       }
     }
   }

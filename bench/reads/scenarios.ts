@@ -14,7 +14,7 @@ import { HOT_POST, POSTS, postId, userId } from "./dataset.ts";
  * Who is asked: the service, the service as built in another checkout (where one is given), a bare route around the store
  * (bare-route.ts), the database itself.
  */
-export type Arm = "graphql" | "before" | "bare" | "cql";
+export type Contestant = "graphql" | "before" | "bare" | "cql";
 
 /** One question, as a GraphQL request body and as the call of the store that answers it. */
 export interface Question {
@@ -79,7 +79,7 @@ export const SCENARIOS: readonly Scenario[] = [
   postViewers("postViewers, hot post, page of 50", () => HOT_POST),
 ];
 
-/** The same questions for both arms and every round. */
+/** The same questions for both contestants and every round. */
 export function questionsOf({ question }: Scenario, users: number, count: number): Question[] {
   const random = createRandom(20_261);
   return Array.from({ length: count }, () => question(random, users));

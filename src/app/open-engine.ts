@@ -8,7 +8,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { DiagnoseOptions, Engine, EngineModule, MigrateOptions, OpenOptions } from "./engine.ts";
 
 /**
- * The composition root of the engines: nothing but engines/ names adapters. All other folders get what they need as
+ * The composition root of the engines: nothing but app/engines/ names adapters. All other folders get what they need as
  * arguments.
  */
 
