@@ -33,9 +33,11 @@ export const PATIENT_MS = 60_000;
 /** A pull that should find nothing: it takes this long. */
 export const BRIEF_MS = 400;
 
+/** @param onFinished a concurrent test gives its own. */
 export async function openQueue(
   contract: QueueContract,
   limits: Partial<QueueLimits> = {},
+  onFinished: typeof onTestFinished = onTestFinished,
 ): Promise<OpenedQueue> {
   const opened = await contract.open({
     ackWaitMs: ACK_WAIT_LONG_MS,
@@ -43,7 +45,7 @@ export async function openQueue(
     deadLetterMaxBytes: 64 * MIB,
     ...limits,
   });
-  onTestFinished(() => opened.dispose());
+  onFinished(() => opened.dispose());
   return opened;
 }
 

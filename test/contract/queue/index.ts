@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { attempts } from "./attempts.ts";
 import { deadLetters } from "./dead-letters.ts";
 import type { QueueContract } from "./fixture.ts";
+import { leases } from "./leases.ts";
 import { lifecycle } from "./lifecycle.ts";
 import { publish } from "./publish.ts";
 import { pull } from "./pull.ts";
@@ -17,6 +18,7 @@ export function queueContract(contract: QueueContract): void {
     publish(contract);
     pull(contract);
     settle(contract);
+    leases(contract);
     deadLetters(contract);
     attempts(contract);
     stats(contract);

@@ -1,7 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Delivery } from "../../../src/ports/impression-queue.ts";
 import {
-  ACK_WAIT_SHORT_MS,
   BRIEF_MS,
   bodyOf,
   only,
@@ -101,27 +99,6 @@ export function pull(contract: QueueContract): void {
       await publishAll(queue, ["a"]);
       await pullCount(queue, 1);
       expect(await queue.pull(pullOf({ waitMs: BRIEF_MS }))).toEqual([]);
-    });
-
-    it("gives a message again when its holder let ackWait pass, and counts it", async () => {
-      const { queue } = await openQueue(contract, { ackWaitMs: ACK_WAIT_SHORT_MS });
-      await publishAll(queue, ["a"]);
-      const first = only(await pullCount(queue, 1));
-      // The pull below waits already when the lease ends: nothing but the lease's end can wake it.
-      const second = only(await queue.pull(pullOf()));
-      expect(second).toMatchObject({ sequence: first.sequence, deliveries: 2 });
-      expect(only(await queue.pull(pullOf())).deliveries).toBe(3);
-    });
-
-    it("delivers what was not settled again after a restart, and goes on counting", async () => {
-      const opened = await openQueue(contract, { ackWaitMs: ACK_WAIT_SHORT_MS });
-      await publishAll(opened.queue, ["a", "b"]);
-      const [a] = await pullCount(opened.queue, 2);
-      await opened.queue.ack([a as Delivery]);
-      const reopened = await opened.reopen();
-      const again = only(await reopened.pull(pullOf()));
-      expect(bodyOf(again)).toBe("b");
-      expect(again.deliveries).toBeGreaterThanOrEqual(2);
     });
 
     it("gives to the next puller what was given back before what is new", async () => {
