@@ -265,7 +265,10 @@ describe("lines that cannot be imported", () => {
 });
 
 describe("an import that is interrupted", () => {
+  /** An import notes its progress every 20,000 lines, or once a second: so many leave room behind two notes. */
   const LINES = 60_000;
+  /** Room behind one note. */
+  const LINES_FOR_ONE = 30_000;
 
   /** The line up to which the import has noted that everything is durable; 0 where it has not noted anything. */
   async function notedLine(checkpoint: string): Promise<number> {
@@ -313,7 +316,7 @@ describe("an import that is interrupted", () => {
 
   test("by Ctrl-C ends in good order and goes on; --restart does not", async () => {
     const dataDir = await temporaryDirectory();
-    const lines = exportedLines(LINES);
+    const lines = exportedLines(LINES_FOR_ONE);
     const file = await fileOf(lines);
     const running = start(dataDir, ["import", file, "--backlog", "2"]);
     await untilNoted(`${file}.import-checkpoint.json`, running);
@@ -328,7 +331,7 @@ describe("an import that is interrupted", () => {
 
   test("by one Ctrl-C that arrives twice, as under npm, ends in good order all the same", async () => {
     const dataDir = await temporaryDirectory();
-    const file = await fileOf(exportedLines(LINES));
+    const file = await fileOf(exportedLines(LINES_FOR_ONE));
     const running = start(dataDir, ["import", file, "--backlog", "2"]);
     await untilNoted(`${file}.import-checkpoint.json`, running);
     running.kill("SIGINT");
@@ -340,7 +343,7 @@ describe("an import that is interrupted", () => {
 
   test("starts over where the data was removed meanwhile and has grown again", async () => {
     const dataDir = await temporaryDirectory();
-    const lines = exportedLines(LINES);
+    const lines = exportedLines(LINES_FOR_ONE);
     const file = await fileOf(lines);
     const running = start(dataDir, ["import", file, "--backlog", "2"]);
     await untilNoted(`${file}.import-checkpoint.json`, running);
@@ -365,7 +368,7 @@ describe("an import that is interrupted", () => {
 
   test("starts over where going on would leave something out", async () => {
     const [first, second] = [await temporaryDirectory(), await temporaryDirectory()];
-    const lines = exportedLines(LINES);
+    const lines = exportedLines(LINES_FOR_ONE);
     const file = await fileOf(lines);
     const running = start(first, ["import", file, "--backlog", "2"]);
     await untilNoted(`${file}.import-checkpoint.json`, running);
