@@ -201,7 +201,7 @@ export const ATTACKS: readonly Attack[] = [
     status: 431,
   },
   {
-    ...badInput("an HTTP method that nobody uses", /^Send GraphQL requests with GET/, { method: "PROPFIND" }),
+    ...badInput("an unusual HTTP method", /^Send GraphQL requests with GET/, { method: "PROPFIND" }),
     status: 405,
   },
   badInput("a batch of 1,000 operations", /^Send one operation in each request/, {

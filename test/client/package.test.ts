@@ -177,7 +177,7 @@ describe("the packed client", () => {
     });
 
     test.each([
-      ["nobody's views", 'createImpressions({ endpoint: "/graphql" });'],
+      ["views without a user", 'createImpressions({ endpoint: "/graphql" });'],
       ["no endpoint", 'createImpressions({ userId: "maria" });'],
       [
         "a post without an id",

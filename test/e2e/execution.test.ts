@@ -130,7 +130,7 @@ describe("a good request", () => {
         variables: { user: "u2" },
       },
     ],
-    ["variables that nobody declared", { query: "{ __typename }", variables: { x: [1, 2] } }],
+    ["undeclared variables", { query: "{ __typename }", variables: { x: [1, 2] } }],
     ["no variables", { query: '{ user(id: "u") { id __typename } }' }],
     [
       "an empty list",

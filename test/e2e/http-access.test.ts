@@ -198,7 +198,7 @@ describe("requests a minute from one address", () => {
       ],
       [200, 200, 200, 429],
     ],
-    ["somebody else's proxy", "10.0.0.0/8", ["192.0.2.1", "192.0.2.2", "192.0.2.3"], [200, 200, 429]],
+    ["a foreign proxy", "10.0.0.0/8", ["192.0.2.1", "192.0.2.2", "192.0.2.3"], [200, 200, 429]],
   ])("TRUST_PROXY, %s", async (_, trustProxy, forwardedFor, statuses) => {
     const api = await start({ environment: { REQUESTS_PER_MINUTE_MAX: "2", TRUST_PROXY: trustProxy } });
     const answers: number[] = [];

@@ -102,7 +102,7 @@ describe("the metrics of the embedded engine", () => {
 
 describe("access to /metrics", () => {
   test.each([
-    ["anybody who can connect", {}, [200, 200]],
+    ["every caller", {}, [200, 200]],
     ["who knows METRICS_TOKEN", { METRICS_TOKEN: "a token of tests" }, [401, 200]],
     ["nobody", { METRICS: "off" }, [404, 404]],
     ["the other port's clients", { METRICS_PORT: "0", METRICS_TOKEN: "a token of tests" }, [404, 404]],

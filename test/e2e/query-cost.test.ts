@@ -30,7 +30,7 @@ beforeAll(async () => {
       }),
     }),
   });
-  // Everybody saw everything: pages are full, which is what the price assumes.
+  // Every user saw every post: pages are full, as the price assumes.
   await api.store(
     Array.from({ length: 64 }, (_, index) => ({
       userId: `u${index % 8}`,

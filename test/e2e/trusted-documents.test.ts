@@ -137,7 +137,7 @@ describe("TRUSTED_DOCUMENTS=only", () => {
   const REFUSAL = /^Only trusted documents run here \(TRUSTED_DOCUMENTS=only\)/;
 
   test.each([
-    ["a document of somebody's own", { query: "{ __typename }" }],
+    ["a document of a caller", { query: "{ __typename }" }],
     ["introspection", { query: "{ __schema { queryType { name } } }" }],
     ["what does not parse", { query: "{ {{ {" }],
     ["text that is no document at all", { query: '"""' }],

@@ -96,7 +96,11 @@ const SENDERS: readonly Sender[] = [
     return [header, claims, signature].join(".");
   }),
   granted("no scope", { sub: USER }, []),
-  granted("somebody else's scopes", { sub: USER, scope: "openid impressions:writer IMPRESSIONS:ADMIN" }, []),
+  granted(
+    "scopes of another service",
+    { sub: USER, scope: "openid impressions:writer IMPRESSIONS:ADMIN" },
+    [],
+  ),
   granted("write", { sub: USER, scope: WRITE }, [WRITE]),
   granted("write, as another user", { sub: "josef", scope: WRITE }, []),
   granted("write, as nobody", { scope: WRITE }, []),

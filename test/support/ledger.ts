@@ -127,7 +127,7 @@ export function createLedger(): Ledger {
       await eachOf(postIds(), async (postId) => {
         const viewers = await patiently(() => walkPostViewers(url, postId, PAGE));
         const found = new Map(viewers.map((viewer) => [viewer.user.id, viewer]));
-        expect(found.size, `postViewers of ${postId} shows somebody twice`).toBe(viewers.length);
+        expect(found.size, `postViewers of ${postId} shows a viewer twice`).toBe(viewers.length);
         for (const { userId } of allPairs().filter((pair) => pair.postId === postId)) {
           const viewer = found.get(userId);
           const asViewer = viewer && { views: viewer.views, lastViewedAt: String(viewer.lastViewedAt) };
@@ -159,7 +159,7 @@ export function createLedger(): Ledger {
         figures.deadLettered += pair.acknowledged.size - owed.length;
         figures.storedUnacknowledged += views - owed.length;
       });
-      expect([...shown.keys()], "views that nobody sent").toEqual([]);
+      expect([...shown.keys()], "views that were never sent").toEqual([]);
       return figures;
     },
   };

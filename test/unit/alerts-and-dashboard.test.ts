@@ -77,7 +77,7 @@ const KNOWN_VALUES: Readonly<Record<string, readonly string[]>> = {
 /** The labels of a metric; what is not ours has any. */
 function labelsOf(metric: string): ReadonlySet<string> | null {
   const labels = samples.get(metric);
-  if (labels === undefined) throw new Error(`${metric} is exposed by nobody`);
+  if (labels === undefined) throw new Error(`${metric} is exposed by no process`);
   return labels === null ? null : new Set([...TARGET_LABELS, ...labels]);
 }
 
@@ -111,7 +111,7 @@ function checkExposed(expression: string, template = ""): void {
 
 describe("the check of what is exposed", () => {
   test.each([
-    ["impressions_nothing", "exposed by nobody"],
+    ["impressions_nothing", "exposed by no process"],
     ['impressions_queue_up{code="OK"}', "impressions_queue_up has no label code"],
     [
       'impressions_requests_total{code="OK"} and impressions_queue_up{code="OK"}',

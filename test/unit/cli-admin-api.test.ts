@@ -78,7 +78,7 @@ describe("without IMPRESSIONS_URL", () => {
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, family }) => !internal && family === "IPv4");
 
-  test.runIf(outside !== undefined)("whoever answers on another address does not", async () => {
+  test.runIf(outside !== undefined)("a service on another address does not", async () => {
     const host = outside?.address ?? "";
     const { port, requests } = await startServer(host);
     await ask({ HOST: host, PORT: String(port), ALLOW_INSECURE: "1" });

@@ -77,7 +77,7 @@ describe("earlier versions in a list", () => {
   });
 });
 
-test("an operator may do what anybody may without tokens, and is not limited", () => {
+test("an operator may do what every caller may without tokens, and is not limited", () => {
   expect(ANYBODY.limited).toBe(true);
   expect(OPERATOR.limited).toBe(false);
   for (const scope of SCOPES) expect([mayDo(ANYBODY, scope), mayDo(OPERATOR, scope)]).toEqual([true, true]);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** ADRs and the changelog are history. The bench's own results and generated files have no words of ours. */
+/** ADRs and the changelog are history. The bench's own results and generated files are not written by hand. */
 const FILES = globSync(
   [
     "src/**/*.ts",
@@ -12,10 +12,14 @@ const FILES = globSync(
     "docs/*.md",
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "client/README.md",
   ],
   { cwd: ROOT },
 ).filter((file) => !file.startsWith(join("src", "generated")));
+
+/** A constant may be called ANYBODY. */
+const PERSON = /\b(?:[Nn]obody|[Ss]omebody|[Aa]nybody|[Ee]verybody|[Ww]hoever)\b/;
 
 interface Replaced {
   /** Narrow enough to let ordinary English pass. */
@@ -95,6 +99,16 @@ describe("the vocabulary", () => {
         .flatMap((line, index) => (words.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])),
     );
     expect(found, `say: ${term} (docs/glossary.md)`).toEqual([]);
+  });
+
+  test("has a component as the subject of a sentence, and no person without a role", () => {
+    expect("Nobody waits for it.").toMatch(PERSON);
+    const found = FILES.flatMap((file) =>
+      readFileSync(join(ROOT, file), "utf8")
+        .split("\n")
+        .flatMap((line, index) => (PERSON.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])),
+    );
+    expect(found, "name the component, the caller or the operator").toEqual([]);
   });
 
   test("names files that exist", () => {

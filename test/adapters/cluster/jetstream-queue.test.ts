@@ -387,7 +387,7 @@ describe("the worker registry", () => {
     await vi.waitFor(() => expect(registry.current()).toEqual([report]), { timeout: 10_000 });
   });
 
-  it("remembers so many workers, those heard of last: anybody may publish reports", async () => {
+  it("remembers so many workers, those heard of last: any client may publish reports", async () => {
     const { opened, client, names } = await openWithManager();
     const registry = opened.current().workerRegistry;
     for (let worker = 1; worker <= 4_200; worker++)
