@@ -46,10 +46,11 @@ test.each<[number, string]>([
 });
 
 test("sizes are printed in the largest unit that they fill", () => {
-  expect([0, 1023, 1024, 1536 * 1024 ** 2, 5000 * 1024 ** 4].map(printableBytes)).toEqual([
+  expect([0, 1023, 1024, 3 * 1024 ** 2, 1536 * 1024 ** 2, 5000 * 1024 ** 4].map(printableBytes)).toEqual([
     "0 bytes",
     "1023 bytes",
     "1.0 KiB",
+    "3.0 MiB",
     "1.5 GiB",
     "5000.0 TiB",
   ]);

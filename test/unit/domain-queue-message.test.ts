@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Submission } from "../../src/domain/impression.ts";
-import { decodeMessage, encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
+import {
+  decodeMessage,
+  encodeSubmission,
+  impressionsOf,
+  joinSubmissions,
+} from "../../src/domain/queue-message.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -141,10 +146,22 @@ describe("a queue message", () => {
   });
 
   it("is unreadable where it is not UTF-8", () => {
-    const whole = bytes(joinSubmissions([]));
-    expect(decodeMessage(new Uint8Array([...whole.slice(0, -1), 0xff, ...whole.slice(-1)])).kind).toBe(
-      "unreadable",
+    // Inside of a text, where anything that decodes would be JSON.
+    const [before = "", after = ""] = VERSION_1.split("HOME");
+    const withBytes = (...middle: number[]) => new Uint8Array([...bytes(before), ...middle, ...bytes(after)]);
+    expect(decodeMessage(withBytes(0x48)).kind).toBe("message");
+    for (const middle of [[0xff], [0xc3], [0xed, 0xa0, 0x80]])
+      expect(decodeMessage(withBytes(...middle)).kind, String(middle)).toBe("unreadable");
+  });
+
+  it("numbers its impressions through all of its submissions, from 0", () => {
+    const decoded = decodeMessage(
+      bytes(
+        '{"v":1,"submissions":[{"receivedAtUs":1,"impressions":[{},{}]},{"receivedAtUs":1,"impressions":[{}]}]}',
+      ),
     );
+    if (decoded.kind !== "message") throw new Error(decoded.detail);
+    expect(impressionsOf(decoded.submissions).map(({ index }) => index)).toEqual([0, 1, 2]);
   });
 
   it("is read or called unreadable, never an exception, whatever the bytes", () => {
