@@ -1,14 +1,4 @@
 import { storeModel } from "../contract/model.ts";
-import { openTemporaryEngine } from "../kit/embedded.ts";
+import { EMBEDDED_STORE } from "../support/embedded-store.ts";
 
-storeModel({
-  name: "embedded",
-  async open(options) {
-    const engine = await openTemporaryEngine(options);
-    return {
-      store: engine.current().store,
-      reopen: async (changed) => (await engine.reopen(changed)).store,
-      dispose: () => engine.dispose(),
-    };
-  },
-});
+storeModel(EMBEDDED_STORE);

@@ -11,18 +11,9 @@ import { scanAll } from "../contract/store/fixture.ts";
 import { storeContract } from "../contract/store/index.ts";
 import { openTemporaryEngine } from "../kit/embedded.ts";
 import { EVERYTHING, recordViews, viewOf, walkAll } from "../kit/views.ts";
+import { EMBEDDED_STORE } from "../support/embedded-store.ts";
 
-storeContract({
-  name: "embedded",
-  async open(options) {
-    const engine = await openTemporaryEngine(options);
-    return {
-      store: engine.current().store,
-      reopen: async (changed) => (await engine.reopen(changed)).store,
-      dispose: () => engine.dispose(),
-    };
-  },
-});
+storeContract(EMBEDDED_STORE);
 
 describe("embedded store", () => {
   const NOW_MS = 1_790_000_000_000;

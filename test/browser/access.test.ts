@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { bundle } from "../client/support/bundle.ts";
 import { AUDIENCE, ISSUER, signWith } from "../kit/tokens.ts";
 import { type Api, startApi } from "../support/api.ts";
-import { CHROMIUM_ARGS, CHROMIUM_PATH } from "./chromium.ts";
+import { CHROMIUM } from "./chromium.ts";
 
 /** A service that asks for tokens, seen from a real browser: its playground, and the SDK on pages of other origins. */
 
@@ -45,11 +45,7 @@ beforeAll(async () => {
       IMPRESSIONS_PER_MINUTE_MAX: "500",
     },
   });
-  browser = await chromium.launch({
-    executablePath: CHROMIUM_PATH,
-    headless: true,
-    args: [...CHROMIUM_ARGS],
-  });
+  browser = await chromium.launch(CHROMIUM);
 });
 afterAll(async () => {
   await browser?.close();

@@ -7,7 +7,7 @@ import { bundle } from "../client/support/bundle.ts";
 import { createTemporaryDirectory } from "../kit/directory.ts";
 import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
 import { walkSeenPosts } from "../kit/walks.ts";
-import { CHROMIUM_ARGS, CHROMIUM_PATH } from "./chromium.ts";
+import { CHROMIUM } from "./chromium.ts";
 
 /** The SDK in a real browser: a page with a feed, from one origin with the service behind it. */
 
@@ -56,11 +56,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => void site.listen(0, "127.0.0.1", resolve));
   origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
-  browser = await chromium.launch({
-    executablePath: CHROMIUM_PATH,
-    headless: true,
-    args: [...CHROMIUM_ARGS],
-  });
+  browser = await chromium.launch(CHROMIUM);
 });
 
 afterAll(async () => {

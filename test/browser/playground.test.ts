@@ -5,7 +5,7 @@ import { type BrowserContext, chromium, type Locator, type Page } from "playwrig
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readOperations } from "../../src/server/operations.ts";
 import { type Api, startApi } from "../support/api.ts";
-import { CHROMIUM_ARGS, CHROMIUM_PATH } from "./chromium.ts";
+import { CHROMIUM } from "./chromium.ts";
 
 /** The playground in a real browser that can reach this machine only. */
 
@@ -29,10 +29,8 @@ beforeAll(async () => {
   await mkdir(SCREENSHOTS, { recursive: true });
   profile = await mkdtemp(join(tmpdir(), "impressions-browser-"));
   browser = await chromium.launchPersistentContext(profile, {
-    executablePath: CHROMIUM_PATH,
-    headless: true,
+    ...CHROMIUM,
     viewport: { width: 1_440, height: 900 },
-    args: [...CHROMIUM_ARGS],
   });
   page = await browser.newPage();
   page.setDefaultTimeout(ACTION_MS_MAX);

@@ -10,7 +10,7 @@ import { FREEZES } from "../suites/fatal-posts.ts";
 import { type IsolationEngine, messageOf, provesIsolation, startWorkerProcess } from "../suites/isolation.ts";
 import { jetStreamOptions } from "../support/jetstream.ts";
 import { storeOptions } from "../support/scylla.ts";
-import { createSharedInstallation } from "../support/shared-installation.ts";
+import { openSharedInstallation } from "../support/shared-installation.ts";
 import { scenario } from "./support/scenario.ts";
 
 const ACK_WAIT_MS = 1_000;
@@ -51,9 +51,8 @@ scenario(
 );
 
 async function newInstallation(): Promise<IsolationEngine> {
-  const installation = createSharedInstallation();
+  const installation = await openSharedInstallation();
   onTestFinished(installation.dispose);
-  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
   const { environment, keyspace } = installation;
   return {
     environment,

@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { onTestFinished, test } from "vitest";
-import { createTemporaryDirectory } from "../kit/directory.ts";
-import { startServiceProcess } from "../kit/service-process.ts";
 import { provesBackpressure, QUEUE_LIMIT } from "../suites/backpressure.ts";
+import { createEmbeddedInstallation } from "../support/embedded-installation.ts";
 
 /** Many processes one after the other, on a machine that may be slow. */
 const TIMEOUT_MS = 600_000;
@@ -11,12 +10,11 @@ const TIMEOUT_MS = 600_000;
 test(
   "embedded: a store that takes nothing is felt at the client, and nothing acknowledged is lost",
   async () => {
-    const directory = createTemporaryDirectory();
-    onTestFinished(directory.remove);
-    const service = await startServiceProcess({ DATA_DIR: directory.path, ...QUEUE_LIMIT });
-    onTestFinished(async () => void (await service.kill("SIGKILL")));
+    const installation = createEmbeddedInstallation(QUEUE_LIMIT);
+    onTestFinished(installation.dispose);
+    const service = await installation.start();
     // Another writer of the file keeps the service from writing.
-    const other = new DatabaseSync(join(directory.path, "store.sqlite"));
+    const other = new DatabaseSync(join(installation.dataDir, "store.sqlite"));
     onTestFinished(() => other.close());
     other.exec("BEGIN IMMEDIATE");
     await provesBackpressure(service, async () => {

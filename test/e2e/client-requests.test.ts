@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { QueueUnavailableError, StoreUnavailableError } from "../../src/ports/errors.ts";
-import { createTemporaryDirectory } from "../kit/directory.ts";
-import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import type { ServiceProcess } from "../kit/service-process.ts";
 import { startApi } from "../support/api.ts";
 import { createApolloCaller } from "../support/clients/apollo.ts";
 import type { Caller, CallerOptions } from "../support/clients/caller.ts";
 import { createGraphQLRequestCaller } from "../support/clients/graphql-request.ts";
 import { createUrqlCaller } from "../support/clients/urql.ts";
+import { createEmbeddedInstallation } from "../support/embedded-installation.ts";
 
 /** Ids that a client must not take for numbers, escape twice or normalize. */
 const SPECIAL_IDS = [
@@ -20,17 +20,14 @@ const SPECIAL_IDS = [
 const POSTS = 45;
 const PAGE_SIZE = 20;
 
-const directory = createTemporaryDirectory();
+const installation = createEmbeddedInstallation();
 let service: ServiceProcess;
 
 beforeAll(async () => {
-  service = await startServiceProcess({ DATA_DIR: directory.path });
+  service = await installation.start();
 });
 
-afterAll(async () => {
-  await service?.kill("SIGTERM");
-  directory.remove();
-});
+afterAll(installation.dispose);
 
 describe.each([
   ["@apollo/client", createApolloCaller],

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, test } from "vitest";
 import { type Api, startApi } from "../support/api.ts";
-import { expectRefusal, impressionOf, recordRequest } from "../support/refusals.ts";
+import { expectNothingQueued, expectRefusal, impressionOf, recordRequest } from "../support/refusals.ts";
 
 /** Values that a client can send wrongly, and what it is told: code, status and a sentence. */
 
@@ -9,10 +9,6 @@ beforeAll(async () => {
   api = await startApi();
 });
 afterAll(() => api.stop());
-
-async function queueIsEmpty(): Promise<void> {
-  expect(await api.engine.queue.newestSequence()).toBe(0);
-}
 
 describe("recordImpressions", () => {
   const good = () => ({ userId: "u1", impressions: [impressionOf()] });
@@ -127,7 +123,7 @@ describe("recordImpressions", () => {
     ],
   ])("%s", async (_name, input, status, code, message) => {
     expectRefusal(await api.post(recordRequest(input())), status, code, message);
-    await queueIsEmpty();
+    await expectNothingQueued(api);
   });
 });
 

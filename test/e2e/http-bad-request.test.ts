@@ -4,7 +4,7 @@ import { text as readText } from "node:stream/consumers";
 import { ReadableStream } from "node:stream/web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Api, type HttpAnswer, readAnswer, startApi } from "../support/api.ts";
-import { expectRefusal, impressionOf, recordRequest } from "../support/refusals.ts";
+import { expectNothingQueued, expectRefusal, impressionOf, recordRequest } from "../support/refusals.ts";
 
 /** Requests that a client can send wrongly, and what it is told: code, status and a sentence. */
 
@@ -13,10 +13,6 @@ beforeAll(async () => {
   api = await startApi();
 });
 afterAll(() => api.stop());
-
-async function queueIsEmpty(): Promise<void> {
-  expect(await api.engine.queue.newestSequence()).toBe(0);
-}
 
 describe("the request", () => {
   test.each<[string, unknown, number, RegExp]>([
@@ -54,7 +50,7 @@ describe("the request", () => {
     const bytes = Buffer.from(text, "utf8");
     bytes[text.indexOf("?")] = 0xff;
     expectRefusal(await api.post(bytes), 400, "BAD_USER_INPUT", /UTF-8/);
-    await queueIsEmpty();
+    await expectNothingQueued(api);
   });
 
   test.each([

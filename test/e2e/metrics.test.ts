@@ -1,38 +1,35 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { openEngine } from "../../src/app/open-engine.ts";
 import { readConfig } from "../../src/config.ts";
 import { encodeSubmission, joinSubmissions } from "../../src/domain/queue-message.ts";
 import { DAY_MS, systemClock } from "../../src/domain/time.ts";
 import { readOperations } from "../../src/server/operations.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
-import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import type { ServiceProcess } from "../kit/service-process.ts";
 import { expectAgreement, type Sent, scrape, sendAll } from "../suites/metrics.ts";
 import { postTo } from "../support/api.ts";
 import { expectDocumented } from "../support/documented-metrics.ts";
+import { createEmbeddedInstallation, type EmbeddedInstallation } from "../support/embedded-installation.ts";
 import { type Families, metricValue } from "../support/exposition.ts";
 import { createLedger, type Ledger } from "../support/ledger.ts";
 
 const RETENTION_DAYS = 90;
 
 describe("the metrics of the embedded engine", () => {
-  let directory: TemporaryDirectory;
+  let installation: EmbeddedInstallation;
   let service: ServiceProcess;
   let ledger: Ledger;
   let sent: Sent;
 
   beforeAll(async () => {
-    directory = createTemporaryDirectory();
-    await queueBeforeTheStart(directory.path);
-    service = await startServiceProcess({ DATA_DIR: directory.path });
+    installation = createEmbeddedInstallation();
+    await queueBeforeTheStart(installation.dataDir);
+    service = await installation.start();
     ledger = createLedger();
     sent = await sendAll(ledger, service.url);
   });
 
-  afterAll(async () => {
-    await service.kill("SIGKILL");
-    directory.remove();
-  });
+  afterAll(() => installation.dispose());
 
   test("agree with the ledger: what was accepted is stored, expired or dead-lettered", () =>
     expectAgreement({ api: service.url, worker: service.url }, ledger, sent, {
@@ -107,22 +104,18 @@ describe("access to /metrics", () => {
     ["nobody", { METRICS: "off" }, [404, 404]],
     ["the other port's clients", { METRICS_PORT: "0", METRICS_TOKEN: "a token of tests" }, [404, 404]],
   ])("%s", async (_who, environment, statuses) => {
-    const directory = createTemporaryDirectory();
-    const service = await startServiceProcess({ DATA_DIR: directory.path, ...environment });
-    try {
-      const authorization = "Bearer a token of tests";
-      const ask = (url: string, headers = {}) => fetch(new URL("/metrics", url), { headers });
-      const answers = [await ask(service.url), await ask(service.url, { authorization })];
-      expect(answers.map(({ status }) => status)).toEqual(statuses);
-      if (!("METRICS_PORT" in environment)) return;
-      const told = service.log.find((line) => line.includes("on a port of their own")) ?? "{}";
-      const { url } = JSON.parse(told) as { url: string };
-      expect((await ask(url)).status).toBe(401);
-      expect(metricValue(await scrape(url, { authorization }), "impressions_store_up")).toBe(1);
-    } finally {
-      await service.kill("SIGKILL");
-      directory.remove();
-    }
+    const { start, dispose } = createEmbeddedInstallation(environment);
+    onTestFinished(dispose);
+    const service = await start();
+    const authorization = "Bearer a token of tests";
+    const ask = (url: string, headers = {}) => fetch(new URL("/metrics", url), { headers });
+    const answers = [await ask(service.url), await ask(service.url, { authorization })];
+    expect(answers.map(({ status }) => status)).toEqual(statuses);
+    if (!("METRICS_PORT" in environment)) return;
+    const told = service.log.find((line) => line.includes("on a port of their own")) ?? "{}";
+    const { url } = JSON.parse(told) as { url: string };
+    expect((await ask(url)).status).toBe(401);
+    expect(metricValue(await scrape(url, { authorization }), "impressions_store_up")).toBe(1);
   });
 });
 

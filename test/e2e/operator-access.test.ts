@@ -1,31 +1,27 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
-import { runCommand, type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import { runCommand, type ServiceProcess } from "../kit/service-process.ts";
 import { AUDIENCE, ISSUER, seconds, signWith } from "../kit/tokens.ts";
+import { createEmbeddedInstallation, type EmbeddedInstallation } from "../support/embedded-installation.ts";
 
 /** Operator commands against the built service that asks for tokens. */
 
 const SECRET = "a secret of thirty-two bytes, at least";
 
-let directory: TemporaryDirectory;
+let installation: EmbeddedInstallation;
 let service: ServiceProcess;
 
 beforeAll(async () => {
-  directory = createTemporaryDirectory();
-  service = await startServiceProcess({
-    DATA_DIR: directory.path,
+  installation = createEmbeddedInstallation({
     PUBLISH_TIMEOUT_MS: "500",
     AUTH: "jwt",
     JWT_SECRET: SECRET,
     JWT_ISSUER: ISSUER,
     JWT_AUDIENCE: AUDIENCE,
   });
+  service = await installation.start();
 });
-afterAll(async () => {
-  await service?.kill("SIGKILL");
-  directory?.remove();
-});
+afterAll(() => installation.dispose());
 
 /** As on the operator's own machine: it knows where the service is, and nothing of its keys. */
 const run = (token: string | undefined, ...parameters: string[]) =>

@@ -1,35 +1,29 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PipelineDocument, RecordImpressionsDocument } from "../../src/generated/operations.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
 import { query } from "../kit/graphql-request.ts";
-import { runCommand, type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import { runCommand, type ServiceProcess } from "../kit/service-process.ts";
+import { createEmbeddedInstallation, type EmbeddedInstallation } from "../support/embedded-installation.ts";
 
 /** More than one request of a command handles. */
 const BAD_IMPRESSIONS = 700;
 
 describe("operator commands", () => {
-  let directory: TemporaryDirectory;
+  let installation: EmbeddedInstallation;
   let service: ServiceProcess;
 
   beforeAll(async () => {
-    directory = createTemporaryDirectory();
     // An erasure waits as long as a mutation may be on its way, so a short way makes a short test.
-    service = await startServiceProcess({ DATA_DIR: directory.path, PUBLISH_TIMEOUT_MS: "500" });
+    installation = createEmbeddedInstallation({ PUBLISH_TIMEOUT_MS: "500" });
+    service = await installation.start();
   });
 
-  afterAll(async () => {
-    await service.kill("SIGKILL");
-    directory.remove();
-  });
+  afterAll(() => installation.dispose());
 
   const run = (...parameters: string[]) =>
-    runCommand(
-      { DATA_DIR: directory.path, IMPRESSIONS_URL: service.url, PUBLISH_TIMEOUT_MS: "500" },
-      ...parameters,
-    );
+    runCommand({ ...installation.environment, IMPRESSIONS_URL: service.url }, ...parameters);
   /** No service is asked: nothing listens on the port. */
   const runAlone = (...parameters: string[]) =>
-    runCommand({ DATA_DIR: directory.path, PORT: "1", PUBLISH_TIMEOUT_MS: "500" }, ...parameters);
+    runCommand({ ...installation.environment, PORT: "1" }, ...parameters);
   const pipeline = async () => (await query(service.url, PipelineDocument, {})).pipeline;
   const settled = () => expect.poll(async () => (await pipeline()).pending, { timeout: 60_000 }).toBe(0);
   const record = (userId: string, postIds: readonly string[]) => {

@@ -1,24 +1,11 @@
-import { createTemporaryDirectory } from "../kit/directory.ts";
-import { runCommand, type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
 import { describePublicLog } from "../suites/public-log/suite.ts";
+import { createEmbeddedInstallation } from "../support/embedded-installation.ts";
 
 describePublicLog({
   engine: "embedded",
   importsBesideService: false,
   async createInstallation() {
-    const directory = createTemporaryDirectory();
-    const environment = { DATA_DIR: directory.path };
-    let service: ServiceProcess | undefined;
-    return {
-      async serve() {
-        service = await startServiceProcess(environment);
-        return service;
-      },
-      run: (...parameters) => runCommand(environment, ...parameters),
-      async dispose() {
-        await service?.kill("SIGKILL");
-        directory.remove();
-      },
-    };
+    const { start, run, dispose } = createEmbeddedInstallation();
+    return { serve: () => start(), run, dispose };
   },
 });

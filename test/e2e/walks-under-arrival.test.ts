@@ -1,12 +1,9 @@
 import { onTestFinished } from "vitest";
-import { createTemporaryDirectory } from "../kit/directory.ts";
-import { startServiceProcess } from "../kit/service-process.ts";
 import { testWalksUnderArrival } from "../suites/walk-arrivals.ts";
+import { createEmbeddedInstallation } from "../support/embedded-installation.ts";
 
 testWalksUnderArrival("embedded", 120, async () => {
-  const directory = createTemporaryDirectory();
-  onTestFinished(() => directory.remove());
-  const service = await startServiceProcess({ DATA_DIR: directory.path });
-  onTestFinished(async () => void (await service.kill("SIGKILL")));
-  return service.url;
+  const installation = createEmbeddedInstallation();
+  onTestFinished(installation.dispose);
+  return (await installation.start()).url;
 });

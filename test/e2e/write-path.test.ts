@@ -11,25 +11,22 @@ import {
   SeenPostsDocument,
   UnseenPostsDocument,
 } from "../../src/generated/operations.ts";
-import { createTemporaryDirectory, type TemporaryDirectory } from "../kit/directory.ts";
 import { query } from "../kit/graphql-request.ts";
-import { type ServiceProcess, startServiceProcess } from "../kit/service-process.ts";
+import type { ServiceProcess } from "../kit/service-process.ts";
+import { createEmbeddedInstallation, type EmbeddedInstallation } from "../support/embedded-installation.ts";
 
 /** The mission in one process: mutation, queue, workers, store, reads, on the built service. */
 describe("from the mutation to the reads", () => {
-  let directory: TemporaryDirectory;
+  let installation: EmbeddedInstallation;
   let service: ServiceProcess;
 
   beforeAll(async () => {
-    directory = createTemporaryDirectory();
     // An erasure waits as long as a mutation may be on its way, so a short way makes a short test.
-    service = await startServiceProcess({ DATA_DIR: directory.path, PUBLISH_TIMEOUT_MS: "500" });
+    installation = createEmbeddedInstallation({ PUBLISH_TIMEOUT_MS: "500" });
+    service = await installation.start();
   });
 
-  afterAll(async () => {
-    await service.kill("SIGKILL");
-    directory.remove();
-  });
+  afterAll(() => installation.dispose());
 
   const record = (userId: string, impressions: { postId: string; viewedAt: string; position?: number }[]) =>
     query(service.url, RecordImpressionsDocument, { input: { userId, impressions } });
@@ -168,7 +165,7 @@ describe("from the mutation to the reads", () => {
     await Promise.all(senders);
     expect(await stopped).toEqual({ code: 0, signal: null });
 
-    service = await startServiceProcess({ DATA_DIR: directory.path });
+    service = await installation.start();
     await settled();
     for (let start = 0; start < acknowledged.length; start += 1_000) {
       expect(await unseen("u3", acknowledged.slice(start, start + 1_000))).toEqual([]);

@@ -1,6 +1,5 @@
-import { expect } from "vitest";
 import { type Api, type ApiOptions, startApi } from "./api.ts";
-import { createSharedInstallation } from "./shared-installation.ts";
+import { openSharedInstallation } from "./shared-installation.ts";
 
 export interface ClusterApi {
   readonly api: Api;
@@ -11,8 +10,7 @@ export interface ClusterApi {
 
 /** The API in this process over the cluster engine on the run's NATS and Cassandra, with names of its own. */
 export async function startClusterApi(options: ApiOptions = {}): Promise<ClusterApi> {
-  const installation = createSharedInstallation();
-  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+  const installation = await openSharedInstallation();
   const apis: Api[] = [];
   async function start({ environment, ...more }: ApiOptions): Promise<Api> {
     const api = await startApi({ ...more, environment: { ...installation.environment, ...environment } });

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { HttpAnswer } from "./api.ts";
+import type { Api, HttpAnswer } from "./api.ts";
 
 export const RECORD_MUTATION =
   "mutation ($input: RecordImpressionsInput!) { recordImpressions(input: $input) { accepted } }";
@@ -18,6 +18,11 @@ export function expectRefusal(answer: HttpAnswer, status: number, code: string, 
     message: expect.stringMatching(message),
   });
   expectNothingInternal(answer);
+}
+
+/** No message was ever put into the API's queue. */
+export async function expectNothingQueued({ engine }: Api): Promise<void> {
+  expect(await engine.queue.newestSequence()).toBe(0);
 }
 
 /** Only what the catalogue promises leaves the process. */

@@ -1,4 +1,4 @@
-import { inject } from "vitest";
+import { expect, inject } from "vitest";
 import { type ClusterInstallation, createClusterInstallation } from "../kit/cluster-installation.ts";
 import type {} from "../servers/global-setup.ts";
 
@@ -10,4 +10,11 @@ export function createSharedInstallation(): ClusterInstallation {
     contactPoints: inject("scyllaContactPoints"),
     localDataCenter: inject("scyllaLocalDc"),
   });
+}
+
+/** The same with its keyspace made and migrated. */
+export async function openSharedInstallation(): Promise<ClusterInstallation> {
+  const installation = createSharedInstallation();
+  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+  return installation;
 }

@@ -31,6 +31,15 @@ function temporaryDirectory(): string {
   return directory;
 }
 
+const migrate = (settings: ScyllaSettings, createKeyspace?: { readonly replicationFactor: number }) =>
+  migrateScylla({
+    settings,
+    retentionDays: 90,
+    clock: systemClock,
+    logger: silentLog,
+    ...(createKeyspace && { createKeyspace }),
+  });
+
 // A run with given addresses starts no servers; the servers here are stopped and started.
 describe.skipIf(serversAreGiven())("a database with a login and TLS", () => {
   let cassandra: CassandraServers;
@@ -47,13 +56,7 @@ describe.skipIf(serversAreGiven())("a database with a login and TLS", () => {
       tlsCa: cassandra.caFile,
       requestTimeoutMs: 5_000,
     };
-    await migrateScylla({
-      settings: { ...settings, requestTimeoutMs: 60_000 },
-      retentionDays: 90,
-      clock: systemClock,
-      createKeyspace: { replicationFactor: 1 },
-      logger: silentLog,
-    });
+    await migrate({ ...settings, requestTimeoutMs: 60_000 }, { replicationFactor: 1 });
   });
   afterAll(() => cassandra?.stop());
 
@@ -76,16 +79,7 @@ describe.skipIf(serversAreGiven())("a database with a login and TLS", () => {
     expect(await startError(open({ password: undefined }))).toMatch(
       /SCYLLA_USER and SCYLLA_PASSWORD belong together/,
     );
-    expect(
-      await startError(
-        migrateScylla({
-          settings: { ...settings, password: "wrong" },
-          retentionDays: 90,
-          clock: systemClock,
-          logger: silentLog,
-        }),
-      ),
-    ).toMatch(/refuses the login/);
+    expect(await startError(migrate({ ...settings, password: "wrong" }))).toMatch(/refuses the login/);
   });
 
   it("says what is wrong with an authority", async () => {
@@ -133,13 +127,7 @@ describe.skipIf(serversAreGiven())("a database that is down", () => {
       keyspace: "down_test",
       requestTimeoutMs: 2_000,
     };
-    await migrateScylla({
-      settings: { ...settings, requestTimeoutMs: 60_000 },
-      retentionDays: 90,
-      clock: systemClock,
-      createKeyspace: { replicationFactor: 1 },
-      logger: silentLog,
-    });
+    await migrate({ ...settings, requestTimeoutMs: 60_000 }, { replicationFactor: 1 });
   });
   afterAll(() => cassandra?.stop());
 
@@ -185,9 +173,7 @@ describe.skipIf(serversAreGiven())("a database that is down", () => {
     const opening = open({ waitForConnection: true, signal: stopping.signal });
     stopping.abort();
     expect(await startError(opening)).toMatch(/cannot reach/);
-    expect(
-      await startError(migrateScylla({ settings, retentionDays: 90, clock: systemClock, logger: silentLog })),
-    ).toMatch(/cannot reach/);
+    expect(await startError(migrate(settings))).toMatch(/cannot reach/);
 
     const { store } = await open({ waitForConnection: false });
     await store.close();

@@ -2,6 +2,7 @@ import { onTestFinished } from "vitest";
 import type { View } from "../../../src/domain/impression.ts";
 import { type Clock, DAY_MS } from "../../../src/domain/time.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
+import { viewOf } from "../../kit/views.ts";
 
 /** How an adapter binds to the contract. */
 export interface StoreContract {
@@ -38,6 +39,18 @@ export async function openStore(
 /** An instant well inside the retention, in whole seconds; tests count from it. */
 export function someInstantMs(): number {
   return Math.floor((Date.now() - 10 * DAY_MS) / 1_000) * 1_000;
+}
+
+/** Views of one user: of post `p0` as many as the first count says, and so on. */
+export function viewsOfPosts(
+  counts: readonly number[],
+  fields: (post: number, index: number) => Pick<View, "viewedAtMs"> & Partial<View>,
+): View[] {
+  return counts.flatMap((count, post) =>
+    Array.from({ length: count }, (_, index) =>
+      viewOf({ userId: "u", postId: `p${post}`, ...fields(post, index) }),
+    ),
+  );
 }
 
 /** Views without an order, for comparing as a set. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CANDIDATES_MAX, VIEWS_COUNT_MAX } from "../../../src/domain/limits.ts";
 import { recordViews, viewOf } from "../../kit/views.ts";
-import { openStore, type StoreContract, someInstantMs } from "./fixture.ts";
+import { openStore, type StoreContract, someInstantMs, viewsOfPosts } from "./fixture.ts";
 
 export function seenAmong(contract: StoreContract): void {
   describe("seenAmong", () => {
@@ -81,17 +81,11 @@ export function seenAmong(contract: StoreContract): void {
       const counts = [VIEWS_COUNT_MAX - 1, VIEWS_COUNT_MAX, VIEWS_COUNT_MAX + 1, 2 * VIEWS_COUNT_MAX, 1];
       await recordViews(
         store,
-        counts.flatMap((count, post) =>
-          Array.from({ length: count }, (_, index) =>
-            viewOf({
-              userId: "u",
-              postId: `p${post}`,
-              viewedAtMs: start - index,
-              // The oldest one alone was long.
-              dwellMs: index === count - 1 ? 5_000 : 10,
-            }),
-          ),
-        ),
+        viewsOfPosts(counts, (post, index) => ({
+          viewedAtMs: start - index,
+          // The oldest one alone was long.
+          dwellMs: index + 1 === counts[post] ? 5_000 : 10,
+        })),
       );
       const candidates = ["none", ...counts.map((_, post) => `p${post}`), "p", "q"];
       const among = async (rule: Partial<typeof ANY>) =>

@@ -3,7 +3,7 @@ import { VIEWS_COUNT_MAX } from "../../../src/domain/limits.ts";
 import type { SeenPostRow } from "../../../src/domain/walk.ts";
 import type { ImpressionStore } from "../../../src/ports/impression-store.ts";
 import { EVERYTHING, recordViews, viewOf, walkAll } from "../../kit/views.ts";
-import { openStore, type StoreContract, someInstantMs } from "./fixture.ts";
+import { openStore, type StoreContract, someInstantMs, viewsOfPosts } from "./fixture.ts";
 
 export function seenPosts(contract: StoreContract): void {
   const posts = (rows: readonly SeenPostRow[]) => rows.map(({ postId }) => postId);
@@ -121,17 +121,11 @@ export function seenPosts(contract: StoreContract): void {
       const counts = [1, VIEWS_COUNT_MAX - 1, VIEWS_COUNT_MAX, VIEWS_COUNT_MAX + 1, 2 * VIEWS_COUNT_MAX];
       await recordViews(
         store,
-        counts.flatMap((count, post) =>
-          // One after another, the newest of all posts close together.
-          Array.from({ length: count }, (_, index) =>
-            viewOf({
-              userId: "u",
-              postId: `p${post}`,
-              viewedAtMs: start - index * 10 - post,
-              position: index,
-            }),
-          ),
-        ),
+        // One after another, the newest of all posts close together.
+        viewsOfPosts(counts, (post, index) => ({
+          viewedAtMs: start - index * 10 - post,
+          position: index,
+        })),
       );
       const rows = counts.map((count, post) => ({
         postId: `p${post}`,

@@ -1,7 +1,7 @@
-import { expect, onTestFinished, test } from "vitest";
+import { onTestFinished, test } from "vitest";
 import { startSilentServer } from "../../servers/silent-server.ts";
 import { provesBackpressure, QUEUE_LIMIT } from "../../suites/backpressure.ts";
-import { createSharedInstallation } from "../../support/shared-installation.ts";
+import { openSharedInstallation } from "../../support/shared-installation.ts";
 
 /** Many processes one after the other, on a machine that may be slow. */
 const TIMEOUT_MS = 600_000;
@@ -9,9 +9,8 @@ const TIMEOUT_MS = 600_000;
 test(
   "cluster: a store that hangs is felt at the client, and nothing acknowledged is lost",
   async () => {
-    const installation = createSharedInstallation();
+    const installation = await openSharedInstallation();
     onTestFinished(installation.dispose);
-    expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
     const hung = await installation.start("serve", {
       ...QUEUE_LIMIT,
       SCYLLA_CONTACT_POINTS: await startSilentServer(),

@@ -6,7 +6,7 @@ import { AUDIENCE, ISSUER, signWith } from "../../kit/tokens.ts";
 import { startNats } from "../../servers/nats.ts";
 import { startSilentServer } from "../../servers/silent-server.ts";
 import { type HttpAnswer, postTo } from "../../support/api.ts";
-import { createSharedInstallation } from "../../support/shared-installation.ts";
+import { openSharedInstallation } from "../../support/shared-installation.ts";
 
 /** Made up anew for each run; each is looked for in everything that the service has written. */
 const marked = (what: string) => `${what}-${randomBytes(12).toString("hex")}`;
@@ -37,8 +37,7 @@ let token: string;
 const sentTokens: string[] = [];
 
 beforeAll(async () => {
-  installation = createSharedInstallation();
-  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+  installation = await openSharedInstallation();
   const scope = "impressions:write impressions:read impressions:admin";
   token = await signWith(SECRETS.JWT_SECRET, "HS256", { sub: "operator", scope });
 });

@@ -6,7 +6,7 @@ import { expectAgreement, scrape, sendAll } from "../../suites/metrics.ts";
 import { expectDocumented } from "../../support/documented-metrics.ts";
 import { metricValue } from "../../support/exposition.ts";
 import { createLedger } from "../../support/ledger.ts";
-import { createSharedInstallation } from "../../support/shared-installation.ts";
+import { openSharedInstallation } from "../../support/shared-installation.ts";
 
 const DAY_MS = 86_400_000;
 /** How long a view that is all but expired still lives when it is accepted. */
@@ -15,8 +15,7 @@ const LEFT_MS = 5_000;
 let installation: ClusterInstallation;
 
 beforeAll(async () => {
-  installation = createSharedInstallation();
-  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+  installation = await openSharedInstallation();
 });
 afterAll(() => installation.dispose());
 

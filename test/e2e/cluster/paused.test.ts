@@ -3,14 +3,13 @@ import { expect, inject, onTestFinished, test } from "vitest";
 import type {} from "../../servers/global-setup.ts";
 import { scrape } from "../../suites/metrics.ts";
 import { metricValue } from "../../support/exposition.ts";
-import { createSharedInstallation } from "../../support/shared-installation.ts";
+import { openSharedInstallation } from "../../support/shared-installation.ts";
 
 const PATIENCE = { timeout: 60_000, interval: 100 };
 
 test("a paused queue is told by /readyz, the log and a metric: workers are not ready, APIs are", async () => {
-  const installation = createSharedInstallation();
+  const installation = await openSharedInstallation();
   onTestFinished(() => installation.dispose());
-  await installation.migrate("--create-keyspace", "1");
   const api = await installation.start("api");
   const worker = await installation.start("worker");
   const readiness = async ({ url }: { url: string }) => {

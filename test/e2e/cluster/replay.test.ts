@@ -1,17 +1,16 @@
-import { afterAll, beforeAll, describe, expect } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import type { Engine } from "../../../src/app/engine.ts";
 import type { ClusterInstallation } from "../../kit/cluster-installation.ts";
 import { replaySuite } from "../../suites/replay.ts";
 import { openEngineOf } from "../../support/open-engine.ts";
-import { createSharedInstallation } from "../../support/shared-installation.ts";
+import { openSharedInstallation } from "../../support/shared-installation.ts";
 
 describe("replay on the cluster engine", () => {
   let installation: ClusterInstallation;
   let engine: Engine;
 
   beforeAll(async () => {
-    installation = createSharedInstallation();
-    expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
+    installation = await openSharedInstallation();
     engine = await openEngineOf(installation.environment);
   });
 

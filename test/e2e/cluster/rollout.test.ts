@@ -6,7 +6,7 @@ import { type Balancer, startBalancer } from "../../servers/balancer.ts";
 import { freeBasePort } from "../../servers/ports.ts";
 import { createLedger } from "../../support/ledger.ts";
 import { startSenders } from "../../support/senders.ts";
-import { createSharedInstallation } from "../../support/shared-installation.ts";
+import { openSharedInstallation } from "../../support/shared-installation.ts";
 
 const PATIENCE = { timeout: 120_000, interval: 50 };
 /** Far longer than the balancer takes to notice, on a busy machine as well. */
@@ -22,9 +22,8 @@ afterEach(async () => {
 });
 
 test("a rolling restart under load: no mutation fails, nothing is lost", async () => {
-  const cluster = createSharedInstallation();
+  const cluster = await openSharedInstallation();
   installation = cluster;
-  await cluster.migrate("--create-keyspace", "1");
   const port = await freeBasePort(["127.0.0.1"], [0, 1, 2, 3]);
   const start = (index: number) =>
     cluster.start(ROLES[index] ?? "api", { PORT: String(port + index), SHUTDOWN_DELAY_MS });

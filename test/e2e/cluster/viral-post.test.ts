@@ -3,7 +3,7 @@ import { PipelineDocument, RecordImpressionsDocument } from "../../../src/genera
 import { query, request } from "../../kit/graphql-request.ts";
 import { createRandom } from "../../kit/random.ts";
 import { walkPostViewers } from "../../kit/walks.ts";
-import { createSharedInstallation } from "../../support/shared-installation.ts";
+import { openSharedInstallation } from "../../support/shared-installation.ts";
 
 /** 300,000 by hand: `VIRAL_VIEWERS=300000 npx vitest run --project servers test/e2e/cluster/viral-post.test.ts`. */
 const VIEWERS = Number(process.env.VIRAL_VIEWERS ?? 30_000);
@@ -16,9 +16,8 @@ const POST = "viral";
 test("a viral post: every viewer exactly once, newest first, and no partition grows beyond its bound", {
   timeout: 30 * 60_000,
 }, async () => {
-  const installation = createSharedInstallation();
+  const installation = await openSharedInstallation();
   onTestFinished(installation.dispose);
-  expect(await installation.migrate("--create-keyspace", "1")).toMatchObject({ code: 0 });
   const { url } = await installation.start("api");
   for (let worker = 0; worker < WORKER_PROCESSES; worker++) {
     await installation.start("worker", { SLICE_ROWS_MAX: String(SLICE_ROWS_MAX) });
