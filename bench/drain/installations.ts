@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { systemClock } from "../../src/domain/time.ts";
 import { openEmbeddedEngine } from "../../src/embedded/open.ts";
 import { PipelineDocument } from "../../src/generated/operations.ts";
@@ -6,13 +7,14 @@ import type { ImpressionQueue } from "../../src/ports/impression-queue.ts";
 import type { WorkerReport } from "../../src/ports/worker-registry.ts";
 import { engineOptions } from "../../test/kit/embedded.ts";
 import { query } from "../../test/kit/graphql-request.ts";
-import { type ServiceProcess, startServiceProcess } from "../../test/kit/service-process.ts";
+import { runCommandOf, type ServiceProcess, startServiceProcess } from "../../test/kit/service-process.ts";
 import {
   type BenchInstallation,
   type InstallationOptions,
   openInstallation,
 } from "../support/installation.ts";
 
+const ROOT = join(import.meta.dirname, "../..");
 const GIB = 1_024 ** 3;
 const quiet = { debug() {}, info() {}, warn: console.warn, error: console.error };
 
@@ -59,6 +61,7 @@ export interface ClusterBench extends Bench {
   readonly installation: BenchInstallation;
   /** Messages left. */
   pending(): Promise<number>;
+  startApi(environment: Readonly<Record<string, string>>): Promise<ServiceProcess>;
 }
 
 export async function openClusterBench(options: InstallationOptions = {}): Promise<ClusterBench> {
@@ -74,12 +77,28 @@ export async function openClusterBench(options: InstallationOptions = {}): Promi
 }
 
 /**
- * One more on the same servers and tables, with a queue of its own.
+ * One more on the same servers, with a queue and tables of its own: another build's may be others.
  *
- * @param root the checkout whose build its workers are.
+ * @param root the checkout whose build makes the tables, and whose processes start; this one unless given.
  */
-export function openBenchBeside({ installation }: ClusterBench, root: string): Promise<ClusterBench> {
-  return openBenchOn(installation, `${installation.environment.NATS_NAMESPACE}_beside`, root);
+export async function openBenchBeside(
+  { installation }: ClusterBench,
+  root: string = ROOT,
+  name = "beside",
+): Promise<ClusterBench> {
+  const namespace = `${installation.environment.NATS_NAMESPACE}_${name}`;
+  const keyspace = `${installation.keyspace}_${name}`;
+  const names = { SCYLLA_KEYSPACE: keyspace, NATS_NAMESPACE: namespace };
+  const environment = { ...installation.environment, ...names };
+  const { code, stderr } = await runCommandOf(root, environment, "migrate", "--create-keyspace", "1");
+  if (code !== 0) throw new Error(stderr);
+  const beside: BenchInstallation = {
+    ...installation,
+    keyspace,
+    environment,
+    start: (role, more, of) => installation.start(role, { ...names, ...more }, of),
+  };
+  return openBenchOn(beside, namespace, root);
 }
 
 async function openBenchOn(
@@ -98,21 +117,23 @@ async function openBenchOn(
     clock: systemClock,
     logger: quiet,
   });
+  const start = (role: "api" | "worker", environment: Readonly<Record<string, string>>) =>
+    installation.start(
+      role,
+      {
+        NATS_NAMESPACE: namespace,
+        QUEUE_MAX_BYTES: "4GiB",
+        DEAD_LETTER_MAX_BYTES: "1GiB",
+        ...environment,
+      },
+      root,
+    );
   return {
     installation,
     pending: async () => (await queue.stats()).pending,
     whileStopped: (run) => run(queue),
-    startWorker: (environment) =>
-      installation.start(
-        "worker",
-        {
-          NATS_NAMESPACE: namespace,
-          QUEUE_MAX_BYTES: "4GiB",
-          DEAD_LETTER_MAX_BYTES: "1GiB",
-          ...environment,
-        },
-        root,
-      ),
+    startWorker: (environment) => start("worker", environment),
+    startApi: (environment) => start("api", environment),
     async progress() {
       const { pending } = await queue.stats();
       return { pending, ...reported(workerRegistry.current()) };

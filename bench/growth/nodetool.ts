@@ -6,7 +6,7 @@ import { run } from "../../test/servers/command.ts";
 import { cassandraJars, java17 } from "../../test/servers/toolchain.ts";
 
 const TIMEOUT_MS = 10 * 60_000;
-const TABLES = ["posts_by_user", "views_by_user_post", "viewers_by_post", "viewer_slices"] as const;
+const TABLES = ["user_packs", "viewers_by_post", "viewer_slices"] as const;
 
 /** The JVM option that lets nodetool in, on this machine only. */
 export function jmxOption(port: number): string {

@@ -53,12 +53,28 @@ export async function startServiceProcess(
   };
 }
 
+/** How a command ended, and what it said. */
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs a command to its end. Never rejects. */
-export async function runCommand(
+export function runCommand(
   environment: Readonly<Record<string, string>>,
   ...parameters: readonly string[]
-): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(process.execPath, [join(ROOT, "dist/main.js"), ...parameters], {
+): Promise<CommandResult> {
+  return runCommandOf(ROOT, environment, ...parameters);
+}
+
+/** The same of the build in another checkout. */
+export async function runCommandOf(
+  root: string,
+  environment: Readonly<Record<string, string>>,
+  ...parameters: readonly string[]
+): Promise<CommandResult> {
+  const child = spawn(process.execPath, [join(root, "dist/main.js"), ...parameters], {
     env: { ...INHERITED_ENVIRONMENT, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -15,6 +15,21 @@ const TTL_SECONDS = 90 * 86_400;
 /** The length of the coarsest slices, which hold all views of a post without finer ones. */
 const SLICE_SECONDS = 2_592_000;
 
+/** The tables of a user's views that people would make, beside the service's own of a post's viewers. */
+const TABLES = [
+  "CREATE TYPE IF NOT EXISTS raw_details (surface text, position int, dwell_ms int)",
+  `CREATE TABLE IF NOT EXISTS raw_timeline (user_id text, viewed_at timestamp, post_id text,
+    PRIMARY KEY ((user_id), viewed_at, post_id)) WITH CLUSTERING ORDER BY (viewed_at DESC, post_id DESC)
+    AND compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'HOURS', 'compaction_window_size': '72'}`,
+  `CREATE TABLE IF NOT EXISTS raw_membership (user_id text, post_id text, viewed_at timestamp,
+    details frozen<raw_details>, PRIMARY KEY ((user_id), post_id, viewed_at))
+    WITH CLUSTERING ORDER BY (post_id ASC, viewed_at DESC) AND compaction = {'class': 'LeveledCompactionStrategy'}`,
+];
+const INSERT_TIMELINE =
+  "INSERT INTO raw_timeline (user_id, viewed_at, post_id) VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?";
+const INSERT_MEMBERSHIP = `INSERT INTO raw_membership (user_id, viewed_at, post_id, details)
+  VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?`;
+
 const { SCYLLA_CONTACT_POINTS = "", SCYLLA_LOCAL_DC = "", SCYLLA_KEYSPACE = "" } = process.env;
 const client = new Client({
   contactPoints: SCYLLA_CONTACT_POINTS.split(","),
@@ -23,6 +38,7 @@ const client = new Client({
   queryOptions: { consistency: types.consistencies.localQuorum },
 });
 await client.connect();
+for (const table of TABLES) await client.execute(table);
 
 process.on("message", async ({ concurrency, ...mutations }: WriteOrder) => {
   const statements = statementsOf(mutations);
@@ -45,9 +61,9 @@ function statementsOf({ traffic, first, count, endMs }: Mutations): { query: str
           query: STATEMENTS.insertViewer.cql,
           params: [postId, SLICE_SECONDS, sliceStart, 0, viewedAt, userId, ...using],
         },
-        { query: STATEMENTS.insertTimelineRow.cql, params: [userId, viewedAt, postId, ...using] },
+        { query: INSERT_TIMELINE, params: [userId, viewedAt, postId, ...using] },
         {
-          query: STATEMENTS.insertMembershipRow.cql,
+          query: INSERT_MEMBERSHIP,
           params: [userId, viewedAt, postId, { surface, position, dwell_ms: dwellMs }, ...using],
         },
       );
