@@ -13,7 +13,7 @@ export default {
     "src/workers/retry-decision.ts",
     "src/workers/commit-groups.ts",
     "src/scylla/walks/*.ts",
-    "src/scylla/membership.ts",
+    "src/scylla/packs/*.ts",
     "src/scylla/slices.ts",
     "src/resolvers/cursor.ts",
   ],

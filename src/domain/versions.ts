@@ -7,10 +7,7 @@ import type { UnjudgedImpression } from "./validation.ts";
 /** What two versions of a view may differ in. */
 export type Details = Pick<Impression, "surface" | "position" | "dwellMs">;
 
-/**
- * How many ranks versions that were received at once may have. A store that can order them by nothing but a row's end
- * (scylla/writes/history-writes.ts) needs them to be few: two different versions in so many have the same one.
- */
+/** How many ranks versions that were received at once may have: two different ones in so many have the same. */
 export const DETAILS_RANKS = 2_880;
 
 /**

@@ -8,7 +8,7 @@ import type { Window } from "./time.ts";
 /** A view's place in a walk: newest first, then by the UTF-8 bytes of the id, greatest first. */
 export interface Position {
   readonly viewedAtMs: number;
-  /** The post's id in a user's timeline, the user's id among a post's viewers. */
+  /** The post's id in a user's history, the user's id among a post's viewers. */
   readonly id: string;
 }
 
@@ -21,6 +21,8 @@ export interface WalkRequest {
   readonly after: Position | null;
   /** 1 to 500. */
   readonly limit: number;
+  /** Whether the rows' `views` are wanted, true unless given. Where not, a store may leave them at 1. */
+  readonly withViews?: boolean;
 }
 
 export interface WalkPage<Row> {

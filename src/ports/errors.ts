@@ -28,6 +28,15 @@ export class StoreRefusedError extends Error {
   override readonly name = "StoreRefusedError";
 }
 
+/** A question would have to read more of one user's history than any question may: it wants a later `since`. */
+export class HistoryTooLongError extends Error {
+  override readonly name = "HistoryTooLongError";
+
+  constructor(rowsMax: number) {
+    super(`a user of this question has more than ${rowsMax} submissions since then`);
+  }
+}
+
 /** The engine cannot be opened as configured. The message is one line that says what to do. */
 export class EngineStartError extends Error {
   override readonly name = "EngineStartError";

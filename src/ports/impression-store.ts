@@ -17,7 +17,8 @@ import type { Health } from "./impression-queue.ts";
  * - A read that is given a signal asks nothing more of the database once that is aborted, and rejects with its reason,
  *   at the latest when what is on its way by then is answered.
  *
- * Every call may throw StoreUnavailableError (transient), every write StoreRefusedError (permanent).
+ * Every call may throw StoreUnavailableError (transient), every write StoreRefusedError (permanent), every question about a
+ * user or a post HistoryTooLongError: the same question with a later `since` may be answered.
  */
 export interface ImpressionStore {
   /**

@@ -14,6 +14,7 @@ import {
 } from "../ingest/errors.ts";
 import {
   DeadLettersFullError,
+  HistoryTooLongError,
   QueueFullError,
   QueueUnavailableError,
   StoreUnavailableError,
@@ -98,6 +99,13 @@ export function publicErrorOf(error: unknown, random: () => number = Math.random
       code: "OVERLOADED",
       message: "The dead letters have reached their byte limit. Discard or replay some, then try again.",
       retryAfterMs,
+    };
+  }
+  if (cause instanceof HistoryTooLongError) {
+    return {
+      code: "QUERY_TOO_COMPLEX",
+      message:
+        "A user of this question has more stored submissions than one question reads. Ask with a later `since`.",
     };
   }
   if (cause instanceof SubmissionTooLargeError) {

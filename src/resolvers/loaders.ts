@@ -118,8 +118,9 @@ function rejectionOn(signal: AbortSignal): Promise<never> {
   return promise;
 }
 
-function textOfWalk({ ownerId, window, after, limit }: WalkRequest): string {
-  return JSON.stringify([ownerId, window.sinceMs, window.untilMs, after?.viewedAtMs, after?.id, limit]);
+function textOfWalk({ ownerId, window, after, limit, withViews }: WalkRequest): string {
+  const { sinceMs, untilMs } = window;
+  return JSON.stringify([ownerId, sinceMs, untilMs, after?.viewedAtMs, after?.id, limit, withViews]);
 }
 
 /** What is asked about the candidates. */

@@ -1,4 +1,5 @@
-import { Arg, Args, Authorized, Ctx, FieldResolver, Query, Resolver, Root } from "type-graphql";
+import type { GraphQLResolveInfo } from "graphql";
+import { Arg, Args, Authorized, Ctx, FieldResolver, Info, Query, Resolver, Root } from "type-graphql";
 import type { Scope } from "../domain/caller.ts";
 import type { PostViewerRow } from "../domain/walk.ts";
 import { checkId, checkNodeIds } from "./arguments.ts";
@@ -19,9 +20,10 @@ export class PostResolver {
     @Arg("postId", () => ID) postId: string,
     @Args(() => WalkArgs) args: WalkArgs,
     @Ctx() context: RequestContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<Connection<PostViewerRow>> {
     checkId("postId", postId);
-    return readViewers(postId, args, context);
+    return readViewers(postId, args, context, info);
   }
 
   @Query(() => Post, { description: "A post by id, to ask about." })
@@ -41,8 +43,9 @@ export class PostResolver {
     @Root() post: Post,
     @Args(() => WalkArgs) args: WalkArgs,
     @Ctx() context: RequestContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<Connection<PostViewerRow>> {
-    return readViewers(post.id, args, context);
+    return readViewers(post.id, args, context, info);
   }
 }
 
@@ -58,6 +61,7 @@ function readViewers(
   postId: string,
   args: WalkArgs,
   context: RequestContext,
+  info: GraphQLResolveInfo,
 ): Promise<Connection<PostViewerRow>> {
   return readWalk(
     {
@@ -68,5 +72,6 @@ function readViewers(
     },
     args,
     context,
+    info,
   );
 }

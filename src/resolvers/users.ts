@@ -1,4 +1,5 @@
-import { Arg, Args, Authorized, Ctx, FieldResolver, Query, Resolver, Root } from "type-graphql";
+import type { GraphQLResolveInfo } from "graphql";
+import { Arg, Args, Authorized, Ctx, FieldResolver, Info, Query, Resolver, Root } from "type-graphql";
 import type { Scope } from "../domain/caller.ts";
 import type { SeenPostRow } from "../domain/walk.ts";
 import { unseenAmong } from "../domain/walk.ts";
@@ -24,9 +25,10 @@ export class UserResolver {
     @Arg("userId", () => ID) userId: string,
     @Args(() => WalkArgs) args: WalkArgs,
     @Ctx() context: RequestContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<Connection<SeenPostRow>> {
     checkId("userId", userId);
-    return readSeenPosts(userId, args, context);
+    return readSeenPosts(userId, args, context, info);
   }
 
   @Query(() => [ID], { description: UNSEEN_POSTS })
@@ -57,8 +59,9 @@ export class UserResolver {
     @Root() user: User,
     @Args(() => WalkArgs) args: WalkArgs,
     @Ctx() context: RequestContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<Connection<SeenPostRow>> {
-    return readSeenPosts(user.id, args, context);
+    return readSeenPosts(user.id, args, context, info);
   }
 
   @FieldResolver(() => [ID], { name: "unseenPosts", description: UNSEEN_POSTS })
@@ -84,6 +87,7 @@ function readSeenPosts(
   userId: string,
   args: WalkArgs,
   context: RequestContext,
+  info: GraphQLResolveInfo,
 ): Promise<Connection<SeenPostRow>> {
   return readWalk(
     {
@@ -94,6 +98,7 @@ function readSeenPosts(
     },
     args,
     context,
+    info,
   );
 }
 

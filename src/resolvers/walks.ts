@@ -5,6 +5,7 @@ import { checkFirst } from "./arguments.ts";
 import { type Connection, connectionOf, type WalkArgs } from "./connection.ts";
 import type { RequestContext } from "./context.ts";
 import { type CursorScope, decodeWalkCursor, encodeWalkCursor, type WalkCursor } from "./cursor.ts";
+import { type OperationOfField, selectsViews } from "./selection.ts";
 
 /** One of the two walks over views: a user's posts or a post's viewers. */
 export interface Walk<Row> {
@@ -14,11 +15,12 @@ export interface Walk<Row> {
   readonly positionOf: (row: Row) => Position;
 }
 
-/** Reads one page of a walk; its arguments are checked here, the owner's id is not. */
+/** Reads one page of a walk; its arguments are checked here, the owner's id is not. @param info the field's. */
 export async function readWalk<Row>(
   walk: Walk<Row>,
   args: WalkArgs,
   context: RequestContext,
+  info: OperationOfField,
 ): Promise<Connection<Row>> {
   checkFirst(args.first);
   const asked = { sinceMs: args.since ?? null, untilMs: args.until ?? null };
@@ -34,6 +36,7 @@ export async function readWalk<Row>(
     window: cursor === null ? window : { ...window, untilMs: Math.min(window.untilMs, cursor.boundMs) },
     after: cursor?.position ?? null,
     limit: args.first,
+    withViews: selectsViews(info),
   });
   // The first page fixes the bound; every later cursor of the walk carries that one on.
   const boundMs = cursor?.boundMs ?? page.boundMs;

@@ -115,7 +115,8 @@ async function schemaFinding(client: Client, { retentionDays }: ScyllaDoctorOpti
   const check = "store schema";
   const migrations = readMigrations();
   try {
-    const pending = pendingMigrations(migrations, await readHistory(client), migrationValues(retentionDays));
+    const values = migrationValues(retentionDays, await readFlavour(client));
+    const pending = pendingMigrations(migrations, await readHistory(client), values);
     const names = pending.map(({ migration }) => migration.name).join(", ");
     if (pending.some(({ reason }) => reason === "new")) {
       return failed(check, `${names} is not applied: run: impressions migrate`);

@@ -3,35 +3,32 @@ import { erasureReach, isWithin } from "../domain/erasure.ts";
 import type { WallClock } from "../domain/time.ts";
 import type { Database } from "./database.ts";
 import type { ErasedUsers } from "./erased-users.ts";
-import { instantMsOf, integerOf, isNull, textOf, timestampOf } from "./rows.ts";
+import { createSettling, type PackRow, packRowOf, type StoredView, viewsOf } from "./packs/history.ts";
+import { instantMsOf, integerOf, timestampOf } from "./rows.ts";
 import { SLICE_LENGTHS_SECONDS, type Slice, shardOf, sliceKey, slicesCovering } from "./slices.ts";
 import { CLUSTERING_IDS_MAX } from "./statements.ts";
 import { type BatchRow, cutIntoBatches } from "./writes/batches.ts";
 import { viewerPartition } from "./writes/viewer-writes.ts";
 
-/** Views of the user looked at together. */
-const VIEWS_PER_PAGE = 500;
+/** Packs of the user looked at together: each has up to 100 views. */
+const PACKS_PER_PAGE = 50;
 /** Views of one post whose slices are looked up together: each has one slice of every length. */
 const VIEWS_PER_LOOKUP = Math.floor(CLUSTERING_IDS_MAX / SLICE_LENGTHS_SECONDS.length);
 /** Posts worked on at once. */
 const POSTS_AT_ONCE = 16;
 
 /** One view of the user, as far as its rows must be found. */
-interface Trace {
-  readonly postId: string;
-  readonly viewedAtMs: number;
-  /** Null where no write timestamp is known. */
-  readonly receivedAtUs: number | null;
-}
+type Trace = Pick<StoredView, "postId" | "viewedAtMs" | "receivedAtUs">;
 
 /**
  * Deletes what an erasure takes of a user. The marker first, so that writers stop; then the viewers rows, in every slice
- * that exists; timeline and membership last, because they tell where the rest is: after a crash the same call goes on.
+ * that exists; the history last, because it tells where the rest is: after a crash the same call goes on.
  *
  * Each delete carries the erasure's instant as its write timestamp: it takes what was received before, also where that is
- * written later, and leaves what was received after. A view that a clock dated ahead has a later one; it is deleted with
- * that, alone: as the timestamp of all it would keep the user's new views out until then. Its traces go with its page, by
- * the time at which that page was read: at a later look a new view might be taken for it.
+ * written later, and leaves what was received after. That is exact, since all views of a pack were received at once. What
+ * a clock dated ahead has a later timestamp; it is deleted with that, alone: as the timestamp of all it would keep the
+ * user's new views out until then. It goes with its page, by the time at which that page was read: at a later look a new
+ * view might be taken for it.
  */
 export async function eraseUser(
   database: Database,
@@ -43,60 +40,49 @@ export async function eraseUser(
   }: { readonly userId: string; readonly throughUs: number; readonly clock: WallClock },
   onCounted: (views: number) => Promise<void> = async () => undefined,
 ): Promise<{ readonly rowsDeleted: number }> {
-  const timestamp = BigInt(throughUs);
-  const { deleteViewers, deleteHistory, withoutMembership } = createTraceDeletion(
-    database,
-    userId,
-    throughUs,
-  );
+  const { deleteViewers, deletePacks } = createDeletions(database, userId, throughUs);
   await erasedUsers.record(userId, throughUs);
 
   let rowsDeleted = 0;
-  for await (const page of database.pages("readHistory", [userId], VIEWS_PER_PAGE)) {
+  /** Goes by the page, too: what is counted is a view, however many packs hold it. */
+  let isTaken = (_receivedAtUs: number): boolean => false;
+  const settling = createSettling();
+  const count = (views: readonly StoredView[]) => {
+    rowsDeleted += views.filter(({ receivedAtUs }) => isTaken(receivedAtUs)).length;
+  };
+  for await (const rows of database.pages("readHistory", [userId], PACKS_PER_PAGE)) {
     // The history may take minutes, and the user goes on meanwhile: nothing that was read now was received later than now.
     const reach = erasureReach(throughUs, clock.nowMs());
-    const traces = page
-      .map(historyTraceOf)
-      .filter(({ receivedAtUs }) => receivedAtUs === null || isWithin(reach, receivedAtUs));
-    await deleteViewers(traces);
-    await deleteHistory(traces.filter(({ receivedAtUs }) => (receivedAtUs ?? 0) > reach.aheadOfUs));
-    rowsDeleted += traces.length;
+    isTaken = (receivedAtUs) => isWithin(reach, receivedAtUs);
+    const packs = rows.map(packRowOf);
+    const taken = packs.filter(({ receivedAtUs }) => isTaken(receivedAtUs));
+    await deleteViewers(taken.flatMap((pack) => viewsOf(pack)));
+    await deletePacks(taken.filter(({ receivedAtUs }) => receivedAtUs > reach.aheadOfUs));
+    count(settling.add(packs));
   }
-  // On ScyllaDB half a batch may be there: a timeline row whose membership never came.
-  for await (const page of database.pages("readWholeTimeline", [userId], VIEWS_PER_PAGE)) {
-    await deleteViewers(await withoutMembership(page.map(traceOf)));
-  }
+  count(settling.rest());
   await onCounted(rowsDeleted);
-  await database.writeBatch(
-    [
-      { statement: "deleteTimeline", parameters: [timestamp, userId] },
-      { statement: "deleteMembership", parameters: [timestamp, userId] },
-    ],
-    { uncoalesced: true },
-  );
+  await database.write("deleteHistory", [BigInt(throughUs), userId]);
   return { rowsDeleted };
 }
 
 /** Deletes what was found of a user's views. */
-function createTraceDeletion(database: Database, userId: string, throughUs: number) {
-  const timestamp = BigInt(throughUs);
+function createDeletions(database: Database, userId: string, throughUs: number) {
+  return { deleteViewers, deletePacks };
 
-  return { deleteViewers, deleteHistory, withoutMembership };
-
-  function timestampFor({ receivedAtUs }: Trace): bigint {
-    return receivedAtUs === null || receivedAtUs < throughUs ? timestamp : BigInt(receivedAtUs);
+  function timestampFor({ receivedAtUs }: Pick<Trace, "receivedAtUs">): bigint {
+    return BigInt(Math.max(throughUs, receivedAtUs));
   }
 
-  async function deleteHistory(traces: readonly Trace[]): Promise<void> {
-    const rows = traces.map((trace): BatchRow[] => {
-      const at = timestampFor(trace);
-      const viewedAt = timestampOf(trace.viewedAtMs);
-      return [
-        { statement: "deleteTimelineRow", parameters: [at, userId, viewedAt, trace.postId] },
-        { statement: "deleteMembershipRow", parameters: [at, userId, trace.postId, viewedAt] },
-      ];
-    });
-    await Promise.all(cutIntoBatches(rows).map((batch) => database.writeBatch(batch, { uncoalesced: true })));
+  async function deletePacks(packs: readonly PackRow[]): Promise<void> {
+    const rows = packs.map(
+      (pack): BatchRow => ({
+        statement: "deletePack",
+        parameters: [timestampFor(pack), userId, timestampOf(pack.newestAtMs), pack.id],
+      }),
+    );
+    const batches = cutIntoBatches(rows.map((row) => [row]));
+    await Promise.all(batches.map((batch) => database.writeBatch(batch, { uncoalesced: true })));
   }
 
   async function deleteViewers(traces: readonly Trace[]): Promise<void> {
@@ -131,19 +117,6 @@ function createTraceDeletion(database: Database, userId: string, throughUs: numb
     const batches = [...partitions.values()].flatMap(cutIntoBatches);
     await Promise.all(batches.map((batch) => database.writeBatch(batch, { uncoalesced: true })));
   }
-
-  async function withoutMembership(traces: readonly Trace[]): Promise<Trace[]> {
-    if (traces.length === 0) return [];
-    const instants = traces.map(({ viewedAtMs }) => viewedAtMs);
-    const range = [timestampOf(Math.max(...instants)), timestampOf(Math.min(...instants))];
-    const stored = new Set<string>();
-    const posts = [...new Set(traces.map(({ postId }) => postId))];
-    for (const chunk of chunksOf(posts, CLUSTERING_IDS_MAX)) {
-      const pages = database.pages("findViewsOfPosts", [userId, chunk, ...range], VIEWS_PER_PAGE);
-      for await (const page of pages) for (const row of page) stored.add(traceKey(traceOf(row)));
-    }
-    return traces.filter((trace) => !stored.has(traceKey(trace)));
-  }
 }
 
 /** The keys of those slices that cover one of the views and have a marker. */
@@ -168,17 +141,4 @@ async function existingSlices(
       }),
     ),
   );
-}
-
-function traceOf(row: Parameters<typeof textOf>[0]): Trace {
-  return { postId: textOf(row, "post_id"), viewedAtMs: instantMsOf(row, "viewed_at"), receivedAtUs: null };
-}
-
-function historyTraceOf(row: Parameters<typeof textOf>[0]): Trace {
-  const receivedAtUs = isNull(row, "received_at_us") ? null : integerOf(row, "received_at_us");
-  return { ...traceOf(row), receivedAtUs };
-}
-
-function traceKey({ postId, viewedAtMs }: Trace): string {
-  return `${viewedAtMs} ${postId}`;
 }

@@ -43,6 +43,12 @@ export function repairCommand({ database }: Flavour, keyspace: string): string {
   return database === "ScyllaDB" ? `nodetool cluster repair ${keyspace}` : `nodetool repair -pr ${keyspace}`;
 }
 
+/** The property `compression` of a table: no statement says it to both, each refuses the other's name for the class. */
+export function zstdCompression({ database }: Pick<Flavour, "database">): string {
+  const name = database === "ScyllaDB" ? "sstable_compression" : "class";
+  return `{'${name}': 'ZstdCompressor', 'chunk_length_in_kb': '16'}`;
+}
+
 /** How long a tombstone stays after the repair that has spread it: as long as gc_grace_seconds of our tables. */
 const PROPAGATION_DELAY_SECONDS = 864_000;
 

@@ -58,14 +58,14 @@ export async function openScyllaStore(options: ScyllaStoreOptions): Promise<Open
     throw new EngineStartError(`requests in flight must be 1 to ${IN_FLIGHT_LIMIT}, not ${inFlightMax}`);
   }
   const migrations = readMigrations();
-  const values = migrationValues(retentionDays);
   let flavour: Flavour | null = null;
   const connection = await openConnection({
     settings: options,
     log,
     async verify(client) {
-      await checkSchema(client, options.keyspace, migrations, values, log);
       flavour = await readFlavour(client);
+      const values = migrationValues(retentionDays, flavour);
+      await checkSchema(client, options.keyspace, migrations, values, log);
       log.info(flavour, `the store is ${flavourText(flavour)}`);
     },
     waitForConnection: options.waitForConnection,

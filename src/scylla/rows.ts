@@ -1,5 +1,4 @@
 import type { types } from "cassandra-driver";
-import type { Impression, View } from "../domain/impression.ts";
 import { StoreRefusedError } from "../ports/errors.ts";
 
 /** Values on their way between the domain and CQL: the only file that knows how each is held in a column. */
@@ -58,17 +57,6 @@ export function ttlSeconds(viewedAtMs: number, retentionMs: number, nowMs: numbe
   return leftMs <= 0 ? null : Math.ceil(leftMs / 1_000);
 }
 
-/** What a view says beside its identity, as the type view_details of migrations/0001. */
-export interface DetailsValue {
-  readonly surface: string | null;
-  readonly position: number | null;
-  readonly dwell_ms: number | null;
-}
-
-export function detailsOf({ surface, position, dwellMs }: Impression): DetailsValue {
-  return { surface, position, dwell_ms: dwellMs };
-}
-
 /**
  * @throws StoreRefusedError the text cannot be a key: asking the database would take its time to say the same, and half
  * of a surrogate pair would become another id without a word.
@@ -112,26 +100,6 @@ export function bytesOf(row: types.Row, column: string): Uint8Array {
 
 export function isNull(row: types.Row, column: string): boolean {
   return row.get(column) === null;
-}
-
-type Details = Pick<View, "surface" | "position" | "dwellMs">;
-
-export function readDetails(row: types.Row): Details {
-  const value: unknown = row.get("details");
-  if (typeof value !== "object" || value === null) throw unexpected("details", value);
-  const { surface, position, dwell_ms: dwellMs } = value as DetailsValue;
-  return { surface, position, dwellMs };
-}
-
-/** A row of views_by_user_post with the write time of its details. */
-export function viewOf(row: types.Row): View {
-  return {
-    userId: textOf(row, "user_id"),
-    postId: textOf(row, "post_id"),
-    viewedAtMs: instantMsOf(row, "viewed_at"),
-    receivedAtUs: integerOf(row, "received_at_us"),
-    ...readDetails(row),
-  };
 }
 
 function unexpected(column: string, value: unknown): Error {

@@ -14,7 +14,7 @@ export interface Statement {
   readonly cql: string;
 }
 
-const VIEW_COLUMNS = "user_id, post_id, viewed_at, details, WRITETIME(details) AS received_at_us";
+const PACK_COLUMNS = "newest_at, pack_id, pack, WRITETIME(pack) AS received_at_us";
 const VIEWER_PARTITION = "post_id = ? AND slice_seconds = ? AND slice_start = ? AND shard = ?";
 
 /** Ids in one IN on a clustering column: ScyllaDB's limit (max_clustering_key_restrictions_per_query). */
@@ -23,20 +23,15 @@ export const CLUSTERING_IDS_MAX = 100;
 export const PARTITIONS_PER_QUERY_MAX = 25;
 
 export const STATEMENTS = {
-  // A view. Write timestamp: receivedAt in microseconds. TTL: what is left of the retention.
+  // Views. Write timestamp: receivedAt in microseconds. TTL: what is left of the retention; of a pack's newest view.
   insertViewer: {
     kind: "write",
     cql: `INSERT INTO viewers_by_post (post_id, slice_seconds, slice_start, shard, viewed_at, user_id)
           VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?`,
   },
-  insertTimelineRow: {
+  insertPack: {
     kind: "write",
-    cql: "INSERT INTO posts_by_user (user_id, viewed_at, post_id) VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?",
-  },
-  insertMembershipRow: {
-    kind: "write",
-    cql: `INSERT INTO views_by_user_post (user_id, viewed_at, post_id, details)
-          VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?`,
+    cql: "INSERT INTO user_packs (user_id, newest_at, pack_id, pack) VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
   },
 
   // Which slices a post has.
@@ -62,96 +57,52 @@ export const STATEMENTS = {
           WHERE post_id = ? AND slice_seconds IN ? AND slice_start IN ?`,
   },
 
-  // The two walks. A walk from the top begins at the position (end of the window, ''), and every walk ends at
-  // (begin of the window, '').
-  readTimeline: {
-    kind: "query",
-    cql: `SELECT viewed_at, post_id FROM posts_by_user
-          WHERE user_id = ? AND (viewed_at, post_id) < (?, ?) AND (viewed_at, post_id) >= (?, ?) LIMIT ?`,
-  },
+  // A walk from the top begins at the position (end of the window, ''), and every walk ends at (begin of the window, '').
   readViewers: {
     kind: "query",
     cql: `SELECT viewed_at, user_id FROM viewers_by_post
           WHERE ${VIEWER_PARTITION} AND (viewed_at, user_id) < (?, ?) AND (viewed_at, user_id) >= (?, ?) LIMIT ?`,
   },
 
-  // Membership: rows of one post after those of another, newest first. The reader counts them, and
-  // may stop.
-  newestViewsOfPosts: {
+  // Histories. A view of some instant stands in a pack whose newest_at is that instant, or up to 15 minutes later.
+  readPacks: {
     kind: "query",
-    cql: `SELECT post_id, viewed_at, details FROM views_by_user_post
-          WHERE user_id = ? AND post_id IN ? AND viewed_at < ? AND viewed_at >= ? LIMIT ?`,
+    cql: `SELECT ${PACK_COLUMNS} FROM user_packs WHERE user_id = ? AND newest_at < ? AND newest_at >= ?`,
   },
   /** Several partitions: one for each user asked about. */
-  newestViewsOfUsers: {
+  readPacksOfUsers: {
     kind: "query",
-    cql: `SELECT user_id, viewed_at FROM views_by_user_post
-          WHERE user_id IN ? AND post_id = ? AND viewed_at < ? AND viewed_at >= ? LIMIT ?`,
-  },
-  newestPostsSeen: {
-    kind: "query",
-    cql: "SELECT post_id FROM views_by_user_post WHERE user_id = ? AND post_id IN ? AND viewed_at >= ? LIMIT ?",
-  },
-  newestDetailsOfPosts: {
-    kind: "query",
-    cql: `SELECT post_id, details FROM views_by_user_post
-          WHERE user_id = ? AND post_id IN ? AND viewed_at >= ? LIMIT ?`,
+    cql: `SELECT user_id, ${PACK_COLUMNS} FROM user_packs
+          WHERE user_id IN ? AND newest_at < ? AND newest_at >= ?`,
   },
 
   // Export: the whole ring, partition after partition.
   scanFirst: {
     kind: "query",
-    cql: `SELECT ${VIEW_COLUMNS} FROM views_by_user_post LIMIT ?`,
-  },
-  scanOlderOfPost: {
-    kind: "query",
-    cql: `SELECT ${VIEW_COLUMNS} FROM views_by_user_post
-          WHERE user_id = ? AND post_id = ? AND viewed_at < ? LIMIT ?`,
-  },
-  scanLaterPosts: {
-    kind: "query",
-    cql: `SELECT ${VIEW_COLUMNS} FROM views_by_user_post WHERE user_id = ? AND post_id > ? LIMIT ?`,
+    cql: `SELECT user_id, ${PACK_COLUMNS} FROM user_packs LIMIT ?`,
   },
   scanLaterUsers: {
     kind: "query",
-    cql: `SELECT ${VIEW_COLUMNS} FROM views_by_user_post WHERE token(user_id) > token(?) LIMIT ?`,
+    cql: `SELECT user_id, ${PACK_COLUMNS} FROM user_packs WHERE token(user_id) > token(?) LIMIT ?`,
   },
 
   // Erasure. Write timestamp: the instant through which the user is erased, in microseconds.
   readHistory: {
     kind: "read",
-    cql: `SELECT post_id, viewed_at, WRITETIME(details) AS received_at_us FROM views_by_user_post
-          WHERE user_id = ?`,
-  },
-  readWholeTimeline: {
-    kind: "read",
-    cql: "SELECT post_id, viewed_at FROM posts_by_user WHERE user_id = ?",
-  },
-  findViewsOfPosts: {
-    kind: "read",
-    cql: `SELECT post_id, viewed_at FROM views_by_user_post
-          WHERE user_id = ? AND post_id IN ? AND viewed_at <= ? AND viewed_at >= ?`,
+    cql: `SELECT ${PACK_COLUMNS} FROM user_packs WHERE user_id = ?`,
   },
   deleteViewer: {
     kind: "write",
     cql: `DELETE FROM viewers_by_post USING TIMESTAMP ?
           WHERE ${VIEWER_PARTITION} AND viewed_at = ? AND user_id = ?`,
   },
-  deleteTimeline: {
+  deleteHistory: {
     kind: "write",
-    cql: "DELETE FROM posts_by_user USING TIMESTAMP ? WHERE user_id = ?",
+    cql: "DELETE FROM user_packs USING TIMESTAMP ? WHERE user_id = ?",
   },
-  deleteMembership: {
+  deletePack: {
     kind: "write",
-    cql: "DELETE FROM views_by_user_post USING TIMESTAMP ? WHERE user_id = ?",
-  },
-  deleteTimelineRow: {
-    kind: "write",
-    cql: "DELETE FROM posts_by_user USING TIMESTAMP ? WHERE user_id = ? AND viewed_at = ? AND post_id = ?",
-  },
-  deleteMembershipRow: {
-    kind: "write",
-    cql: "DELETE FROM views_by_user_post USING TIMESTAMP ? WHERE user_id = ? AND post_id = ? AND viewed_at = ?",
+    cql: "DELETE FROM user_packs USING TIMESTAMP ? WHERE user_id = ? AND newest_at = ? AND pack_id = ?",
   },
   insertErasedUser: {
     kind: "write",

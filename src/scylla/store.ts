@@ -10,10 +10,10 @@ import { createErasedUsers, ERASURES_REFRESH_MS } from "./erased-users.ts";
 import { eraseUser } from "./erasing.ts";
 import { createClaims, createErasureRecords } from "./erasure-records.ts";
 import { messageOf } from "./errors.ts";
-import { createMembership } from "./membership.ts";
 import { scanViews } from "./scan.ts";
 import { createUserHashes } from "./user-hashes.ts";
 import { postViewersPage } from "./walks/post-viewers.ts";
+import { seenAmong } from "./walks/seen-among.ts";
 import { seenPostsPage } from "./walks/seen-posts.ts";
 import { createHistoryWrites } from "./writes/history-writes.ts";
 import { createViewerWrites } from "./writes/viewer-writes.ts";
@@ -65,16 +65,10 @@ export function createScyllaStore(options: {
   return {
     writeViewers,
     writeHistory,
-    seenPosts(request, signal) {
-      const reads = database.readsUntil(signal);
-      return seenPostsPage(reads, createMembership(reads), withoutExpired(request));
-    },
-    postViewers(request, signal) {
-      const reads = database.readsUntil(signal);
-      return postViewersPage(reads, createMembership(reads), withoutExpired(request));
-    },
+    seenPosts: (request, signal) => seenPostsPage(database.readsUntil(signal), withoutExpired(request)),
+    postViewers: (request, signal) => postViewersPage(database.readsUntil(signal), withoutExpired(request)),
     seenAmong: (userId, postIds, rule, signal) =>
-      createMembership(database.readsUntil(signal)).seenAmong(userId, postIds, {
+      seenAmong(database.readsUntil(signal), userId, postIds, {
         ...rule,
         sinceMs: Math.max(rule.sinceMs, expiredThroughMs() + 1),
       }),

@@ -7,7 +7,7 @@ import { startSenders } from "../support/senders.ts";
 import { scenario } from "./support/scenario.ts";
 import { expectAllStored, openStage, PATIENCE } from "./support/stage.ts";
 
-const NOTHING = { posts_by_user: 0, views_by_user_post: 0, viewers_by_post: 0 };
+const NOTHING = { user_packs: 0, viewers_by_post: 0 };
 const ERASED = "erased-user";
 
 scenario("16 erased while queued: stays gone, and a later view is a new one", async (chaos) => {
@@ -29,7 +29,7 @@ scenario("16 erased while queued: stays gone, and a later view is a new one", as
   const first = await stage.start("worker");
   await stage.drained();
   expect(await first.kill("SIGTERM")).toMatchObject({ code: 0 });
-  expect(await stage.rowsOf(ERASED)).toMatchObject({ posts_by_user: 30, viewers_by_post: 30 });
+  expect(await stage.rowsOf(ERASED)).toMatchObject({ user_packs: 1, viewers_by_post: 30 });
   expect(await walkDeadLetters(url)).toHaveLength(1);
   await sendErased(100, 30);
   await sendErased(130, 1, "null");

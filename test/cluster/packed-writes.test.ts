@@ -64,7 +64,7 @@ test("where a node has a part of the data, only writes to the same nodes share a
   const client = await connectTo(settings);
   onTestFinished(() => client.shutdown());
   const nodeOf = await readRing(client);
-  const { rows } = await client.execute("SELECT DISTINCT user_id, token(user_id) AS ring FROM posts_by_user");
+  const { rows } = await client.execute("SELECT DISTINCT user_id, token(user_id) AS ring FROM user_packs");
   const homes = new Map(rows.map((row) => [String(row.get("user_id")), nodeOf(row.get("ring") as bigint)]));
   expect(new Set(homes.values()).size).toBe(3);
   expect(packs.flat().sort()).toEqual([...users].sort());

@@ -73,6 +73,13 @@ export async function startScyllaProxy(
     }
     const alter = /^ALTER TABLE (\S+) WITH tombstone_gc = (\{[^}]*\})$/.exec(text.trim());
     if (alter !== null) return setTombstoneGc(alter[1] ?? "", alter[2] ?? "");
+    // compress.cc, compression_parameters: "Missing sub-option 'sstable_compression'"; Cassandra wants 'class'.
+    const compression = /^ALTER TABLE \S+ WITH compression = \{[^}]*\}$/.exec(text.trim());
+    if (compression !== null) {
+      return text.includes("'sstable_compression'")
+        ? text.replace("'sstable_compression'", "'class'")
+        : refusalOf("missing_sub_option_sstable_compression");
+    }
     const describe = /^DESCRIBE TABLE (?:\w+\.)?(\w+)$/.exec(text.trim());
     if (describe !== null) return descriptionOf(describe[1] ?? "");
     // interval.hh: tuple bounds of different lengths are compared by their common prefix, one side exclusive, so that

@@ -1,6 +1,8 @@
 import type { types } from "cassandra-driver";
 import type { View } from "../../src/domain/impression.ts";
 import type { Reads } from "../../src/scylla/database.ts";
+import type { PackRow } from "../../src/scylla/packs/history.ts";
+import { packsOf } from "../../src/scylla/packs/pack-codec.ts";
 import type { Slice } from "../../src/scylla/slices.ts";
 
 /**
@@ -9,10 +11,8 @@ import type { Slice } from "../../src/scylla/slices.ts";
  * holds it against the real one.
  */
 export interface MemoryTables {
-  /** posts_by_user */
-  readonly timeline: Pick<View, "userId" | "postId" | "viewedAtMs">[];
-  /** views_by_user_post: a view exists once it is here. */
-  readonly membership: View[];
+  /** user_packs: a view exists once a pack with it is here. */
+  readonly packs: (PackRow & { readonly userId: string })[];
   /** viewers_by_post */
   readonly viewers: (Pick<View, "userId" | "postId" | "viewedAtMs"> & {
     readonly slice: Slice;
@@ -22,7 +22,25 @@ export interface MemoryTables {
   readonly markers: (Slice & { readonly postId: string })[];
 }
 
-export const noRows = (): MemoryTables => ({ timeline: [], membership: [], viewers: [], markers: [] });
+export const noRows = (): MemoryTables => ({ packs: [], viewers: [], markers: [] });
+
+/** Enters views as the writer does that got them together; a row that is there already stays as the later received. */
+export function enterPacks({ packs }: Pick<MemoryTables, "packs">, views: readonly View[]): void {
+  for (const together of Map.groupBy(
+    views,
+    ({ userId, receivedAtUs }) => `${receivedAtUs} ${userId}`,
+  ).values()) {
+    for (const { newestAtMs, id, bytes } of packsOf(together)) {
+      const [{ userId, receivedAtUs } = { userId: "", receivedAtUs: 0 }] = together;
+      const at = packs.findIndex(
+        (row) => row.userId === userId && row.newestAtMs === newestAtMs && id.equals(row.id),
+      );
+      const row = { userId, newestAtMs, id, bytes, receivedAtUs };
+      if (at === -1) packs.push(row);
+      else if ((packs[at]?.receivedAtUs ?? 0) < receivedAtUs) packs[at] = row;
+    }
+  }
+}
 
 /** A statement that was read, and how many rows it gave. */
 export interface AskedStatement {
@@ -64,42 +82,24 @@ export function createMemoryReads(tables: MemoryTables): Reads & { readonly aske
   };
 }
 
-function answersOf({
-  timeline,
-  membership,
-  viewers,
-  markers,
-}: MemoryTables): Readonly<Record<string, Answer>> {
-  /** Rows of posts one after the other, newest first. */
-  const ofUser = (userId: unknown, postIds: unknown, sinceMs: number, untilMs: number) =>
-    membership
+function answersOf({ packs, viewers, markers }: MemoryTables): Readonly<Record<string, Answer>> {
+  /** A user's packs, newest first. */
+  const ofUser = (userId: unknown, beforeAt: unknown, fromAt: unknown) =>
+    packs
       .filter(
-        (view) =>
-          view.userId === userId &&
-          (postIds as string[]).includes(view.postId) &&
-          view.viewedAtMs >= sinceMs &&
-          view.viewedAtMs < untilMs,
+        (row) => row.userId === userId && row.newestAtMs < msOf(beforeAt) && row.newestAtMs >= msOf(fromAt),
       )
-      .sort((a, b) => compareBytes(a.postId, b.postId) || b.viewedAtMs - a.viewedAtMs)
-      .map(columnsOf);
+      .sort((a, b) => b.newestAtMs - a.newestAtMs || Buffer.compare(a.id, b.id))
+      .map(columnsOfPack);
   const limited = (rows: Columns[], limit: unknown) => rows.slice(0, Number(limit));
 
   return {
-    readTimeline: ([userId, untilAt, untilId, sinceAt, sinceId, limit]) =>
-      limited(
-        timeline
-          .filter((row) => row.userId === userId)
-          .filter(({ viewedAtMs, postId }) => {
-            const place: Place = [viewedAtMs, postId];
-            return (
-              comparePlaces(place, placeOf(untilAt, untilId)) < 0 &&
-              comparePlaces(place, placeOf(sinceAt, sinceId)) >= 0
-            );
-          })
-          .sort((a, b) => comparePlaces([b.viewedAtMs, b.postId], [a.viewedAtMs, a.postId]))
-          .map(columnsOf),
-        limit,
-      ),
+    readPacks: ([userId, beforeAt, fromAt]) => ofUser(userId, beforeAt, fromAt),
+    // Partition after partition, in no order that a reader may rely on: here by the ids turned round.
+    readPacksOfUsers: ([userIds, beforeAt, fromAt]) =>
+      (userIds as string[])
+        .toSorted((a, b) => compareBytes([...b].reverse().join(""), [...a].reverse().join("")))
+        .flatMap((userId) => ofUser(userId, beforeAt, fromAt)),
     readViewers: ([postId, seconds, startAt, shard, untilAt, untilId, sinceAt, sinceId, limit]) =>
       limited(
         viewers
@@ -135,20 +135,6 @@ function answersOf({
           .map(({ startMs }) => ({ slice_start: new Date(startMs) })),
         limit,
       ),
-    newestViewsOfPosts: ([userId, postIds, untilAt, sinceAt, limit]) =>
-      limited(ofUser(userId, postIds, msOf(sinceAt), msOf(untilAt)), limit),
-    newestPostsSeen: ([userId, postIds, sinceAt, limit]) =>
-      limited(ofUser(userId, postIds, msOf(sinceAt), Number.POSITIVE_INFINITY), limit),
-    newestDetailsOfPosts: ([userId, postIds, sinceAt, limit]) =>
-      limited(ofUser(userId, postIds, msOf(sinceAt), Number.POSITIVE_INFINITY), limit),
-    // Partition after partition, in no order that a reader may rely on: here by the ids turned round.
-    newestViewsOfUsers: ([userIds, postId, untilAt, sinceAt, limit]) =>
-      limited(
-        (userIds as string[])
-          .toSorted((a, b) => compareBytes([...b].reverse().join(""), [...a].reverse().join("")))
-          .flatMap((userId) => ofUser(userId, [postId], msOf(sinceAt), msOf(untilAt))),
-        limit,
-      ),
   };
 }
 
@@ -165,17 +151,22 @@ function compareBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-function columnsOf({
+function columnsOf({ userId, postId, viewedAtMs }: Pick<View, "userId" | "postId" | "viewedAtMs">): Columns {
+  return { user_id: userId, post_id: postId, viewed_at: new Date(viewedAtMs) };
+}
+
+function columnsOfPack({
   userId,
-  postId,
-  viewedAtMs,
-  ...rest
-}: Pick<View, "userId" | "postId" | "viewedAtMs">): Columns {
-  const { surface = null, position = null, dwellMs = null } = rest as Partial<View>;
+  newestAtMs,
+  id,
+  bytes,
+  receivedAtUs,
+}: MemoryTables["packs"][number]): Columns {
   return {
     user_id: userId,
-    post_id: postId,
-    viewed_at: new Date(viewedAtMs),
-    details: { surface, position, dwell_ms: dwellMs },
+    newest_at: new Date(newestAtMs),
+    pack_id: id,
+    pack: bytes,
+    received_at_us: receivedAtUs,
   };
 }

@@ -18,7 +18,7 @@ describe("errors of the driver", () => {
     response(responseErrorCodes.unauthorized, "User has no MODIFY permission"),
     response(responseErrorCodes.syntaxError, "no viable alternative"),
     // Invalid, and yet not the row's fault.
-    response(responseErrorCodes.invalid, "table posts_by_user does not exist"),
+    response(responseErrorCodes.invalid, "table user_packs does not exist"),
     response(responseErrorCodes.invalid, "Keyspace 'impressions' does not exist"),
     response(
       responseErrorCodes.invalid,

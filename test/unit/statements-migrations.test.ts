@@ -11,11 +11,12 @@ import {
 } from "../../src/scylla/schema/migration-files.ts";
 import { type AppliedMigration, pendingMigrations } from "../../src/scylla/schema/schema-history.ts";
 
+const CASSANDRA = { database: "Cassandra" } as const;
 const RETENTIONS_DAYS = [1, 2, 7, 29, 30, 31, 90, 365, 3_650];
 
 describe("migrationValues", () => {
   it.each(RETENTIONS_DAYS)("give %i days of retention about 30 time windows, never more than 50", (days) => {
-    const { RETENTION_SECONDS, TIME_WINDOW_HOURS, MARKER_SECONDS } = migrationValues(days);
+    const { RETENTION_SECONDS, TIME_WINDOW_HOURS, MARKER_SECONDS } = migrationValues(days, CASSANDRA);
     const windows = Number(RETENTION_SECONDS) / (Number(TIME_WINDOW_HOURS) * 3_600);
     expect(windows).toBeGreaterThan(15);
     expect(windows).toBeLessThanOrEqual(30);
@@ -28,7 +29,7 @@ describe("migrationValues", () => {
 
 // docs/adr/0027: processes of the release before run on the new schema for as long as a rollout takes.
 it("the migrations only add, and may be repeated", () => {
-  const values = migrationValues(90);
+  const values = migrationValues(90, CASSANDRA);
   const statements = readMigrations().flatMap((migration) => statementsOf(migration, values));
   expect(statements.length).toBeGreaterThan(5);
   for (const statement of statements) {
@@ -109,6 +110,15 @@ describe("pendingMigrations", () => {
     expect(pending(history.slice(0, 1))).toEqual([["0002_b", "new"]]);
     expect(pending(history)).toEqual([]);
     expect(pending(history, { DAYS: "8" })).toEqual([["0002_b", "settings"]]);
+  });
+
+  it("refuse a database of a release before packs, with what to do, whatever else was applied", () => {
+    const checksum = "ab8c5f0c6c684e6544be834cf15386fd755be137ba6b4ab78977f757eed878a9";
+    const before = { version: 1, name: "0001_views", checksum, settings: "" };
+    for (const applied of [[before], [before, ...history.slice(1)]])
+      expect(() => pending(applied)).toThrow(
+        /a release before packs.*impressions export.*impressions import/,
+      );
   });
 
   it("refuse a database that is newer, and a file that was changed", () => {

@@ -42,12 +42,11 @@ describe("the statement catalogue", () => {
       "erasure_claims",
       "erasure_receipts",
       "erasures",
-      "posts_by_user",
       "unfinished_erasures",
       "user_hash_keys",
+      "user_packs",
       "viewer_slices",
       "viewers_by_post",
-      "views_by_user_post",
     ]);
   });
 
@@ -86,14 +85,7 @@ describe("the statement catalogue", () => {
     (_name, { kind, cql }) => {
       if (kind !== "write") return;
       const { name } = tableOf(cql);
-      const views = [
-        "posts_by_user",
-        "views_by_user_post",
-        "viewers_by_post",
-        "viewer_slices",
-        "erased_users",
-        "erasure_claims",
-      ];
+      const views = ["user_packs", "viewers_by_post", "viewer_slices", "erased_users", "erasure_claims"];
       if (/^INSERT/.test(cql) && views.includes(name)) expect(cql).toMatch(/\bTTL \?/);
       // Any process may write a marker: its content is always the same, and it is never deleted.
       // A claim is written and deleted by its holder alone, with the driver's own growing timestamps.
@@ -118,18 +110,15 @@ describe("the statement catalogue", () => {
     expect(catalogue.filter(([, { cql }]) => /^UPDATE/i.test(cql))).toEqual([]);
   });
 
-  it("keeps one partition key in the batch of two tables", () => {
-    const user = [
-      ...(["insertTimelineRow", "insertMembershipRow", "deleteTimeline", "deleteMembership"] as const),
-      ...(["deleteTimelineRow", "deleteMembershipRow"] as const),
-    ];
-    for (const name of user) expect(tableOf(STATEMENTS[name].cql).partition).toEqual(["user_id"]);
+  it("keeps a user's packs in one partition, so that those of a call are one mutation", () => {
+    for (const name of ["insertPack", "deletePack", "deleteHistory"] as const)
+      expect(tableOf(STATEMENTS[name].cql).partition).toEqual(["user_id"]);
   });
 });
 
 describe("batches", () => {
   const row = (text: string): BatchRow => ({
-    statement: "insertTimelineRow",
+    statement: "insertPack",
     parameters: [text, new Date(), 5n],
   });
   const texts = (batches: BatchRow[][]) =>
@@ -144,10 +133,9 @@ describe("batches", () => {
 
   it("hold at most 30 KiB, and always take one group", () => {
     const wide = "x".repeat(8 * 1_024);
-    const details = { surface: wide, position: null, dwell_ms: 1 };
     const batches = cutIntoBatches([
       ...Array.from({ length: 5 }, () => [row(wide)]),
-      [{ statement: "insertMembershipRow", parameters: [details] }],
+      [{ statement: "insertPack", parameters: [Buffer.from(wide)] }],
       [row("y".repeat(BATCH_BYTES_MAX + 1))],
       [row("z")],
     ]);

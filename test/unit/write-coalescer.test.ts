@@ -4,7 +4,7 @@ import type { BatchRow } from "../../src/scylla/writes/batches.ts";
 import { createWriteCoalescer } from "../../src/scylla/writes/write-coalescer.ts";
 
 const rowOf = (owner: string, weight = 0): BatchRow => ({
-  statement: "insertTimelineRow",
+  statement: "insertPack",
   parameters: [owner, "x".repeat(weight)],
 });
 

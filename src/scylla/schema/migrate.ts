@@ -63,7 +63,6 @@ export interface MigrationStep {
 export async function migrateScylla(options: MigrateOptions): Promise<MigrationStep[]> {
   const { settings, clock, logger, dryRun = false } = options;
   const migrations = readMigrations(options.directory);
-  const values = migrationValues(options.retentionDays);
   const withTimeForDdl = {
     ...settings,
     requestTimeoutMs: Math.max(settings.requestTimeoutMs, DDL_TIMEOUT_MS),
@@ -71,7 +70,11 @@ export async function migrateScylla(options: MigrateOptions): Promise<MigrationS
   const use = <Result>(keyspace: string | null, run: (client: Client) => Promise<Result>) =>
     withClient(withTimeForDdl, keyspace, logger, run);
   try {
-    const exists = await use(null, (client) => keyspaceExists(client, settings.keyspace));
+    const { exists, flavour } = await use(null, async (client) => ({
+      exists: await keyspaceExists(client, settings.keyspace),
+      flavour: await readFlavour(client),
+    }));
+    const values = migrationValues(options.retentionDays, flavour);
     if (!exists && options.createKeyspace === undefined) throw missingKeyspace(settings);
     const created: MigrationStep[] = exists ? [] : [{ action: "create keyspace", what: settings.keyspace }];
     if (dryRun) {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EngineStartError } from "../../ports/errors.ts";
+import { type Flavour, zstdCompression } from "../flavour.ts";
 
 /** migrations/ of this package, from src/scylla as from dist/scylla. */
 export const MIGRATIONS_DIRECTORY = fileURLToPath(new URL("../../../migrations/", import.meta.url));
@@ -29,8 +30,9 @@ export interface Migration {
 /** What the placeholders stand for, by name. */
 export type MigrationValues = Readonly<Record<string, string>>;
 
-export function migrationValues(retentionDays: number): MigrationValues {
+export function migrationValues(retentionDays: number, flavour: Pick<Flavour, "database">): MigrationValues {
   return {
+    ZSTD_COMPRESSION: zstdCompression(flavour),
     RETENTION_SECONDS: String(retentionDays * SECONDS_PER_DAY),
     TIME_WINDOW_HOURS: String(Math.ceil((retentionDays * HOURS_PER_DAY) / TIME_WINDOWS)),
     MARKER_SECONDS: String((retentionDays + MARKER_EXTRA_DAYS) * SECONDS_PER_DAY),

@@ -58,15 +58,30 @@ export async function readHistory(client: Client): Promise<AppliedMigration[]> {
 }
 
 /**
+ * The first migration of releases before packs (18a2244 and around it): their keyspaces have three rows of a view, which this
+ * release does not read.
+ */
+const CHECKSUM_BEFORE_PACKS = "ab8c5f0c6c684e6544be834cf15386fd755be137ba6b4ab78977f757eed878a9";
+
+/**
  * Pure: what is left to apply.
  *
- * @throws EngineStartError the keyspace is newer than these files, or one of them was changed after it was applied.
+ * @throws EngineStartError the keyspace is of a release before packs, it is newer than these files, or one of them was changed
+ * after it was applied.
  */
 export function pendingMigrations(
   migrations: readonly Migration[],
   history: readonly AppliedMigration[],
   values: MigrationValues,
 ): PendingMigration[] {
+  if (history.some(({ checksum }) => checksum === CHECKSUM_BEFORE_PACKS)) {
+    throw new EngineStartError(
+      "the keyspace was prepared by a release before packs, whose tables this one does not read: with that release run " +
+        "`impressions export views.ndjson.gz`; with this one name a new SCYLLA_KEYSPACE, and run " +
+        "`impressions migrate --create-keyspace 3` and `impressions import views.ndjson.gz` " +
+        '(docs/operations.md, "Moving from a release before packs")',
+    );
+  }
   const newest = migrations.at(-1)?.version ?? 0;
   const newer = history.find(({ version }) => version > newest);
   if (newer !== undefined) {

@@ -1,84 +1,169 @@
+import { VIEWS_COUNT_MAX } from "../../domain/limits.ts";
 import type { Position, PostViewerRow, WalkPage, WalkRequest } from "../../domain/walk.ts";
 import type { Reads } from "../database.ts";
-import type { Membership } from "../membership.ts";
-import { createViewerMerge, type MergeStep } from "./viewer-merge.ts";
-import { chunkFor, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-limits.ts";
+import { createPostViews, type InstantsByUser, type ViewerRow } from "../packs/post-views.ts";
+import { createViewerMerge, type MergeStep, type ViewerMerge } from "./viewer-merge.ts";
+import { chunkFor, comparePositions, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-limits.ts";
 
 /**
- * A page of a post's viewers. A viewer row is given only if its time equals the newest view of that user in
- * membership; so a viewer comes once, and a row whose history was not written, or was erased, not at all.
+ * Rows of a post that one page reads to know all of them: those above its place, or those of the whole window. They tell
+ * who viewed the post and when, but for those whose histories were not written, and only the packs around them are read. Of
+ * a post with more rows it is cheaper to read what the page's users viewed.
+ */
+const ROWS_KNOWN_MAX = 1_000;
+
+/**
+ * A page of a post's viewers. A viewer row is given only if it is the newest one of its user whose view exists; so a viewer
+ * comes once, and a row whose history was not written, or was erased, not at all.
  */
 export async function postViewersPage(
   database: Reads,
-  membership: Membership,
-  { ownerId, window, after, limit }: WalkRequest,
+  request: WalkRequest,
+  rowsKnownMax = ROWS_KNOWN_MAX,
 ): Promise<WalkPage<PostViewerRow>> {
+  const { ownerId: postId, window, after, limit, withViews = true } = request;
   if (isEmpty(window)) return emptyPage(window);
   const { sinceMs } = window;
   const start = after ?? endOf(window);
-  const merge = createViewerMerge(database, {
-    postId: ownerId,
-    sinceMs,
-    after: start,
-    rowsPerRead: chunkFor(limit, 0),
-  });
-  /** Kept over the page, since each row is compared with it: null for a user without membership. */
-  const newest = new Map<string, PostViewerRow | null>();
-  const rows: PostViewerRow[] = [];
+  const postViews = createPostViews(database, postId);
+  const rowsPerRead = chunkFor(limit, 0);
+  const merge = createViewerMerge(database, { postId, sinceMs, after: start, rowsPerRead });
+  /** The rows above the page's place; null where they are not known. */
+  let above: readonly ViewerRow[] | null = [];
+  /** The newest view of each user that was found to have one. */
+  const newest = new Map<string, number>();
+  const page: ViewerRow[] = [];
+  /** What the page has read from its place on. */
+  const below: ViewerRow[] = [];
   let boundMs: number | null = after === null ? null : window.untilMs;
   let position = start;
-  let scanned = 0;
+  let next: Position | null = null;
 
-  for (let round = 0; ; round++) {
-    const wanted = Math.min(chunkFor(limit - rows.length, round), SCANNED_ROWS_MAX - scanned);
-    const { scan, end } = await take(wanted);
+  walk: for (let round = 0; ; round++) {
+    const wanted = Math.min(chunkFor(limit - page.length, round), SCANNED_ROWS_MAX - below.length);
+    const { scan, end } = await take(merge, wanted);
+    below.push(...scan);
+    if (round === 0 && after !== null) {
+      above = merge.isHot() ? null : await rowsAbove(database, request, after, rowsKnownMax);
+    }
     boundMs ??= Math.min(window.untilMs, firstInstantMs(scan, end) ?? window.untilMs);
-    await learn(
-      [...new Set(scan.map(({ id }) => id))].filter((userId) => !newest.has(userId)),
-      boundMs,
-    );
+    await learn(scan, boundMs);
 
     for (const row of scan) {
-      const viewer = newest.get(row.id);
-      if (viewer?.lastViewedAtMs === row.viewedAtMs) {
-        // The page is full and here is one more: the walk goes on, and will not end with an empty page.
-        if (rows.length === limit) return { rows, boundMs, next: position };
-        rows.push(viewer);
+      if (newest.get(row.userId) === row.viewedAtMs) {
+        if (page.length === limit) {
+          // The page is full and here is one more: the walk goes on, and will not end with an empty page.
+          next = position;
+          break walk;
+        }
+        page.push(row);
       }
-      position = row;
-      scanned++;
+      position = placeOf(row);
     }
-    if (end.kind === "end") return { rows, boundMs, next: null };
-    if (end.kind === "paused") return { rows, boundMs, next: end.at };
-    if (scanned >= SCANNED_ROWS_MAX) return { rows, boundMs, next: position };
+    if (end.kind === "end") break;
+    if (end.kind === "paused") {
+      next = end.at;
+      break;
+    }
+    if (below.length >= SCANNED_ROWS_MAX) {
+      next = position;
+      break;
+    }
+  }
+  const views = withViews ? await counts(boundMs) : new Map<string, number>();
+  return { rows: page.map(viewerOf), boundMs, next };
+
+  function viewerOf({ userId, viewedAtMs }: ViewerRow): PostViewerRow {
+    return { userId, lastViewedAtMs: viewedAtMs, views: Math.min(views.get(userId) ?? 1, VIEWS_COUNT_MAX) };
   }
 
-  /** The next rows of the merge, and why there are no more of them. */
-  async function take(
-    count: number,
-  ): Promise<{ scan: Position[]; end: Exclude<MergeStep, { kind: "row" }> | Full }> {
-    const scan: Position[] = [];
-    while (scan.length < count) {
-      const step = await merge.next();
-      if (step.kind !== "row") return { scan, end: step };
-      scan.push(step.row);
+  /** Finds the newest view of the rows' users, as far as it is not known. */
+  async function learn(scan: readonly ViewerRow[], untilMs: number): Promise<void> {
+    const rows = scan.filter(({ userId }) => !newest.has(userId));
+    if (rows.length === 0) return;
+    for (const [userId, [instant]] of await storedFrom(rows, untilMs)) {
+      if (instant !== undefined) newest.set(userId, instant);
     }
-    return { scan, end: { kind: "full" } };
   }
 
-  async function learn(userIds: readonly string[], untilMs: number): Promise<void> {
-    const known = await membership.newestOfUsers(ownerId, userIds, { sinceMs, untilMs });
-    for (const userId of userIds) newest.set(userId, null);
-    for (const viewer of known) newest.set(viewer.userId, viewer);
+  /** The views of the rows' users that exist, from the rows to the walk's bound. */
+  async function storedFrom(rows: readonly ViewerRow[], untilMs: number): Promise<InstantsByUser> {
+    const users = new Set(rows.map(({ userId }) => userId));
+    if (above !== null) {
+      return postViews.storedAmong([...above.filter(({ userId }) => users.has(userId)), ...rows]);
+    }
+    const oldestMs = Math.min(...rows.map(({ viewedAtMs }) => viewedAtMs));
+    return postViews.storedWithin([...users], oldestMs, untilMs);
   }
+
+  /** How often each user of the page viewed the post inside the window. */
+  async function counts(untilMs: number): Promise<ReadonlyMap<string, number>> {
+    const users = new Set(page.map(({ userId }) => userId));
+    if (users.size === 0) return new Map();
+    const known = above === null || merge.isHot() ? null : await rowsOfWindow([...above, ...below]);
+    const instants =
+      known === null
+        ? await postViews.storedWithin([...users], sinceMs, untilMs)
+        : await postViews.storedAmong(severalOf(known.filter(({ userId }) => users.has(userId))));
+    return new Map([...instants].map(([userId, { length }]) => [userId, length]));
+  }
+
+  /** These rows and the rest of the window's; null where they are too many. */
+  async function rowsOfWindow(rows: readonly ViewerRow[]): Promise<readonly ViewerRow[] | null> {
+    const missing = rowsKnownMax - rows.length;
+    if (missing < 0) return null;
+    const { scan, end } = await take(merge, missing + 1);
+    return end.kind === "end" ? [...rows, ...scan] : null;
+  }
+}
+
+/** The rows of a post in the window down to a place, which an earlier page ended with; null where they are too many. */
+async function rowsAbove(
+  database: Reads,
+  { ownerId, window }: WalkRequest,
+  place: Position,
+  rowsMax: number,
+): Promise<readonly ViewerRow[] | null> {
+  const merge = createViewerMerge(database, {
+    postId: ownerId,
+    sinceMs: place.viewedAtMs,
+    after: endOf(window),
+    rowsPerRead: chunkFor(rowsMax, 0),
+  });
+  const { scan, end } = await take(merge, rowsMax + 1);
+  const above = scan.filter((row) => comparePositions(placeOf(row), place) >= 0);
+  return end.kind === "end" || above.length < scan.length ? above : null;
+}
+
+/** The rows of those users that have more than one: of the others the count is known. */
+function severalOf(rows: readonly ViewerRow[]): ViewerRow[] {
+  return [...Map.groupBy(rows, ({ userId }) => userId).values()].filter(({ length }) => length > 1).flat();
+}
+
+/** The next rows of the merge, and why there are no more of them. */
+async function take(
+  merge: ViewerMerge,
+  count: number,
+): Promise<{ scan: ViewerRow[]; end: Exclude<MergeStep, { kind: "row" }> | Full }> {
+  const scan: ViewerRow[] = [];
+  while (scan.length < count) {
+    const step = await merge.next();
+    if (step.kind !== "row") return { scan, end: step };
+    scan.push({ userId: step.row.id, viewedAtMs: step.row.viewedAtMs });
+  }
+  return { scan, end: { kind: "full" } };
 }
 
 interface Full {
   readonly kind: "full";
 }
 
+function placeOf({ userId, viewedAtMs }: ViewerRow): Position {
+  return { viewedAtMs, id: userId };
+}
+
 /** Just above the newest row; where the page ended before any, where it ended: nothing at or after that was seen. */
-function firstInstantMs(scan: readonly Position[], end: MergeStep | Full): number | null {
+function firstInstantMs(scan: readonly ViewerRow[], end: MergeStep | Full): number | null {
   const first = scan[0];
   if (first !== undefined) return first.viewedAtMs + 1;
   return end.kind === "paused" ? end.at.viewedAtMs : null;

@@ -1,60 +1,64 @@
+import { VIEWS_COUNT_MAX } from "../../domain/limits.ts";
 import type { Position, SeenPostRow, WalkPage, WalkRequest } from "../../domain/walk.ts";
 import type { Reads } from "../database.ts";
-import type { Membership } from "../membership.ts";
-import { instantMsOf, textOf, timestampOf } from "../rows.ts";
-import { chunkFor, emptyPage, endOf, isEmpty, NO_ID, SCANNED_ROWS_MAX } from "./walk-limits.ts";
+import { type StoredView, viewsInWindow } from "../packs/history.ts";
+import { comparePositions, emptyPage, isEmpty } from "./walk-limits.ts";
+
+/** A post of the walk, at its newest view, and how often it was viewed. */
+interface Counted {
+  readonly newest: StoredView;
+  views: number;
+}
 
 /**
- * A page of a user's timeline. A timeline row is given only if its time equals the newest in membership, so each post
- * comes once, at its newest view, and what is half written is not there yet.
+ * A page of a user's seen posts. The user's packs come newest first, so the first view of a post is its newest one; where
+ * that lies above the page's place, an earlier page has given the post. The rest of the window is read for the counts.
  */
 export async function seenPostsPage(
   database: Reads,
-  membership: Membership,
-  { ownerId, window, after, limit }: WalkRequest,
+  { ownerId, window, after, limit, withViews = true }: WalkRequest,
 ): Promise<WalkPage<SeenPostRow>> {
   if (isEmpty(window)) return emptyPage(window);
-  const { sinceMs } = window;
-  /** Null for a post that has a timeline row and no membership. */
-  const newest = new Map<string, SeenPostRow | null>();
-  const rows: SeenPostRow[] = [];
+  const posts = new Map<string, Counted>();
+  const page: Counted[] = [];
   let boundMs: number | null = after === null ? null : window.untilMs;
-  let position = after ?? endOf(window);
-  let scanned = 0;
+  let isFull = false;
 
-  for (let round = 0; scanned < SCANNED_ROWS_MAX; round++) {
-    const wanted = Math.min(chunkFor(limit - rows.length, round), SCANNED_ROWS_MAX - scanned);
-    const found = await database.read(
-      "readTimeline",
-      [ownerId, timestampOf(position.viewedAtMs), position.id, timestampOf(sinceMs), NO_ID, wanted],
-      wanted,
-    );
-    const scan = found.map(
-      (row): Position => ({ viewedAtMs: instantMsOf(row, "viewed_at"), id: textOf(row, "post_id") }),
-    );
-    boundMs ??= Math.min(window.untilMs, (scan[0]?.viewedAtMs ?? window.untilMs) + 1);
-    await learn(
-      [...new Set(scan.map(({ id }) => id))].filter((postId) => !newest.has(postId)),
-      boundMs,
-    );
-
-    for (const row of scan) {
-      const post = newest.get(row.id);
-      if (post?.lastViewedAtMs === row.viewedAtMs) {
-        // The page is full and here is one more: the walk goes on, and will not end with an empty page.
-        if (rows.length === limit) return { rows, boundMs, next: position };
-        rows.push(post);
-      }
-      position = row;
-      scanned++;
+  for await (const views of viewsInWindow(database, ownerId, window)) {
+    for (const view of views) {
+      boundMs ??= view.viewedAtMs + 1;
+      const known = posts.get(view.postId);
+      if (known !== undefined) known.views = Math.min(known.views + 1, VIEWS_COUNT_MAX);
+      else if (!isFull) enter(view);
     }
-    if (scan.length < wanted) return { rows, boundMs, next: null };
+    if (isFull && !withViews) break;
   }
-  return { rows, boundMs: boundMs ?? window.untilMs, next: position };
+  const last = page.at(-1);
+  return {
+    rows: page.map(rowOf),
+    boundMs: boundMs ?? window.untilMs,
+    next: isFull && last !== undefined ? positionOf(last.newest) : null,
+  };
 
-  async function learn(postIds: readonly string[], untilMs: number): Promise<void> {
-    const known = await membership.newestOfPosts(ownerId, postIds, { sinceMs, untilMs });
-    for (const postId of postIds) newest.set(postId, null);
-    for (const post of known) newest.set(post.postId, post);
+  /** A view of a post that has no newer one. */
+  function enter(newest: StoredView): void {
+    const isBehind = after === null || comparePositions(positionOf(newest), after) < 0;
+    if (isBehind && page.length === limit) {
+      // Here is one more: the walk goes on, and will not end with an empty page. What is no part of this page counts no more.
+      isFull = true;
+      return;
+    }
+    const counted = { newest, views: 1 };
+    posts.set(newest.postId, counted);
+    if (isBehind) page.push(counted);
   }
+}
+
+function positionOf({ viewedAtMs, postId }: StoredView): Position {
+  return { viewedAtMs, id: postId };
+}
+
+function rowOf({ newest, views }: Counted): SeenPostRow {
+  const { postId, viewedAtMs, surface, position, dwellMs } = newest;
+  return { postId, lastViewedAtMs: viewedAtMs, views, surface, position, dwellMs };
 }

@@ -1,10 +1,9 @@
-import { compareUtf8 } from "../../domain/utf8-order.ts";
 import type { Position } from "../../domain/walk.ts";
 import type { Reads } from "../database.ts";
 import { instantMsOf, textOf, timestampOf } from "../rows.ts";
 import { SLICE_LENGTHS_SECONDS, type Slice, type SliceSeconds, shardsIn, sliceEndMs } from "../slices.ts";
 import { viewerPartition } from "../writes/viewer-writes.ts";
-import { NO_ID } from "./walk-limits.ts";
+import { comparePositions, NO_ID } from "./walk-limits.ts";
 
 /** Partitions that one merge may open; about 60 one-minute slices. A post has far fewer rows there than a page wants. */
 const PARTITIONS_OPENED_MAX = 256;
@@ -38,6 +37,8 @@ export type MergeStep =
  */
 export interface ViewerMerge {
   next(): Promise<MergeStep>;
+  /** Whether slices finer than the coarsest were met: the post has many viewers. Known once `next` has been called. */
+  isHot(): boolean;
 }
 
 /** One partition of a slice, read piece by piece. */
@@ -76,6 +77,7 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
   );
   let partitions: Partition[] = [];
   let opened = 0;
+  let isHot = false;
   let last: Position = after;
 
   /** Exclusive end of what the unopened slices of a length may hold. */
@@ -95,6 +97,7 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
     );
     length.starts = rows.map((row) => instantMsOf(row, "slice_start")).reverse();
     length.ended = rows.length < MARKERS_PER_READ;
+    if (rows.length > 0 && seconds !== SLICE_LENGTHS_SECONDS[0]) isHot = true;
     const oldest = length.starts[0];
     if (oldest !== undefined) length.readThroughMs = oldest;
   }
@@ -154,6 +157,7 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
   }
 
   return {
+    isHot: () => isHot,
     async next() {
       for (;;) {
         partitions = partitions.filter(({ rows, ended }) => rows.length > 0 || !ended);
@@ -195,5 +199,5 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
 
 /** Whether `a` comes before `b` in a walk. */
 function isNewer(a: Position, b: Position): boolean {
-  return a.viewedAtMs === b.viewedAtMs ? compareUtf8(a.id, b.id) > 0 : a.viewedAtMs > b.viewedAtMs;
+  return comparePositions(a, b) > 0;
 }

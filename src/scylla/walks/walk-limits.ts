@@ -1,4 +1,5 @@
 import type { Window } from "../../domain/time.ts";
+import { compareUtf8 } from "../../domain/utf8-order.ts";
 import type { Position, WalkPage } from "../../domain/walk.ts";
 
 /** Rows that one page of a walk looks at, those it does not give included; a page may end short of its limit there. */
@@ -33,4 +34,9 @@ export function isEmpty({ sinceMs, untilMs }: Window): boolean {
 
 export function emptyPage<Row>({ untilMs }: Window): WalkPage<Row> {
   return { rows: [], boundMs: untilMs, next: null };
+}
+
+/** Sorts by the order of a walk, last first: negative where `a` comes later in a walk than `b`. */
+export function comparePositions(a: Position, b: Position): number {
+  return a.viewedAtMs - b.viewedAtMs || compareUtf8(a.id, b.id);
 }

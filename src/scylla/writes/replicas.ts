@@ -5,8 +5,7 @@ import type { BatchRow } from "./batches.ts";
 /** How many of a statement's first parameters are the partition key; for those that write views. */
 const PARTITION_KEY_COLUMNS: Partial<Record<WriteName, number>> = {
   insertViewer: 4,
-  insertTimelineRow: 1,
-  insertMembershipRow: 1,
+  insertPack: 1,
 };
 /** A name for "all nodes". */
 const EVERY_NODE = "every node";

@@ -2,7 +2,6 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { DAY_MS } from "../../../src/domain/time.ts";
-import { detailsRank } from "../../../src/domain/versions.ts";
 import { StoreRefusedError } from "../../../src/ports/errors.ts";
 import { createRandom } from "../../kit/random.ts";
 import { EVERYTHING, recordViews, viewOf, walkAll } from "../../kit/views.ts";
@@ -77,12 +76,10 @@ describe("the time to live", () => {
       const receivedAtUs = viewedAtMs * 1_000 + 123_456;
       await recordViews(store, [viewOf({ userId, postId: "p", viewedAtMs, receivedAtUs })]);
       const { rows } = await keyspace.client.execute(
-        "SELECT TTL(details) AS ttl, WRITETIME(details) AS written FROM views_by_user_post WHERE user_id = ?",
+        "SELECT TTL(pack) AS ttl, WRITETIME(pack) AS written FROM user_packs WHERE user_id = ?",
         [userId],
       );
-      // The rank of its details adds this: see RANK_SECONDS.
-      const rankSeconds = 30 * detailsRank({ surface: null, position: null, dwellMs: null });
-      const left = (retentionDays - ageDays) * 86_400 + rankSeconds;
+      const left = (retentionDays - ageDays) * 86_400;
       expect(Number(rows[0]?.get("ttl"))).toBeGreaterThan(left - 60);
       expect(Number(rows[0]?.get("ttl"))).toBeLessThanOrEqual(left + 1);
       expect(Number(rows[0]?.get("written"))).toBe(receivedAtUs);
@@ -93,19 +90,16 @@ describe("the time to live", () => {
     const keyspace = await newKeyspace();
     const { store } = await keyspace.open();
     const viewedAtMs = Date.now() - RETENTION_DAYS * DAY_MS + 4_000;
-    const endsAtOnce = Array.from({ length: 100_000 }, (_, dwellMs) =>
-      viewOf({ userId: "u", postId: "p", viewedAtMs, dwellMs }),
-    ).find((view) => detailsRank(view) === 0);
-    await recordViews(store, endsAtOnce === undefined ? [] : [endsAtOnce]);
-    const tables = ["posts_by_user", "views_by_user_post", "viewers_by_post"];
+    await recordViews(store, [viewOf({ userId: "u", postId: "p", viewedAtMs })]);
+    const tables = ["user_packs", "viewers_by_post"];
     const rowsLeft = async () => {
       const counts = await Promise.all(
         tables.map((table) => keyspace.client.execute(`SELECT count(*) AS n FROM ${table}`)),
       );
       return counts.map(({ rows }) => Number(rows[0]?.get("n")));
     };
-    expect(await rowsLeft()).toEqual([1, 1, 1]);
-    await vi.waitFor(async () => expect(await rowsLeft()).toEqual([0, 0, 0]), {
+    expect(await rowsLeft()).toEqual([1, 1]);
+    await vi.waitFor(async () => expect(await rowsLeft()).toEqual([0, 0]), {
       timeout: 60_000,
       interval: 100,
     });
@@ -148,7 +142,7 @@ describe("the columns of a row", () => {
     );
     await recordViews(store, views);
     const { info, rowLength } = await keyspace.client.execute(
-      "SELECT post_id, details FROM views_by_user_post WHERE user_id = 'u'",
+      "SELECT newest_at, pack FROM user_packs WHERE user_id = 'u'",
     );
     expect(rowLength).toBe(1_000);
     expect(info.warnings ?? []).toEqual([]);
@@ -161,18 +155,15 @@ describe("a row that the database cannot hold", () => {
     "an id that is too long": viewOf({ userId: "u".repeat(70_000), postId: "p", viewedAtMs }),
     "an empty id": viewOf({ userId: "", postId: "p", viewedAtMs }),
     "half of a surrogate pair": viewOf({ userId: "u\ud800", postId: "p", viewedAtMs }),
-    "a number that is no int": viewOf({ userId: "u", postId: "p", viewedAtMs, position: 2 ** 40 }),
   };
 
   it.each(Object.entries(bad))("is refused for %s", async (_what, view) => {
     const keyspace = await newKeyspace();
     const { store } = await keyspace.open();
     await expect(store.writeHistory(view.userId, [view])).rejects.toThrow(StoreRefusedError);
-    if (view.position === null) {
-      await expect(store.writeViewers("p", [view])).rejects.toThrow(StoreRefusedError);
-      await expect(store.writeViewers(view.userId, [{ ...view, userId: "u" }])).rejects.toThrow(
-        StoreRefusedError,
-      );
-    }
+    await expect(store.writeViewers("p", [view])).rejects.toThrow(StoreRefusedError);
+    await expect(store.writeViewers(view.userId, [{ ...view, userId: "u" }])).rejects.toThrow(
+      StoreRefusedError,
+    );
   });
 });

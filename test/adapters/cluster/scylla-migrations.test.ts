@@ -75,7 +75,7 @@ describe("migrate", () => {
     expect(await database.migrate()).toEqual([]);
     const { tables, history } = await database.describe();
     expect(history).toHaveLength(FILES.length);
-    for (const name of ["posts_by_user", "viewers_by_post"]) {
+    for (const name of ["viewers_by_post"]) {
       expect(tables.get(name)).toMatchObject({
         default_time_to_live: 7_776_000,
         gc_grace_seconds: 864_000,
@@ -139,7 +139,7 @@ describe("migrate", () => {
       default_time_to_live: 604_800,
       compaction: expect.objectContaining({ compaction_window_size: "6" }),
     });
-    expect(tables.get("views_by_user_post")).toMatchObject({ default_time_to_live: 604_800 });
+    expect(tables.get("user_packs")).toMatchObject({ default_time_to_live: 604_800 });
     expect(await database.migrate({ retentionDays: 7 })).toEqual([]);
   });
 

@@ -248,6 +248,6 @@ describe("the statements of a write", () => {
 
     await writeHistory("u1", [view(1), { ...view(1), postId: "q" }]);
     const [begins] = taken();
-    expect(begins).toBe("insertTimelineRow+insertMembershipRow+insertTimelineRow+insertMembershipRow begins");
+    expect(begins).toBe("insertPack begins");
   });
 });

@@ -19,6 +19,7 @@ import { type NatsOptions, type NatsServers, startNats } from "../../servers/nat
 import { startTcpProxy, type TcpProxy } from "../../servers/tcp-proxy.ts";
 import { cqlFrames, natsFrames } from "../../servers/wire-frames.ts";
 import type { LedgerFigures } from "../../support/ledger.ts";
+import { viewsInPack } from "../../support/stored-packs.ts";
 
 /** Never decides a good run; only ends one that hangs. */
 export const PATIENCE = { timeout: 300_000, interval: 50 };
@@ -119,7 +120,7 @@ export async function openStage({ nats, cassandra, environment = {} }: StageServ
       return found;
     },
     async rowsOf(userId) {
-      const tables = ["posts_by_user", "views_by_user_post", "viewers_by_post"];
+      const tables = ["user_packs", "viewers_by_post"];
       const counts = tables.map(async (table) => {
         const cql = `SELECT count(*) AS rows FROM ${keyspace}.${table} WHERE user_id = ? ALLOW FILTERING`;
         const { rows } = await client.execute(cql, [userId], { prepare: true });
@@ -133,9 +134,10 @@ export async function openStage({ nats, cassandra, environment = {} }: StageServ
 /** Every view whose history is written: user, post and instant. */
 async function committedViews(client: Client, keyspace: string): Promise<ReadonlySet<string>> {
   const views = new Set<string>();
-  const cql = `SELECT user_id, post_id, viewed_at FROM ${keyspace}.views_by_user_post`;
+  const cql = `SELECT user_id, newest_at, pack_id, pack FROM ${keyspace}.user_packs`;
   for await (const row of await client.execute(cql, [], { prepare: true }))
-    views.add(`${row.get("user_id")} ${row.get("post_id")} ${(row.get("viewed_at") as Date).getTime()}`);
+    for (const { postId, viewedAtMs } of viewsInPack(row))
+      views.add(`${row.get("user_id")} ${postId} ${viewedAtMs}`);
   return views;
 }
 

@@ -37,10 +37,8 @@ describe.each([
     }
     expect(names).toEqual(
       expect.arrayContaining([
-        ...["readTimeline", "newestViewsOfPosts", "readSliceMarkers", "readViewers", "newestViewsOfUsers"],
-        ...["newestPostsSeen", "newestDetailsOfPosts"],
-        ...["insertViewer", "insertSliceMarker", "insertTimelineRow", "insertMembershipRow", "saveReceipt"],
-        "findReceipt",
+        ...["readPacks", "readPacksOfUsers", "readSliceMarkers", "readViewers"],
+        ...["insertViewer", "insertSliceMarker", "insertPack", "saveReceipt", "findReceipt"],
       ]),
     );
   });

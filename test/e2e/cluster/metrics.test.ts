@@ -49,7 +49,7 @@ test("the metrics of an API and of a worker agree with the ledger, and say so by
   const [front, back] = [await scrape(api.url), await scrape(worker.url)];
   expectDocumented(front, ["api"]);
   expectDocumented(back, ["worker"]);
-  const written = { statement: "insertTimelineRow" };
+  const written = { statement: "insertPack" };
   expect(metricValue(back, "impressions_store_statement_duration_seconds_count", written)).toBeGreaterThan(0);
   expect(metricValue(front, "impressions_store_statement_duration_seconds_count", written)).toBe(0);
   expect(metricValue(back, "impressions_worker_loops")).toBe(2);

@@ -18,8 +18,8 @@ import { noteSentStatements } from "../../support/sent-statements.ts";
 /** More than a test may take. */
 const DRIVER_TIMEOUT_MS = 120_000;
 const REQUEST_TIMEOUT_MS = 2_000;
-/** Most statements of one request at a time: 16 reads of the store, each of 5 statements for 500 candidates. */
-const STATEMENTS_AT_ONCE = 16 * 5;
+/** Most statements of one request at a time: 16 reads of the store, each of one user's history. */
+const STATEMENTS_AT_ONCE = 16;
 
 /** Nothing passes, in either direction, and nothing is closed. */
 const SILENCE: Rule = () => "HOLD";
@@ -152,7 +152,7 @@ describe("a store that is silent", () => {
     await expectNothingMoreAfterResuming();
   });
 
-  /** The statements on their way are answered; a request after them is too; none of the 420 others has been sent. */
+  /** The statements on their way are answered; a request after them is too; none of the 84 others has been sent. */
   async function expectNothingMoreAfterResuming(): Promise<void> {
     const before = [...sent.all];
     store.heal();
