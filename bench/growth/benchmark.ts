@@ -1,11 +1,12 @@
+import { jmxOption, nodetool } from "../../test/servers/nodetool.ts";
 import { freeBasePort } from "../../test/servers/ports.ts";
 import { drainQueue } from "../drain/cluster-rounds.ts";
 import { type ClusterBench, openClusterBench } from "../drain/installations.ts";
 import type { Benchmark, BenchmarkOptions, Size, Table } from "../support/benchmark.ts";
 import { IMPRESSIONS_PER_MUTATION } from "../support/mutations.ts";
 import { tableLines } from "../support/report.ts";
-import { jmxOption, nodetool, storedBytes } from "./nodetool.ts";
 import { askQuestions } from "./questions.ts";
+import { storedBytes } from "./stored-bytes.ts";
 import { measureWireBytes } from "./wire.ts";
 
 interface GrowthSize {

@@ -1,6 +1,6 @@
+import { jmxOption } from "../../test/servers/nodetool.ts";
 import { freeBasePort } from "../../test/servers/ports.ts";
 import { openClusterBench } from "../drain/installations.ts";
-import { jmxOption } from "../growth/nodetool.ts";
 import type { Benchmark, BenchmarkOptions, Size, Table } from "../support/benchmark.ts";
 import type { Goal } from "../support/goals.ts";
 import { median } from "../support/statistics.ts";

@@ -2,8 +2,8 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Submission } from "../../src/domain/impression.ts";
 import type { ServiceProcess } from "../../test/kit/service-process.ts";
+import { nodetool } from "../../test/servers/nodetool.ts";
 import { type ClusterBench, openBenchBeside } from "../drain/installations.ts";
-import { nodetool } from "../growth/nodetool.ts";
 import { cpuMsOf } from "../support/process-usage.ts";
 import { fillWith } from "./traffic.ts";
 
