@@ -75,6 +75,8 @@ interface World {
   readonly users: readonly string[];
   readonly posts: readonly string[];
   readonly instantsMs: readonly number[];
+  /** When submissions were received: half of the views came in one of them. */
+  readonly receptionsUs: readonly number[];
   /** The newest instant of any view that was written, wholly or in half: no walk's bound lies above it. */
   newestWrittenMs: number;
 }
@@ -109,11 +111,18 @@ function createWorld(random: Random, seed: number): World {
     users: idsOf("u", random.integer(1, 8)),
     posts: idsOf("p", random.integer(1, 12)),
     instantsMs,
+    receptionsUs: Array.from(
+      { length: random.integer(1, 6) },
+      () => Math.max(...instantsMs) * 1_000 + random.integer(0, 60_000_000),
+    ),
     newestWrittenMs: Math.max(...instantsMs),
   };
 }
 
-/** Writes a history in waves, each of them in no order: what is in one wave arrives at once. */
+/**
+ * Writes a history in waves, each of them in no order: what is in one wave arrives at once. Now and then a user is erased
+ * between two waves: what was received until then is gone, and stays out, whenever it comes.
+ */
 async function writeHistory(store: ImpressionStore, oracle: Oracle, world: World): Promise<void> {
   const { random } = world;
   const versions = new Map<string, View>();
@@ -126,6 +135,12 @@ async function writeHistory(store: ImpressionStore, oracle: Oracle, world: World
   );
   const halves = recordHalf(store, lost);
   for (const wave of waves.values()) {
+    if (random.chance(0.15)) {
+      const userId = random.pick(world.users);
+      const throughUs = random.pick([...world.receptionsUs, random.pick(world.instantsMs) * 1_000]);
+      await store.eraseUser(userId, throughUs);
+      oracle.erase(userId, throughUs);
+    }
     const cutOff = wave.filter(() => random.chance(0.1));
     await recordHalf(store, cutOff);
     await recordViews(store, random.chance(0.5) ? wave : withoutOlderVersions(wave));
@@ -153,7 +168,10 @@ function withoutOlderVersions(views: readonly View[]): View[] {
  * A view; now and then another version of one that exists, also with its receivedAt: never with the same rank then (it
  * is another in all but one case in 2,880).
  */
-function randomView({ random, users, posts, instantsMs }: World, versions: Map<string, View>): View {
+function randomView(
+  { random, users, posts, instantsMs, receptionsUs }: World,
+  versions: Map<string, View>,
+): View {
   const base = {
     userId: random.pick(users),
     postId: random.pick(posts),
@@ -161,7 +179,9 @@ function randomView({ random, users, posts, instantsMs }: World, versions: Map<s
   };
   const view = viewOf({
     ...base,
-    receivedAtUs: base.viewedAtMs * 1_000 + random.pick([0, 1, random.integer(0, 20_000)]),
+    receivedAtUs: random.chance(0.5)
+      ? random.pick(receptionsUs)
+      : base.viewedAtMs * 1_000 + random.pick([0, 1, random.integer(0, 20_000)]),
     surface: random.pick([null, "HOME", "SEARCH", "\u{1f600}"]),
     position: random.pick([null, 0, 1, 100_000]),
     dwellMs: random.pick([null, 0, 500, 1_000, 60_000]),

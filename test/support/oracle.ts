@@ -9,8 +9,10 @@ import type { PostViewerRow, SeenPostRow, SeenRule } from "../../src/domain/walk
  * them. Shares no code with the adapters beyond the words of the domain; ids are ordered by comparing buffers.
  */
 export interface Oracle {
-  /** A view whose second step has completed. */
+  /** A view whose second step has completed; passed over where it was received before its user was erased. */
   add(view: View): void;
+  /** Forgets what was received of a user through this instant, for good. */
+  erase(userId: string, throughUs: number): void;
   seenPosts(userId: string, window: Window): SeenPostRow[];
   postViewers(postId: string, window: Window): PostViewerRow[];
   seenAmong(userId: string, postIds: readonly string[], rule: SeenRule): Set<string>;
@@ -19,6 +21,9 @@ export interface Oracle {
 
 export function createOracle(): Oracle {
   const views = new Map<string, View>();
+  const erasedThroughUs = new Map<string, number>();
+  const isErased = ({ userId, receivedAtUs }: View) =>
+    receivedAtUs <= (erasedThroughUs.get(userId) ?? Number.NEGATIVE_INFINITY);
 
   const inside = (window: Window, matches: (view: View) => boolean) =>
     [...views.values()].filter(
@@ -27,9 +32,15 @@ export function createOracle(): Oracle {
 
   return {
     add(view) {
+      if (isErased(view)) return;
       const key = identityOf(view);
       const known = views.get(key);
       if (known === undefined || laterReceived(known, view) === view) views.set(key, view);
+    },
+
+    erase(userId, throughUs) {
+      erasedThroughUs.set(userId, Math.max(throughUs, erasedThroughUs.get(userId) ?? throughUs));
+      for (const [key, view] of views) if (isErased(view)) views.delete(key);
     },
 
     seenPosts(userId, window) {
