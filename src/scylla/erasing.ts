@@ -47,8 +47,8 @@ export async function eraseUser(
   /** Goes by the page, too: what is counted is a view, however many packs hold it. */
   let isTaken = (_receivedAtUs: number): boolean => false;
   const settling = createSettling();
-  const count = (views: readonly StoredView[]) => {
-    rowsDeleted += views.filter(({ receivedAtUs }) => isTaken(receivedAtUs)).length;
+  const count = ({ receivedAtUs }: StoredView) => {
+    if (isTaken(receivedAtUs)) rowsDeleted++;
   };
   for await (const rows of database.pages("readHistory", [userId], PACKS_PER_PAGE)) {
     // The history may take minutes, and the user goes on meanwhile: nothing that was read now was received later than now.
@@ -58,9 +58,9 @@ export async function eraseUser(
     const taken = packs.filter(({ receivedAtUs }) => isTaken(receivedAtUs));
     await deleteViewers(taken.flatMap((pack) => viewsOf(pack)));
     await deletePacks(taken.filter(({ receivedAtUs }) => receivedAtUs > reach.aheadOfUs));
-    count(settling.add(packs));
+    settling.add(packs, count);
   }
-  count(settling.rest());
+  settling.rest(count);
   await onCounted(rowsDeleted);
   await database.write("deleteHistory", [BigInt(throughUs), userId]);
   return { rowsDeleted };

@@ -65,19 +65,24 @@ export async function scanViews(
 
   async function takeUser(userId: string, behind: Position | null): Promise<boolean> {
     const window = { sinceMs, untilMs: behind === null ? Number.POSITIVE_INFINITY : behind.viewedAtMs + 1 };
-    for await (const stored of viewsInWindow(database, userId, window, PACKS_PER_ANSWER)) {
-      const rest = stored.filter(
-        ({ viewedAtMs, postId }) =>
-          behind === null || comparePositions({ viewedAtMs, id: postId }, behind) < 0,
-      );
-      if (take(userId, rest)) return true;
+    for await (const visitViews of viewsInWindow(database, userId, window, PACKS_PER_ANSWER)) {
+      const stored: StoredView[] = [];
+      visitViews((view) => {
+        const place = { viewedAtMs: view.viewedAtMs, id: view.postId };
+        if (behind === null || comparePositions(place, behind) < 0) stored.push({ ...view });
+      });
+      if (take(userId, stored)) return true;
     }
     return false;
   }
 
   function settled(packs: readonly PackRow[]): StoredView[] {
+    const views: StoredView[] = [];
+    const keep = (view: StoredView) => void views.push({ ...view });
     const settling = createSettling({ sinceMs, untilMs: Number.POSITIVE_INFINITY });
-    return [...settling.add(packs), ...settling.rest()];
+    settling.add(packs, keep);
+    settling.rest(keep);
+    return views;
   }
 }
 

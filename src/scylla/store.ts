@@ -10,6 +10,7 @@ import { createErasedUsers, ERASURES_REFRESH_MS } from "./erased-users.ts";
 import { eraseUser } from "./erasing.ts";
 import { createClaims, createErasureRecords } from "./erasure-records.ts";
 import { messageOf } from "./errors.ts";
+import { createPackDensity } from "./packs/post-views.ts";
 import { scanViews } from "./scan.ts";
 import { createUserHashes } from "./user-hashes.ts";
 import { postViewersPage } from "./walks/post-viewers.ts";
@@ -53,6 +54,7 @@ export function createScyllaStore(options: {
   const writes = { database, erasedUsers, retentionMs, clock: createExpiryClock(clock) };
   const writeViewers = createViewerWrites({ ...writes, sliceRowsMax });
   const writeHistory = createHistoryWrites(writes);
+  const density = createPackDensity();
   let closed = false;
 
   /** A view at or before this instant is over, whether or not its TTL has run out yet. */
@@ -66,7 +68,8 @@ export function createScyllaStore(options: {
     writeViewers,
     writeHistory,
     seenPosts: (request, signal) => seenPostsPage(database.readsUntil(signal), withoutExpired(request)),
-    postViewers: (request, signal) => postViewersPage(database.readsUntil(signal), withoutExpired(request)),
+    postViewers: (request, signal) =>
+      postViewersPage(database.readsUntil(signal), withoutExpired(request), { density }),
     seenAmong: (userId, postIds, rule, signal) =>
       seenAmong(database.readsUntil(signal), userId, postIds, {
         ...rule,

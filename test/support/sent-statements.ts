@@ -15,7 +15,11 @@ const NAMES = new Map(
 );
 
 /** The erased users, and the key that their ids are hashed with. */
-const BY_ITSELF: ReadonlySet<StatementName> = new Set(["readErasedUsers", "readUserHashKeys"]);
+const BY_ITSELF: ReadonlySet<StatementName> = new Set([
+  "readErasedUsers",
+  "readErasedUserIds",
+  "readUserHashKeys",
+]);
 
 /**
  * From now on notes every statement of statements.ts that anything in this process sends, a page of a long answer as one

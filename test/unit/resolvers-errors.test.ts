@@ -7,6 +7,7 @@ import { OverloadedError, SubmissionTooLargeError } from "../../src/ingest/error
 import {
   DeadLettersFullError,
   EngineStartError,
+  HistoryTooLongError,
   QueueFullError,
   QueueUnavailableError,
   StoreRefusedError,
@@ -62,6 +63,7 @@ describe("public errors", () => {
     [new QueueUnavailableError(SECRET), "QUEUE_UNAVAILABLE"],
     [new StoreUnavailableError(SECRET), "STORE_UNAVAILABLE"],
     [new SubmissionTooLargeError(SECRET), "BATCH_TOO_LARGE"],
+    [new HistoryTooLongError(5), "QUERY_TOO_COMPLEX"],
     [new StoreRefusedError(SECRET), "INTERNAL_SERVER_ERROR"],
     [new EngineStartError(SECRET), "INTERNAL_SERVER_ERROR"],
     [new TypeError(SECRET), "INTERNAL_SERVER_ERROR"],

@@ -1,7 +1,13 @@
+import type { types } from "cassandra-driver";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { View } from "../../src/domain/impression.ts";
 import type { Window } from "../../src/domain/time.ts";
+import type { WalkRequest } from "../../src/domain/walk.ts";
+import { HistoryTooLongError } from "../../src/ports/errors.ts";
+import type { Reads } from "../../src/scylla/database.ts";
+import { PACKS_PER_PAGE, PACKS_READ_MAX } from "../../src/scylla/packs/history.ts";
+import { createPackDensity } from "../../src/scylla/packs/post-views.ts";
 import {
   FINEST_SLICE_SECONDS,
   SLICE_LENGTHS_SECONDS,
@@ -9,6 +15,7 @@ import {
   shardOf,
   sliceAt,
 } from "../../src/scylla/slices.ts";
+import type { ReadName } from "../../src/scylla/statements.ts";
 import { postViewersPage } from "../../src/scylla/walks/post-viewers.ts";
 import { seenAmong } from "../../src/scylla/walks/seen-among.ts";
 import { seenPostsPage } from "../../src/scylla/walks/seen-posts.ts";
@@ -54,15 +61,25 @@ function enterViewer(
   if (!isThere) tables.viewers.push({ userId, postId, viewedAtMs, slice, shard });
 }
 
+/** One page of viewers. */
+function viewersPage(reads: Reads, request: WalkRequest) {
+  return postViewersPage(reads, request, { density: createPackDensity() });
+}
+
 function readsOf(tables: MemoryTables) {
   const reads = createMemoryReads(tables);
+  const density = createPackDensity();
   return {
     reads,
     seenPosts: (ownerId: string, window: Window, limit: number) =>
       walkAll((request) => seenPostsPage(reads, request), { ownerId, window, limit }),
     /** @param rowsKnownMax 0: what the users' histories tell, and not the post's rows. */
-    postViewers: (ownerId: string, window: Window, limit: number, rowsKnownMax?: number) =>
-      walkAll((request) => postViewersPage(reads, request, rowsKnownMax), { ownerId, window, limit }),
+    postViewers: (ownerId: string, window: Window, limit: number, rowsKnownMax = 1_000) =>
+      walkAll((request) => postViewersPage(reads, request, { density, rowsKnownMax }), {
+        ownerId,
+        window,
+        limit,
+      }),
   };
 }
 
@@ -202,7 +219,7 @@ describe("a page's bound", () => {
     expect((await page({ sinceMs: 0, untilMs: NOON + 2 * MINUTE_MS })).boundMs).toBe(NOON + MINUTE_MS + 1);
     expect((await page(EVERYTHING, "nobody")).boundMs).toBe(EVERYTHING.untilMs);
     const viewers = (window: Window, ownerId: string) =>
-      postViewersPage(reads, { ownerId, window, after: null, limit: 2 });
+      viewersPage(reads, { ownerId, window, after: null, limit: 2 });
     expect((await viewers(EVERYTHING, "p2")).boundMs).toBe(NOON + 3 * MINUTE_MS + 1);
     expect((await viewers(EVERYTHING, "none")).boundMs).toBe(EVERYTHING.untilMs);
   });
@@ -236,7 +253,7 @@ describe("the reads of a page", () => {
   test("are none where the window is empty", async () => {
     const { reads } = readsOf(noRows());
     const window = { sinceMs: NOON, untilMs: NOON };
-    for (const page of [seenPostsPage, postViewersPage])
+    for (const page of [seenPostsPage, viewersPage])
       expect(await page(reads, { ownerId: "x", window, after: null, limit: 5 })).toEqual({
         rows: [],
         boundMs: NOON,
@@ -262,7 +279,7 @@ describe("the reads of a page", () => {
       store(tables, viewOf({ userId: "u", postId: "half", viewedAtMs: NOON + row }), { half: true });
     const { reads, postViewers } = readsOf(tables);
     const request = { window: EVERYTHING, after: null, limit: 10 };
-    const viewers = await postViewersPage(reads, { ...request, ownerId: "half" });
+    const viewers = await viewersPage(reads, { ...request, ownerId: "half" });
     expect(viewers.rows).toEqual([]);
     expect(viewers.next).toEqual({ viewedAtMs: NOON + 501, id: "u" });
     expect(await postViewers("half", EVERYTHING, 10)).toEqual([]);
@@ -282,7 +299,7 @@ describe("the reads of a page", () => {
           { seconds: FINEST_SLICE_SECONDS },
         );
     const { reads, postViewers } = readsOf(tables);
-    const page = await postViewersPage(reads, {
+    const page = await viewersPage(reads, {
       ownerId: "hot",
       window: EVERYTHING,
       after: null,
@@ -302,7 +319,7 @@ describe("the reads of a page", () => {
       seconds: FINEST_SLICE_SECONDS,
     });
     const { reads, postViewers } = readsOf(tables);
-    const first = await postViewersPage(reads, {
+    const first = await viewersPage(reads, {
       ownerId: "hot",
       window: EVERYTHING,
       after: null,
@@ -316,7 +333,7 @@ describe("the reads of a page", () => {
     expect(await postViewers("hot", EVERYTHING, 10)).toEqual([
       { userId: "u", lastViewedAtMs: NOON, views: 1 },
     ]);
-    const second = await postViewersPage(reads, {
+    const second = await viewersPage(reads, {
       ownerId: "hot",
       window: { ...EVERYTHING, untilMs: first.boundMs },
       after: first.next,
@@ -474,5 +491,58 @@ describe("counts of one post or user", () => {
     expect(await seen(1_000, 0)).toEqual(new Set(["often"]));
     expect(await seen(1, 1_001)).toEqual(new Set());
     expect(await seen(1, 0, NOON + 1)).toEqual(new Set(["often", "twice"]));
+  });
+});
+
+describe("a history without an end", () => {
+  /** Every page of every user's packs is full. */
+  function endlessReads(): Reads & { pagesRead: number } {
+    const tables = noRows();
+    store(tables, viewOf({ userId: "u", postId: "p", viewedAtMs: NOON }));
+    const [pack] = tables.packs;
+    const columns: Readonly<Record<string, unknown>> = {
+      user_id: "u",
+      newest_at: new Date(NOON),
+      pack_id: pack?.id,
+      pack: pack?.bytes,
+      received_at_us: pack?.receivedAtUs,
+    };
+    const row = { get: (column: string) => columns[column] } as unknown as types.Row;
+    const { read } = createMemoryReads(tables);
+    const reads = {
+      pagesRead: 0,
+      read,
+      async *pages(_statement: ReadName, _parameters: readonly unknown[], pageRows: number) {
+        for (;;) {
+          reads.pagesRead++;
+          yield Array.from({ length: pageRows }, () => row);
+        }
+      },
+    };
+    return reads;
+  }
+
+  test("is refused after 100,000 packs, and read no further than a question needs", async () => {
+    const among = (reads: Reads, postIds: readonly string[], minViews = 1) =>
+      seenAmong(reads, "u", postIds, { minViews, minDwellMs: 0, sinceMs: 0 });
+    const request = { window: EVERYTHING, after: null, limit: 5 };
+    for (const ask of [
+      (reads: Reads) => among(reads, ["none"]),
+      (reads: Reads) => among(reads, ["p"], 2),
+      (reads: Reads) => seenPostsPage(reads, { ...request, ownerId: "u" }),
+      (reads: Reads) =>
+        postViewersPage(
+          reads,
+          { ...request, ownerId: "p" },
+          { density: createPackDensity(), rowsKnownMax: 0 },
+        ),
+    ]) {
+      const reads = endlessReads();
+      await expect(ask(reads)).rejects.toThrow(HistoryTooLongError);
+      expect(reads.pagesRead).toBe(PACKS_READ_MAX / PACKS_PER_PAGE + 1);
+    }
+    const reads = endlessReads();
+    expect(await among(reads, ["p"])).toEqual(new Set(["p"]));
+    expect(reads.pagesRead).toBe(1);
   });
 });

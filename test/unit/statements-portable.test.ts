@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PAGE_SIZE_MAX } from "../../src/domain/limits.ts";
 import type { Reads } from "../../src/scylla/database.ts";
-import { createPostViews } from "../../src/scylla/packs/post-views.ts";
+import { createPackDensity, createPostViews } from "../../src/scylla/packs/post-views.ts";
 import { migrationValues, readMigrations, statementsOf } from "../../src/scylla/schema/migration-files.ts";
 import { CLUSTERING_IDS_MAX, PARTITIONS_PER_QUERY_MAX, STATEMENTS } from "../../src/scylla/statements.ts";
 import { BATCH_BYTES_MAX } from "../../src/scylla/writes/batches.ts";
@@ -92,7 +92,7 @@ describe("the rules", () => {
       },
     };
     const ids = Array.from({ length: PAGE_SIZE_MAX }, (_, index) => `id-${index}`);
-    const postViews = createPostViews(reads, "post");
+    const postViews = createPostViews(reads, "post", createPackDensity());
     await postViews.storedWithin(ids, 0, 1);
     await postViews.storedAmong(ids.map((userId, index) => ({ userId, viewedAtMs: index })));
     expect(lists.length).toBe(2 * (PAGE_SIZE_MAX / PARTITIONS_PER_QUERY_MAX));

@@ -38,17 +38,43 @@ export function packRowOf(row: types.Row): PackRow {
   };
 }
 
-/** The views of a pack inside the window, newest first. */
-export function viewsOf(
+/** Told of views one by one. What it is given is its own until it returns; it copies what it keeps. */
+export type Visit = (view: StoredView) => void;
+
+/** Visits the views of a pack that lie inside the window, newest first. */
+function visitPack(
   { bytes, newestAtMs, id, receivedAtUs }: PackRow,
-  { sinceMs, untilMs }: Window = EVERYTHING,
-): StoredView[] {
-  const views: StoredView[] = [];
+  { sinceMs, untilMs }: Window,
+  visit: Visit,
+): void {
+  const visited: Writable<StoredView> = { ...NO_VIEW, receivedAtUs };
   forEachView(bytes, newestAtMs, id, (view) => {
-    const { viewedAtMs, surface, position, dwellMs } = view;
+    const { viewedAtMs } = view;
     if (viewedAtMs < sinceMs || viewedAtMs >= untilMs) return;
-    views.push({ postId: view.postId(), viewedAtMs, surface, position, dwellMs, receivedAtUs });
+    visited.postId = view.postId();
+    visited.viewedAtMs = viewedAtMs;
+    visited.surface = view.surface;
+    visited.position = view.position;
+    visited.dwellMs = view.dwellMs;
+    visit(visited);
   });
+}
+
+type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
+
+const NO_VIEW: StoredView = {
+  postId: "",
+  viewedAtMs: 0,
+  surface: null,
+  position: null,
+  dwellMs: null,
+  receivedAtUs: 0,
+};
+
+/** The views of a pack inside the window, newest first. */
+export function viewsOf(pack: PackRow, window: Window = EVERYTHING): StoredView[] {
+  const views: StoredView[] = [];
+  visitPack(pack, window, (view) => views.push({ ...view }));
   return views;
 }
 
@@ -79,45 +105,69 @@ export async function* viewsInWindow(
   userId: string,
   window: Window,
   packsPerPage?: number,
-): AsyncGenerator<StoredView[], void, void> {
+): AsyncGenerator<(visit: Visit) => void, void, void> {
   const settling = createSettling(window);
-  for await (const packs of packPages(reads, userId, window, packsPerPage)) yield settling.add(packs);
-  yield settling.rest();
+  for await (const packs of packPages(reads, userId, window, packsPerPage)) {
+    yield (visit) => settling.add(packs, visit);
+  }
+  yield settling.rest;
 }
 
 /**
+ * Packs that are looked at together, at most, where they lie close together, as those of a script that submits every second; more
+ * where more views than that wait, so that these are not sorted again for each few packs.
+ */
+const CLUSTER_PACKS_MAX = 64;
+
+/**
  * Puts the views of a history's packs in order. Packs come newest first and overlap by their span, and the same view may
- * stand in several: submitted again, or delivered again in another grouping.
+ * stand in several: submitted again, or delivered again in another grouping. Most packs lie apart from the next one.
  */
 export interface Settling {
-  /** @returns the views that no later pack can change any more, in order. */
-  add(packs: readonly PackRow[]): StoredView[];
-  /** @returns the others, when there are no more packs. */
-  rest(): StoredView[];
+  /** Visits the views that no later pack can change any more, in order. */
+  add(packs: readonly PackRow[], visit: Visit): void;
+  /** Visits the others, when there are no more packs. */
+  rest(visit: Visit): void;
 }
 
 export function createSettling(window: Window = EVERYTHING): Settling {
+  /** Packs that may share views with the next one, and views of such before them. */
+  let cluster: PackRow[] = [];
   let pending: StoredView[] = [];
 
-  return {
-    add(packs) {
-      for (const pack of packs) pending.push(...viewsOf(pack, window));
-      const last = packs.at(-1);
-      if (last === undefined) return [];
-      const sorted = pending.sort(compareViews);
-      // The packs to come are as new as the last one, or older.
-      const end = sorted.findIndex(({ viewedAtMs }) => viewedAtMs <= last.newestAtMs);
-      const settled = end === -1 ? sorted : sorted.slice(0, end);
+  /** @param untilMs views that are as new as this, or older, stay: a pack to come may have them, too. */
+  function settle(visit: Visit, untilMs: number): void {
+    const [only] = cluster;
+    if (only !== undefined && cluster.length === 1 && pending.length === 0 && untilMs === NOTHING_COMES) {
+      visitPack(only, window, visit);
+    } else {
+      const views = [...pending, ...cluster.flatMap((pack) => viewsOf(pack, window))];
+      const sorted = latestVersions(views.sort(compareViews));
+      const end = sorted.findIndex(({ viewedAtMs }) => viewedAtMs <= untilMs);
       pending = end === -1 ? [] : sorted.slice(end);
-      return latestVersions(settled);
+      for (const view of end === -1 ? sorted : sorted.slice(0, end)) visit(view);
+    }
+    cluster = [];
+  }
+
+  return {
+    add(packs, visit) {
+      for (const pack of packs) {
+        const last = cluster.at(-1);
+        if (last !== undefined) {
+          if (last.newestAtMs - pack.newestAtMs > PACK_SPAN_MS_MAX) settle(visit, NOTHING_COMES);
+          else if (cluster.length >= Math.max(CLUSTER_PACKS_MAX, pending.length))
+            settle(visit, last.newestAtMs);
+        }
+        cluster.push(pack);
+      }
     },
-    rest() {
-      const settled = latestVersions(pending.sort(compareViews));
-      pending = [];
-      return settled;
-    },
+    rest: (visit) => settle(visit, NOTHING_COMES),
   };
 }
+
+/** No view of a pack to come is so new. */
+const NOTHING_COMES = Number.NEGATIVE_INFINITY;
 
 /** Newest first, then by id, greatest first; versions of one view one after the other, the one that stays first. */
 function compareViews(a: StoredView, b: StoredView): number {

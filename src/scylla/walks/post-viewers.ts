@@ -1,7 +1,12 @@
 import { VIEWS_COUNT_MAX } from "../../domain/limits.ts";
 import type { Position, PostViewerRow, WalkPage, WalkRequest } from "../../domain/walk.ts";
 import type { Reads } from "../database.ts";
-import { createPostViews, type InstantsByUser, type ViewerRow } from "../packs/post-views.ts";
+import {
+  createPostViews,
+  type InstantsByUser,
+  type PackDensity,
+  type ViewerRow,
+} from "../packs/post-views.ts";
 import { createViewerMerge, type MergeStep, type ViewerMerge } from "./viewer-merge.ts";
 import { chunkFor, comparePositions, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-limits.ts";
 
@@ -12,6 +17,12 @@ import { chunkFor, comparePositions, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX
  */
 const ROWS_KNOWN_MAX = 1_000;
 
+export interface PostViewersOptions {
+  readonly density: PackDensity;
+  /** ROWS_KNOWN_MAX unless given. */
+  readonly rowsKnownMax?: number;
+}
+
 /**
  * A page of a post's viewers. A viewer row is given only if it is the newest one of its user whose view exists; so a viewer
  * comes once, and a row whose history was not written, or was erased, not at all.
@@ -19,19 +30,21 @@ const ROWS_KNOWN_MAX = 1_000;
 export async function postViewersPage(
   database: Reads,
   request: WalkRequest,
-  rowsKnownMax = ROWS_KNOWN_MAX,
+  { density, rowsKnownMax = ROWS_KNOWN_MAX }: PostViewersOptions,
 ): Promise<WalkPage<PostViewerRow>> {
   const { ownerId: postId, window, after, limit, withViews = true } = request;
   if (isEmpty(window)) return emptyPage(window);
   const { sinceMs } = window;
   const start = after ?? endOf(window);
-  const postViews = createPostViews(database, postId);
+  const postViews = createPostViews(database, postId, density);
   const rowsPerRead = chunkFor(limit, 0);
   const merge = createViewerMerge(database, { postId, sinceMs, after: start, rowsPerRead });
   /** The rows above the page's place; null where they are not known. */
   let above: readonly ViewerRow[] | null = [];
   /** The newest view of each user that was found to have one. */
   const newest = new Map<string, number>();
+  /** How often users viewed the post, as far as it is known. */
+  const views = new Map<string, number>();
   const page: ViewerRow[] = [];
   /** What the page has read from its place on. */
   const below: ViewerRow[] = [];
@@ -47,9 +60,13 @@ export async function postViewersPage(
       above = merge.isHot() ? null : await rowsAbove(database, request, after, rowsKnownMax);
     }
     boundMs ??= Math.min(window.untilMs, firstInstantMs(scan, end) ?? window.untilMs);
-    await learn(scan, boundMs);
-
-    for (const row of scan) {
+    let learned = 0;
+    for (const [index, row] of scan.entries()) {
+      if (index === learned) {
+        // As many as may still be given, and one to see that there is more: most rows are the newest of their user.
+        learned = Math.min(scan.length, index + limit - page.length + 1);
+        await learn(scan.slice(index, learned), boundMs);
+      }
       if (newest.get(row.userId) === row.viewedAtMs) {
         if (page.length === limit) {
           // The page is full and here is one more: the walk goes on, and will not end with an empty page.
@@ -70,7 +87,7 @@ export async function postViewersPage(
       break;
     }
   }
-  const views = withViews ? await counts(boundMs) : new Map<string, number>();
+  if (withViews) await count(boundMs);
   return { rows: page.map(viewerOf), boundMs, next };
 
   function viewerOf({ userId, viewedAtMs }: ViewerRow): PostViewerRow {
@@ -81,14 +98,22 @@ export async function postViewersPage(
   async function learn(scan: readonly ViewerRow[], untilMs: number): Promise<void> {
     const rows = scan.filter(({ userId }) => !newest.has(userId));
     if (rows.length === 0) return;
-    for (const [userId, [instant]] of await storedFrom(rows, untilMs)) {
+    for (const [userId, instants] of await storedFrom(rows, untilMs)) {
+      const [instant] = instants;
       if (instant !== undefined) newest.set(userId, instant);
+      if (readsHistories()) views.set(userId, instants.length);
     }
+  }
+
+  /** Whether counting will take the users' whole histories: they tell what is newest, too. */
+  function readsHistories(): boolean {
+    return withViews && (above === null || merge.isHot());
   }
 
   /** The views of the rows' users that exist, from the rows to the walk's bound. */
   async function storedFrom(rows: readonly ViewerRow[], untilMs: number): Promise<InstantsByUser> {
     const users = new Set(rows.map(({ userId }) => userId));
+    if (readsHistories()) return postViews.storedWithin([...users], sinceMs, untilMs);
     if (above !== null) {
       return postViews.storedAmong([...above.filter(({ userId }) => users.has(userId)), ...rows]);
     }
@@ -96,16 +121,16 @@ export async function postViewersPage(
     return postViews.storedWithin([...users], oldestMs, untilMs);
   }
 
-  /** How often each user of the page viewed the post inside the window. */
-  async function counts(untilMs: number): Promise<ReadonlyMap<string, number>> {
-    const users = new Set(page.map(({ userId }) => userId));
-    if (users.size === 0) return new Map();
+  /** Finds how often each user of the page viewed the post inside the window, as far as it is not known. */
+  async function count(untilMs: number): Promise<void> {
+    const users = new Set(page.map(({ userId }) => userId).filter((userId) => !views.has(userId)));
+    if (users.size === 0) return;
     const known = above === null || merge.isHot() ? null : await rowsOfWindow([...above, ...below]);
     const instants =
       known === null
         ? await postViews.storedWithin([...users], sinceMs, untilMs)
         : await postViews.storedAmong(severalOf(known.filter(({ userId }) => users.has(userId))));
-    return new Map([...instants].map(([userId, { length }]) => [userId, length]));
+    for (const [userId, { length }] of instants) views.set(userId, length);
   }
 
   /** These rows and the rest of the window's; null where they are too many. */
@@ -147,7 +172,7 @@ async function take(
 ): Promise<{ scan: ViewerRow[]; end: Exclude<MergeStep, { kind: "row" }> | Full }> {
   const scan: ViewerRow[] = [];
   while (scan.length < count) {
-    const step = await merge.next();
+    const step = await merge.next(count - scan.length);
     if (step.kind !== "row") return { scan, end: step };
     scan.push({ userId: step.row.id, viewedAtMs: step.row.viewedAtMs });
   }

@@ -53,15 +53,15 @@ async function countedAmong(
   const seen = new Set<string>();
   if (undecided.size === 0) return seen;
   const window = { sinceMs, untilMs: Number.POSITIVE_INFINITY };
-  for await (const views of viewsInWindow(reads, userId, window)) {
-    for (const { postId, dwellMs } of views) {
+  for await (const visitViews of viewsInWindow(reads, userId, window)) {
+    visitViews(({ postId, dwellMs }) => {
       const post = undecided.get(postId);
-      if (post === undefined) continue;
+      if (post === undefined) return;
       post.looked++;
       if (minDwellMs === 0 || (dwellMs ?? -1) >= minDwellMs) post.counted++;
       if (post.counted >= minViews) seen.add(postId);
       if (post.counted >= minViews || post.looked >= VIEWS_COUNT_MAX) undecided.delete(postId);
-    }
+    });
     if (undecided.size === 0) break;
   }
   return seen;

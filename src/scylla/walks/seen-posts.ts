@@ -24,13 +24,13 @@ export async function seenPostsPage(
   let boundMs: number | null = after === null ? null : window.untilMs;
   let isFull = false;
 
-  for await (const views of viewsInWindow(database, ownerId, window)) {
-    for (const view of views) {
+  for await (const visitViews of viewsInWindow(database, ownerId, window)) {
+    visitViews((view) => {
       boundMs ??= view.viewedAtMs + 1;
       const known = posts.get(view.postId);
       if (known !== undefined) known.views = Math.min(known.views + 1, VIEWS_COUNT_MAX);
-      else if (!isFull) enter(view);
-    }
+      else if (!isFull) enter({ ...view });
+    });
     if (isFull && !withViews) break;
   }
   const last = page.at(-1);

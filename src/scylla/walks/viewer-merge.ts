@@ -3,7 +3,7 @@ import type { Reads } from "../database.ts";
 import { instantMsOf, textOf, timestampOf } from "../rows.ts";
 import { SLICE_LENGTHS_SECONDS, type Slice, type SliceSeconds, shardsIn, sliceEndMs } from "../slices.ts";
 import { viewerPartition } from "../writes/viewer-writes.ts";
-import { comparePositions, NO_ID } from "./walk-limits.ts";
+import { CHUNK_ROWS_MAX, comparePositions, NO_ID } from "./walk-limits.ts";
 
 /** Partitions that one merge may open; about 60 one-minute slices. A post has far fewer rows there than a page wants. */
 const PARTITIONS_OPENED_MAX = 256;
@@ -17,7 +17,7 @@ export interface MergeRequest {
   readonly sinceMs: number;
   /** The rows after this place, in the order of a walk. */
   readonly after: Position;
-  /** Rows of a partition read at once. */
+  /** Rows of a partition read at once, at least. */
   readonly rowsPerRead: number;
 }
 
@@ -36,7 +36,8 @@ export type MergeStep =
  * it. So a page of a hot post reads its newest slices, not all.
  */
 export interface ViewerMerge {
-  next(): Promise<MergeStep>;
+  /** @param wanted so many rows will be asked for, this one and those after it: they are read together. */
+  next(wanted?: number): Promise<MergeStep>;
   /** Whether slices finer than the coarsest were met: the post has many viewers. Known once `next` has been called. */
   isHot(): boolean;
 }
@@ -78,6 +79,7 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
   let partitions: Partition[] = [];
   let opened = 0;
   let isHot = false;
+  let rowsWanted = rowsPerRead;
   let last: Position = after;
 
   /** Exclusive end of what the unopened slices of a length may hold. */
@@ -126,6 +128,7 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
 
   async function readPartition(partition: Partition): Promise<void> {
     const { slice, shard, readThrough } = partition;
+    const asked = rowsWanted;
     const rows = await database.read(
       "readViewers",
       [
@@ -134,14 +137,14 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
         readThrough.id,
         timestampOf(sinceMs),
         NO_ID,
-        rowsPerRead,
+        rowsWanted,
       ],
-      rowsPerRead,
+      rowsWanted,
     );
     partition.rows = rows
       .map((row) => ({ viewedAtMs: instantMsOf(row, "viewed_at"), id: textOf(row, "user_id") }))
       .reverse();
-    partition.ended = rows.length < rowsPerRead;
+    partition.ended = rows.length < asked;
     partition.readThrough = partition.rows[0] ?? readThrough;
   }
 
@@ -158,7 +161,8 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
 
   return {
     isHot: () => isHot,
-    async next() {
+    async next(wanted = 1) {
+      rowsWanted = Math.min(Math.max(rowsPerRead, wanted), CHUNK_ROWS_MAX);
       for (;;) {
         partitions = partitions.filter(({ rows, ended }) => rows.length > 0 || !ended);
         const drained = partitions.filter(({ rows }) => rows.length === 0);

@@ -6,7 +6,7 @@ import type { Position, WalkPage } from "../../domain/walk.ts";
 export const SCANNED_ROWS_MAX = 2_000;
 /** Rows of one piece of a scan. */
 const CHUNK_ROWS_MIN = 25;
-const CHUNK_ROWS_MAX = 500;
+export const CHUNK_ROWS_MAX = 500;
 
 /**
  * Rows to read for so many rows to give: half as many again, since some are not the newest of their post or viewer, and

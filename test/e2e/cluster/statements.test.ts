@@ -136,6 +136,21 @@ describe("thousands of views of one post by one user", () => {
     else expect(readPacksOfUsers).toBeLessThanOrEqual(PAGES);
   });
 
+  test("cost a page that does not ask for the counts what it shows", async () => {
+    const { seenPosts, postViewers } = await api.run<
+      Record<string, { nodes: { lastViewedAt: string }[]; pageInfo: { hasNextPage: boolean } }>
+    >(`{
+      seenPosts(userId: "heavy-u", first: 2) { nodes { lastViewedAt } pageInfo { hasNextPage } }
+      postViewers(postId: "heavy-p", first: 2) { nodes { lastViewedAt } pageInfo { hasNextPage } }
+    }`);
+    for (const page of [seenPosts, postViewers]) {
+      expect(page?.nodes).toHaveLength(2);
+      expect(page?.pageInfo.hasNextPage).toBe(true);
+    }
+    // The packs around the viewers on the page, and the newest ones of the user.
+    expect(sent.counts()).toMatchObject({ readPacks: 1, readPacksOfUsers: 1 });
+  });
+
   test.each([
     ["", [...others, "heavy-p"]],
     ["rule: { minViews: 1000 }", ["heavy-p"]],
