@@ -3,6 +3,7 @@ import { freeBasePort } from "../../test/servers/ports.ts";
 import { openClusterBench } from "../drain/installations.ts";
 import type { Benchmark, BenchmarkOptions, Size, Table } from "../support/benchmark.ts";
 import type { Goal } from "../support/goals.ts";
+import { memoryOf } from "../support/process-usage.ts";
 import { median } from "../support/statistics.ts";
 import { historyOf } from "./history.ts";
 import { medianMs, QUESTIONS } from "./questions.ts";
@@ -12,15 +13,17 @@ import { type Form, fillWith, mutationOf } from "./traffic.ts";
 interface PriceSize {
   readonly rounds: number;
   readonly impressions: number;
+  /** In the queue when a worker starts, to see how much it takes. */
+  readonly backlog: number;
   /** Of the users in history.ts. */
   readonly share: number;
   readonly questions: number;
 }
 
 const SIZES: Record<Size, PriceSize> = {
-  full: { rounds: 5, impressions: 60_000, share: 1, questions: 60 },
-  quick: { rounds: 3, impressions: 20_000, share: 0.2, questions: 20 },
-  smoke: { rounds: 1, impressions: 600, share: 0.01, questions: 2 },
+  full: { rounds: 5, impressions: 60_000, backlog: 1_000_000, share: 1, questions: 60 },
+  quick: { rounds: 3, impressions: 20_000, backlog: 100_000, share: 0.2, questions: 20 },
+  smoke: { rounds: 1, impressions: 600, backlog: 600, share: 0.01, questions: 2 },
 };
 
 /** What each form of traffic is to cost, times the cost before; `atLeast` for speed. */
@@ -84,6 +87,8 @@ export const price: Benchmark = {
         options.say(`written: ${write.name}`);
         goals.push(...(await measureWrites(ground, write, options, writes)));
       }
+      options.say("a worker's memory");
+      goals.push(await measureMemory(ground, options, writes));
       options.say("questions");
       const questions = await measureQuestions(ground, options, goals);
       return {
@@ -182,6 +187,36 @@ async function measureWrites(
   });
 }
 
+/** The most memory that a worker has had when a full queue is empty. */
+async function measureMemory(
+  ground: Ground,
+  options: BenchmarkOptions,
+  rows: Record<string, Record<string, number>>,
+): Promise<Goal> {
+  const { backlog } = SIZES[options.size];
+  const form: Form = { traffic: "uniform", viewsPerMutation: 10, ids: "regular" };
+  const peaks = await withSides(ground, "m", options, async (sides) => {
+    const found: number[] = [];
+    for (const side of sides) {
+      const endMs = Date.now();
+      const submissions = function* () {
+        for (let index = 0; index < backlog / form.viewsPerMutation; index++)
+          yield mutationOf(form, index, endMs);
+      };
+      await side.bench.whileStopped((queue) => fillWith(queue, submissions(), "backlog"));
+      const worker = await side.start("worker");
+      while ((await side.bench.pending()) > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+      found.push(memoryOf(worker.pid).peakMb);
+    }
+    return found;
+  });
+  const [ours = Number.NaN, before] = peaks;
+  rows["a worker's peak RSS"] = { MB: ours, ...(before !== undefined && { "before MB": before }) };
+  const bounds = { target: 0.8, floor: 1 };
+  const figure = before === undefined ? null : ours / before;
+  return goal(`peak RSS of a worker, ${backlog} impressions waiting`, { atMost: 0.8 }, figure, bounds);
+}
+
 async function measureQuestions(ground: Ground, options: BenchmarkOptions, goals: Goal[]): Promise<Table> {
   const { rounds, share, questions: times } = SIZES[options.size];
   return withSides(ground, "q", options, async (sides) => {
@@ -196,6 +231,9 @@ async function measureQuestions(ground: Ground, options: BenchmarkOptions, goals
       urls.push((await side.start("api")).url);
     }
     const rows: Record<string, Record<string, number>> = {};
+    // All of them once, so that the first ones are not those that wait for the compiler.
+    for (const question of QUESTIONS)
+      for (const url of urls) await medianMs(question, url, { times, seed: 0, share });
     for (const question of QUESTIONS) {
       const found = urls.map((): number[] => []);
       for (let round = 0; round <= rounds; round++) {

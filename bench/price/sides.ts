@@ -4,6 +4,7 @@ import type { Submission } from "../../src/domain/impression.ts";
 import type { ServiceProcess } from "../../test/kit/service-process.ts";
 import { nodetool } from "../../test/servers/nodetool.ts";
 import { type ClusterBench, openBenchBeside } from "../drain/installations.ts";
+import { NODE_OPTIONS_OF_THE_IMAGE } from "../support/image.ts";
 import { cpuMsOf } from "../support/process-usage.ts";
 import { fillWith } from "./traffic.ts";
 
@@ -22,7 +23,7 @@ export interface Ground {
   readonly cassandraPid: number;
 }
 
-const PRODUCTION = { NODE_ENV: "production" };
+const PRODUCTION = { NODE_ENV: "production", NODE_OPTIONS: NODE_OPTIONS_OF_THE_IMAGE };
 const POLL_MS = 20;
 
 /** @param root the checkout whose build it is; null for this one. */
