@@ -64,6 +64,12 @@ export const STATEMENTS = {
           WHERE ${VIEWER_PARTITION} AND (viewed_at, user_id) < (?, ?) AND (viewed_at, user_id) >= (?, ?) LIMIT ?`,
   },
 
+  readOldestViewer: {
+    kind: "query",
+    cql: `SELECT viewed_at FROM viewers_by_post
+          WHERE ${VIEWER_PARTITION} AND viewed_at >= ? ORDER BY viewed_at ASC, user_id ASC LIMIT 1`,
+  },
+
   // Histories. A view of some instant stands in a pack whose newest_at is that instant, or up to 15 minutes later.
   readPacks: {
     kind: "query",

@@ -121,6 +121,19 @@ function answersOf({ packs, viewers, markers }: MemoryTables): Readonly<Record<s
           .map(columnsOf),
         limit,
       ),
+    readOldestViewer: ([postId, seconds, startAt, shard, sinceAt]) =>
+      viewers
+        .filter(
+          (row) =>
+            row.postId === postId &&
+            row.slice.seconds === seconds &&
+            row.slice.startMs === msOf(startAt) &&
+            row.shard === shard &&
+            row.viewedAtMs >= msOf(sinceAt),
+        )
+        .sort((a, b) => comparePlaces([a.viewedAtMs, a.userId], [b.viewedAtMs, b.userId]))
+        .slice(0, 1)
+        .map(columnsOf),
     readSliceMarkers: ([postId, seconds, belowAt, aboveAt, limit]) =>
       limited(
         markers

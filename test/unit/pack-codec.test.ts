@@ -14,6 +14,7 @@ import {
   PACK_VIEWS_MAX,
   packsOf,
 } from "../../src/scylla/packs/pack-codec.ts";
+import { tailOfId } from "../../src/scylla/packs/pack-layout.ts";
 import { CorruptPackError } from "../../src/scylla/packs/pack-reader.ts";
 
 /** So many random submissions; `PACK_RUNS=1000000` takes minutes, and wants `--test-timeout`. */
@@ -114,6 +115,7 @@ describe("packs", () => {
           const visited: unknown[] = [];
           forEachView(pack.bytes, pack.newestAtMs, pack.id, (view) => {
             visited.push({ postId: view.postId(), viewedAtMs: view.viewedAtMs });
+            expect(view.tail()).toBe(tailOfId(view.postId()));
           });
           expect(visited).toEqual(held.map(({ postId, viewedAtMs }) => ({ postId, viewedAtMs })));
         }

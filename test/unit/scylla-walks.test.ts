@@ -7,7 +7,7 @@ import type { WalkRequest } from "../../src/domain/walk.ts";
 import { HistoryTooLongError } from "../../src/ports/errors.ts";
 import type { Reads } from "../../src/scylla/database.ts";
 import { PACKS_PER_PAGE, PACKS_READ_MAX } from "../../src/scylla/packs/history.ts";
-import { createPackDensity } from "../../src/scylla/packs/post-views.ts";
+import { createPackDensity, PACKS_OF_PAGE_MAX } from "../../src/scylla/packs/post-views.ts";
 import {
   FINEST_SLICE_SECONDS,
   SLICE_LENGTHS_SECONDS,
@@ -526,20 +526,23 @@ describe("a history without an end", () => {
     const among = (reads: Reads, postIds: readonly string[], minViews = 1) =>
       seenAmong(reads, "u", postIds, { minViews, minDwellMs: 0, sinceMs: 0 });
     const request = { window: EVERYTHING, after: null, limit: 5 };
-    for (const ask of [
-      (reads: Reads) => among(reads, ["none"]),
-      (reads: Reads) => among(reads, ["p"], 2),
-      (reads: Reads) => seenPostsPage(reads, { ...request, ownerId: "u" }),
-      (reads: Reads) =>
-        postViewersPage(
-          reads,
-          { ...request, ownerId: "p" },
-          { density: createPackDensity(), rowsKnownMax: 0 },
-        ),
-    ]) {
+    for (const [ask, packsMax] of [
+      [(reads: Reads) => among(reads, ["none"]), PACKS_READ_MAX],
+      [(reads: Reads) => among(reads, ["p"], 2), PACKS_READ_MAX],
+      [(reads: Reads) => seenPostsPage(reads, { ...request, ownerId: "u" }), PACKS_READ_MAX],
+      [
+        (reads: Reads) =>
+          postViewersPage(
+            reads,
+            { ...request, ownerId: "p" },
+            { density: createPackDensity(), rowsKnownMax: 0 },
+          ),
+        PACKS_OF_PAGE_MAX,
+      ],
+    ] as const) {
       const reads = endlessReads();
       await expect(ask(reads)).rejects.toThrow(HistoryTooLongError);
-      expect(reads.pagesRead).toBe(PACKS_READ_MAX / PACKS_PER_PAGE + 1);
+      expect(reads.pagesRead).toBe(packsMax / PACKS_PER_PAGE + 1);
     }
     const reads = endlessReads();
     expect(await among(reads, ["p"])).toEqual(new Set(["p"]));

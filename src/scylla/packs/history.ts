@@ -10,7 +10,7 @@ import { forEachView, PACK_SPAN_MS_MAX } from "./pack-codec.ts";
 
 /** Packs of one page of a history: about 150 KB, where ten views were submitted at a time. */
 export const PACKS_PER_PAGE = 1_000;
-/** Packs that one question reads of a history. Ten years of a person's own views are far fewer; a script's may be more. */
+/** Packs that one question reads of one user's history. Ten years of a person's own views are far fewer; a script's may be more. */
 export const PACKS_READ_MAX = 100_000;
 
 /** All time. */

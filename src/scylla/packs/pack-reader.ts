@@ -4,6 +4,7 @@ import {
   PACK_VERSION,
   SURFACE_BEHIND,
   SURFACE_SHIFT,
+  tailOf,
   UUID_BYTES,
   UUID_CHARACTERS,
 } from "./pack-layout.ts";
@@ -74,6 +75,11 @@ export class PackReader {
 
   postId(): string {
     return this.isUuid ? this.uuid() : TEXT.toString("utf8", 0, this.textEnd);
+  }
+
+  /** See `tailOfId`. */
+  tail(): number {
+    return this.isUuid ? tailOf(this.bytes, this.uuidAt + UUID_BYTES) : tailOf(TEXT, this.textEnd);
   }
 
   private uuid(): string {

@@ -1,14 +1,6 @@
 import type { Impression } from "../../domain/impression.ts";
 import { StoreRefusedError } from "../../ports/errors.ts";
-import {
-  FLAG,
-  HYPHENS,
-  PACK_VERSION,
-  SURFACE_BEHIND,
-  SURFACE_SHIFT,
-  UUID_BYTES,
-  UUID_CHARACTERS,
-} from "./pack-layout.ts";
+import { FLAG, isUuid, PACK_VERSION, SURFACE_BEHIND, SURFACE_SHIFT, UUID_BYTES } from "./pack-layout.ts";
 
 /** A varint has seven bits a byte; a safe integer has 53. */
 const VARINT_BYTES_MAX = 8;
@@ -110,19 +102,6 @@ function writeVarint(at: number, value: number): number {
 function writeText(at: number, text: Buffer, from: number): number {
   const end = writeVarint(at, text.length - from);
   return end + text.copy(scratch, end, from);
-}
-
-/** The canonical form, in lower case: no other text has the same bytes. */
-function isUuid(text: string): boolean {
-  if (text.length !== UUID_CHARACTERS) return false;
-  for (let index = 0; index < UUID_CHARACTERS; index++) {
-    const code = text.charCodeAt(index);
-    const isRight = HYPHENS.has(index)
-      ? code === 45
-      : (code >= 48 && code <= 57) || (code >= 97 && code <= 102);
-    if (!isRight) return false;
-  }
-  return true;
 }
 
 function writeUuid(at: number, text: string): number {

@@ -5,8 +5,9 @@ import { HistoryTooLongError } from "../../ports/errors.ts";
 import type { Reads } from "../database.ts";
 import { instantMsOf, textOf, timestampOf } from "../rows.ts";
 import { PARTITIONS_PER_QUERY_MAX } from "../statements.ts";
-import { PACKS_PER_PAGE, PACKS_READ_MAX, packRowOf } from "./history.ts";
+import { PACKS_PER_PAGE, packRowOf } from "./history.ts";
 import { forEachView, PACK_SPAN_MS_MAX } from "./pack-codec.ts";
+import { tailOfId } from "./pack-layout.ts";
 
 /**
  * One statement asks about the rows of several users, and reads all packs that these have in the time between the rows. So many
@@ -15,6 +16,8 @@ import { forEachView, PACK_SPAN_MS_MAX } from "./pack-codec.ts";
 const PACKS_LIKE_A_STATEMENT = 10;
 /** How far apart the rows of one statement may lie, whatever is known. */
 const TOGETHER_MS_MAX = 7 * DAY_MS;
+/** Packs that a page of viewers reads of all of them together. */
+export const PACKS_OF_PAGE_MAX = 1_000_000;
 /** How often users submit, until it is known better: ten times a day. */
 const PACKS_PER_MS = 10 / DAY_MS;
 /** How much an answer moves what is known. */
@@ -75,6 +78,7 @@ interface Extent {
  * @throws HistoryTooLongError by its calls.
  */
 export function createPostViews(reads: Reads, postId: string, density: PackDensity): PostViews {
+  const tail = tailOfId(postId);
   let packsRead = 0;
 
   /** Enters the views of the post that the packs hold; stops with a user that has enough. @returns how many packs it read. */
@@ -92,7 +96,7 @@ export function createPostViews(reads: Reads, postId: string, density: PackDensi
       for await (const rows of reads.pages("readPacksOfUsers", [current, ...range], PACKS_PER_PAGE)) {
         packs += rows.length;
         packsRead += rows.length;
-        if (packsRead > PACKS_READ_MAX) throw new HistoryTooLongError(PACKS_READ_MAX);
+        if (packsRead > PACKS_OF_PAGE_MAX) throw new HistoryTooLongError(PACKS_OF_PAGE_MAX);
         let userId = "";
         for (const row of rows) {
           userId = textOf(row, "user_id");
@@ -100,7 +104,8 @@ export function createPostViews(reads: Reads, postId: string, density: PackDensi
           const { bytes, newestAtMs, id } = packRowOf(row);
           forEachView(bytes, newestAtMs, id, (view) => {
             const { viewedAtMs } = view;
-            if (viewedAtMs < fromMs || viewedAtMs >= untilMs || view.postId() !== postId) return;
+            if (viewedAtMs < fromMs || viewedAtMs >= untilMs) return;
+            if (view.tail() !== tail || view.postId() !== postId) return;
             const own = instants.get(userId);
             if (own === undefined) instants.set(userId, new Set([viewedAtMs]));
             else own.add(viewedAtMs);

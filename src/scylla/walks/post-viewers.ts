@@ -7,8 +7,19 @@ import {
   type PackDensity,
   type ViewerRow,
 } from "../packs/post-views.ts";
+import { instantMsOf, timestampOf } from "../rows.ts";
+import { SLICE_LENGTHS_SECONDS } from "../slices.ts";
+import { viewerPartition } from "../writes/viewer-writes.ts";
 import { createViewerMerge, type MergeStep, type ViewerMerge } from "./viewer-merge.ts";
-import { chunkFor, comparePositions, emptyPage, endOf, isEmpty, SCANNED_ROWS_MAX } from "./walk-limits.ts";
+import {
+  CHUNK_ROWS_MAX,
+  chunkFor,
+  comparePositions,
+  emptyPage,
+  endOf,
+  isEmpty,
+  SCANNED_ROWS_MAX,
+} from "./walk-limits.ts";
 
 /**
  * Rows of a post that one page reads to know all of them: those above its place, or those of the whole window. They tell
@@ -38,13 +49,17 @@ export async function postViewersPage(
   const start = after ?? endOf(window);
   const postViews = createPostViews(database, postId, density);
   const rowsPerRead = chunkFor(limit, 0);
-  const merge = createViewerMerge(database, { postId, sinceMs, after: start, rowsPerRead });
+  const rowsPerColdRead = withViews ? CHUNK_ROWS_MAX : rowsPerRead;
+  const merge = createViewerMerge(database, { postId, sinceMs, after: start, rowsPerRead, rowsPerColdRead });
   /** The rows above the page's place; null where they are not known. */
   let above: readonly ViewerRow[] | null = [];
   /** The newest view of each user that was found to have one. */
   const newest = new Map<string, number>();
   /** How often users viewed the post, as far as it is known. */
   const views = new Map<string, number>();
+  let firstMs: Promise<number> | null = null;
+  /** Whether `above` and `below` are all rows of the window. */
+  let isWindowKnown = false;
   const page: ViewerRow[] = [];
   /** What the page has read from its place on. */
   const below: ViewerRow[] = [];
@@ -54,11 +69,19 @@ export async function postViewersPage(
 
   walk: for (let round = 0; ; round++) {
     const wanted = Math.min(chunkFor(limit - page.length, round), SCANNED_ROWS_MAX - below.length);
-    const { scan, end } = await take(merge, wanted);
+    let { scan, end } = await take(merge, wanted);
     below.push(...scan);
     if (round === 0 && after !== null) {
       above = merge.isHot() ? null : await rowsAbove(database, request, after, rowsKnownMax);
     }
+    if (round === 0 && end.kind === "full" && withViews && above !== null && !merge.isHot()) {
+      // What counting wants of the window's rows tells what is newest, too.
+      const rest = await take(merge, Math.max(1, rowsKnownMax - above.length - below.length));
+      scan = [...scan, ...rest.scan];
+      below.push(...rest.scan);
+      end = rest.end;
+    }
+    isWindowKnown ||= round === 0 && end.kind === "end" && above !== null;
     boundMs ??= Math.min(window.untilMs, firstInstantMs(scan, end) ?? window.untilMs);
     let learned = 0;
     for (const [index, row] of scan.entries()) {
@@ -87,7 +110,6 @@ export async function postViewersPage(
       break;
     }
   }
-  if (withViews) await count(boundMs);
   return { rows: page.map(viewerOf), boundMs, next };
 
   function viewerOf({ userId, viewedAtMs }: ViewerRow): PostViewerRow {
@@ -101,44 +123,26 @@ export async function postViewersPage(
     for (const [userId, instants] of await storedFrom(rows, untilMs)) {
       const [instant] = instants;
       if (instant !== undefined) newest.set(userId, instant);
-      if (readsHistories()) views.set(userId, instants.length);
+      if (withViews) views.set(userId, instants.length);
     }
   }
 
-  /** Whether counting will take the users' whole histories: they tell what is newest, too. */
-  function readsHistories(): boolean {
-    return withViews && (above === null || merge.isHot());
-  }
-
-  /** The views of the rows' users that exist, from the rows to the walk's bound. */
+  /** The views of the rows' users that exist: with counts, all of the window; else from the rows on to the walk's bound. */
   async function storedFrom(rows: readonly ViewerRow[], untilMs: number): Promise<InstantsByUser> {
     const users = new Set(rows.map(({ userId }) => userId));
-    if (readsHistories()) return postViews.storedWithin([...users], sinceMs, untilMs);
-    if (above !== null) {
-      return postViews.storedAmong([...above.filter(({ userId }) => users.has(userId)), ...rows]);
+    if (above !== null && (isWindowKnown || !withViews)) {
+      const known = isWindowKnown ? [...above, ...below] : [...above, ...rows];
+      return postViews.storedAmong(known.filter(({ userId }) => users.has(userId)));
     }
+    if (withViews) return storedSinceFirst([...users], untilMs);
     const oldestMs = Math.min(...rows.map(({ viewedAtMs }) => viewedAtMs));
     return postViews.storedWithin([...users], oldestMs, untilMs);
   }
 
-  /** Finds how often each user of the page viewed the post inside the window, as far as it is not known. */
-  async function count(untilMs: number): Promise<void> {
-    const users = new Set(page.map(({ userId }) => userId).filter((userId) => !views.has(userId)));
-    if (users.size === 0) return;
-    const known = above === null || merge.isHot() ? null : await rowsOfWindow([...above, ...below]);
-    const instants =
-      known === null
-        ? await postViews.storedWithin([...users], sinceMs, untilMs)
-        : await postViews.storedAmong(severalOf(known.filter(({ userId }) => users.has(userId))));
-    for (const [userId, { length }] of instants) views.set(userId, length);
-  }
-
-  /** These rows and the rest of the window's; null where they are too many. */
-  async function rowsOfWindow(rows: readonly ViewerRow[]): Promise<readonly ViewerRow[] | null> {
-    const missing = rowsKnownMax - rows.length;
-    if (missing < 0) return null;
-    const { scan, end } = await take(merge, missing + 1);
-    return end.kind === "end" ? [...rows, ...scan] : null;
+  /** All views by these users: of a young post the histories since its first viewer tell as much as whole ones. */
+  async function storedSinceFirst(userIds: readonly string[], untilMs: number): Promise<InstantsByUser> {
+    firstMs ??= firstViewerMs(database, postId, merge, sinceMs);
+    return postViews.storedWithin(userIds, await firstMs, untilMs);
   }
 }
 
@@ -160,9 +164,22 @@ async function rowsAbove(
   return end.kind === "end" || above.length < scan.length ? above : null;
 }
 
-/** The rows of those users that have more than one: of the others the count is known. */
-function severalOf(rows: readonly ViewerRow[]): ViewerRow[] {
-  return [...Map.groupBy(rows, ({ userId }) => userId).values()].filter(({ length }) => length > 1).flat();
+/** An instant before which the post has no viewers inside the window; the later, the better. */
+async function firstViewerMs(
+  database: Reads,
+  postId: string,
+  merge: ViewerMerge,
+  sinceMs: number,
+): Promise<number> {
+  const slices = merge.oldestSlices() ?? [];
+  const instants = slices.map(async (slice) => {
+    // A finer slice is short enough to be taken from its start.
+    if (slice.seconds !== SLICE_LENGTHS_SECONDS[0]) return slice.startMs;
+    const partition = viewerPartition(postId, slice, 0);
+    const [row] = await database.read("readOldestViewer", [...partition, timestampOf(sinceMs)], 1);
+    return row === undefined ? slice.startMs : instantMsOf(row, "viewed_at");
+  });
+  return slices.length === 0 ? sinceMs : Math.max(sinceMs, Math.min(...(await Promise.all(instants))));
 }
 
 /** The next rows of the merge, and why there are no more of them. */

@@ -3,6 +3,7 @@ import type { SeenRule } from "../../domain/walk.ts";
 import type { Reads } from "../database.ts";
 import { packPages, viewsInWindow } from "../packs/history.ts";
 import { forEachView } from "../packs/pack-codec.ts";
+import { TAILS, tailOfId } from "../packs/pack-layout.ts";
 import type { PackReader } from "../packs/pack-reader.ts";
 
 /**
@@ -30,8 +31,10 @@ async function viewedAmong(
   const undecided = new Set(postIds);
   const seen = new Set<string>();
   if (undecided.size === 0) return seen;
+  const tails = new Uint8Array(TAILS);
+  for (const postId of undecided) tails[tailOfId(postId)] = 1;
   const visit = (view: PackReader) => {
-    if (view.viewedAtMs < sinceMs) return;
+    if (view.viewedAtMs < sinceMs || tails[view.tail()] === 0) return;
     const postId = view.postId();
     if (undecided.delete(postId)) seen.add(postId);
   };

@@ -19,6 +19,8 @@ export interface MergeRequest {
   readonly after: Position;
   /** Rows of a partition read at once, at least. */
   readonly rowsPerRead: number;
+  /** The same where the post turns out to have no slices but the coarsest; `rowsPerRead` unless given. */
+  readonly rowsPerColdRead?: number;
 }
 
 export type MergeStep =
@@ -40,6 +42,8 @@ export interface ViewerMerge {
   next(wanted?: number): Promise<MergeStep>;
   /** Whether slices finer than the coarsest were met: the post has many viewers. Known once `next` has been called. */
   isHot(): boolean;
+  /** The oldest slice of each length that has any; null where not all slices are known yet. */
+  oldestSlices(): readonly Slice[] | null;
 }
 
 /** One partition of a slice, read piece by piece. */
@@ -58,6 +62,8 @@ interface Length {
   readonly seconds: SliceSeconds;
   /** Starts of the slices that are known, newest last. */
   starts: number[];
+  /** The oldest start so far. */
+  oldestMs: number | null;
   /** Markers below this have not been read; their slices end here at the latest, or at the walk's place. */
   readThroughMs: number;
   ended: boolean;
@@ -66,11 +72,12 @@ interface Length {
 }
 
 export function createViewerMerge(database: Reads, request: MergeRequest): ViewerMerge {
-  const { postId, sinceMs, after, rowsPerRead } = request;
+  const { postId, sinceMs, after, rowsPerRead, rowsPerColdRead = rowsPerRead } = request;
   const lengths = SLICE_LENGTHS_SECONDS.map(
     (seconds): Length => ({
       seconds,
       starts: [],
+      oldestMs: null,
       readThroughMs: after.viewedAtMs + 1,
       ended: false,
       openNext: 1,
@@ -101,7 +108,9 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
     length.ended = rows.length < MARKERS_PER_READ;
     if (rows.length > 0 && seconds !== SLICE_LENGTHS_SECONDS[0]) isHot = true;
     const oldest = length.starts[0];
-    if (oldest !== undefined) length.readThroughMs = oldest;
+    if (oldest === undefined) return;
+    length.readThroughMs = oldest;
+    length.oldestMs = oldest;
   }
 
   async function openSlices(length: Length): Promise<void> {
@@ -128,7 +137,7 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
 
   async function readPartition(partition: Partition): Promise<void> {
     const { slice, shard, readThrough } = partition;
-    const asked = rowsWanted;
+    const asked = isHot ? rowsWanted : Math.max(rowsWanted, rowsPerColdRead);
     const rows = await database.read(
       "readViewers",
       [
@@ -137,9 +146,9 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
         readThrough.id,
         timestampOf(sinceMs),
         NO_ID,
-        rowsWanted,
+        asked,
       ],
-      rowsWanted,
+      asked,
     );
     partition.rows = rows
       .map((row) => ({ viewedAtMs: instantMsOf(row, "viewed_at"), id: textOf(row, "user_id") }))
@@ -161,6 +170,12 @@ export function createViewerMerge(database: Reads, request: MergeRequest): Viewe
 
   return {
     isHot: () => isHot,
+    oldestSlices() {
+      if (!lengths.every(({ ended }) => ended)) return null;
+      return lengths.flatMap(({ seconds, oldestMs }) =>
+        oldestMs === null ? [] : [{ seconds, startMs: oldestMs }],
+      );
+    },
     async next(wanted = 1) {
       rowsWanted = Math.min(Math.max(rowsPerRead, wanted), CHUNK_ROWS_MAX);
       for (;;) {

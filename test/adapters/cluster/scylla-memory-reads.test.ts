@@ -98,7 +98,9 @@ it("the rows in memory are read as the database reads them", async () => {
         timestampOf(slice.startMs),
         random.integer(0, slice.seconds === 60 ? 3 : 0),
       ];
-      return ["readViewers", [...partition, at(), pick([...IDS, ""]), at(), "", limit()]];
+      return random.chance(0.5)
+        ? ["readViewers", [...partition, at(), pick([...IDS, ""]), at(), "", limit()]]
+        : ["readOldestViewer", [...partition, at()]];
     },
     () => [
       "readSliceMarkers",
@@ -124,6 +126,7 @@ const COLUMNS: Partial<Record<ReadName, readonly string[]>> = {
   readPacks: ["newest_at", "pack_id", "pack", "received_at_us"],
   readPacksOfUsers: ["user_id", "newest_at", "pack_id", "pack", "received_at_us"],
   readViewers: ["viewed_at", "user_id"],
+  readOldestViewer: ["viewed_at"],
   readSliceMarkers: ["slice_start"],
 };
 
