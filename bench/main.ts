@@ -1,11 +1,12 @@
 // npm run bench        the benchmarks that take minutes: ingest, drain, reads, start-up; about 9 minutes
-// npm run bench:long   the others; about 22 minutes
+// npm run bench:long   the others; about 28 minutes
 //
 //   -- --quick           fewer and shorter rounds: an indication, in 3 minutes
 //   -- --only 1,7        these benchmarks
 //   -- --out DIR         where JSON and plots go: bench/results/ unless given (bench-output/ with --quick)
 //   -- --minutes N       how long benchmark 4 lasts: 5 unless given
-//   -- --before DIR      benchmarks 1, 3 and 5 also measure the service as built in that checkout, to tell what a change is worth
+//   -- --before DIR      benchmarks 1, 3, 5 and 8 also measure the service as built in that checkout, to tell what a change is
+//                        worth; 5 on the same tables, so that the build must know them
 //   -- --cpu-prof DIR    the service's processes leave their CPU profiles there
 //
 // Prints each goal with its figure, and whether it is met. A missed goal is a finding, not a failure.
