@@ -67,10 +67,13 @@ test("where a node has a part of the data, only writes to the same nodes share a
   const { rows } = await client.execute("SELECT DISTINCT user_id, token(user_id) AS ring FROM user_packs");
   const homes = new Map(rows.map((row) => [String(row.get("user_id")), nodeOf(row.get("ring") as bigint)]));
   expect(new Set(homes.values()).size).toBe(3);
-  expect(packs.flat().sort()).toEqual([...users].sort());
+  // What is left over for a node may be a row alone, which is no batch and not noted.
+  const shared = packs.flat();
+  expect(new Set(shared).size).toBe(shared.length);
+  expect(shared.length).toBeGreaterThanOrEqual(users.length - new Set(homes.values()).size);
   for (const pack of packs) expect(new Set(pack.map((user) => homes.get(user))).size).toBe(1);
   expect(packs.length).toBeLessThan(users.length / 4);
 
   const walk = { ownerId: "p", window: EVERYTHING, limit: 100, after: null };
-  expect((await store.postViewers(walk)).rows).toHaveLength(users.length);
+  expect((await store.postViewers(walk)).rows.map(({ userId }) => userId).sort()).toEqual([...users].sort());
 });
